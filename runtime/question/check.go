@@ -1,0 +1,299 @@
+package question
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Bounds of a manifest.
+const (
+	MaxNameLen   = 64
+	MaxQuestions = 1024
+	MaxParams    = 64
+	MaxColumns   = 256
+	maxTextLen   = 4096 // titles, descriptions, units, choices
+)
+
+// WhereParam is the name in a request under which rows are narrowed down; no
+// parameter of a question may take it.
+const WhereParam = "where"
+
+var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+
+// ParseManifest reads and checks a manifest. Every error has CodeBadPlugin and
+// names the key, what it is and what would have been right. The defaults of
+// Layout and of the column type are filled in.
+func ParseManifest(b []byte) (*Manifest, error) {
+	if !utf8.Valid(b) {
+		return nil, badManifest("the text is not UTF-8")
+	}
+	var m Manifest
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	if err := dec.Decode(&m); err != nil {
+		return nil, badManifest("it is not the JSON that a manifest is: %s", jsonReason(err))
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, badManifest("something follows the JSON object")
+	}
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	return &m, nil
+}
+
+func badManifest(format string, args ...any) *Error {
+	return Errorf(CodeBadPlugin, "manifest: "+format, args...)
+}
+
+func (m *Manifest) check() *Error {
+	if err := checkName("name", m.Name); err != nil {
+		return err
+	}
+	if m.Version == "" {
+		return badManifest(`"version" is missing; give one, such as "1.0.0"`)
+	}
+	for _, t := range []struct{ key, text string }{
+		{"version", m.Version}, {"title", m.Title}, {"description", m.Description},
+		{"license", m.License}, {"homepage", m.Homepage},
+	} {
+		if err := checkText(t.key, t.text); err != nil {
+			return err
+		}
+	}
+	if len(m.Requires) > 0 {
+		return badManifest(`"requires" asks for %q, which this host does not have; contract v1 defines no feature`, m.Requires[0])
+	}
+	if len(m.Columns) > MaxColumns {
+		return badManifest(`"columns" has %d entries; at most %d`, len(m.Columns), MaxColumns)
+	}
+	for i, c := range m.Columns {
+		at := fmt.Sprintf("columns[%d]", i)
+		if c.Name == "" {
+			return badManifest("%s has no name", at)
+		}
+		if err := checkText(at+".name", c.Name); err != nil {
+			return err
+		}
+		if !slices.Contains([]Type{Number, Integer, String}, c.Type) {
+			return badManifest("%s (%q) has the type %q; one of number, integer, string", at, c.Name, c.Type)
+		}
+		if slices.ContainsFunc(m.Columns[:i], func(o ColumnNeed) bool { return o.Name == c.Name }) {
+			return badManifest("%s repeats the column %q", at, c.Name)
+		}
+	}
+	switch n := len(m.Questions); {
+	case n == 0:
+		return badManifest(`"questions" is empty; a plugin answers at least one`)
+	case n > MaxQuestions:
+		return badManifest(`"questions" has %d entries; at most %d`, n, MaxQuestions)
+	}
+	seen := make(map[string]bool, len(m.Questions))
+	for i := range m.Questions {
+		q := &m.Questions[i]
+		at := fmt.Sprintf("questions[%d]", i)
+		if err := checkName(at+".name", q.Name); err != nil {
+			return err
+		}
+		if seen[q.Name] {
+			return badManifest("%s repeats the question %q", at, q.Name)
+		}
+		seen[q.Name] = true
+		if err := m.checkQuestion(at, q); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Manifest) checkQuestion(at string, q *Question) *Error {
+	at = fmt.Sprintf("%s (%s)", at, q.Name)
+	for _, t := range []struct{ key, text string }{{".title", q.Title}, {".description", q.Description}} {
+		if err := checkText(at+t.key, t.text); err != nil {
+			return err
+		}
+	}
+	if len(q.Params) > MaxParams {
+		return badManifest("%s has %d parameters; at most %d", at, len(q.Params), MaxParams)
+	}
+	for i := range q.Params {
+		p := &q.Params[i]
+		if err := checkName(fmt.Sprintf("%s.params[%d].name", at, i), p.Name); err != nil {
+			return err
+		}
+		pat := fmt.Sprintf("%s: parameter %q", at, p.Name)
+		if p.Name == WhereParam {
+			return badManifest("%s: the name is taken by the host, which narrows rows by it", pat)
+		}
+		if slices.ContainsFunc(q.Params[:i], func(o Param) bool { return o.Name == p.Name }) {
+			return badManifest("%s is declared twice", pat)
+		}
+		if err := m.checkParam(pat, p); err != nil {
+			return err
+		}
+	}
+	return m.checkResult(at, &q.Result)
+}
+
+func (m *Manifest) checkParam(at string, p *Param) *Error {
+	for _, t := range []struct{ key, text string }{{" title", p.Title}, {" description", p.Description}} {
+		if err := checkText(at+t.key, t.text); err != nil {
+			return err
+		}
+	}
+	switch p.Type {
+	case ParamColumn:
+		if !slices.ContainsFunc(m.Columns, func(c ColumnNeed) bool { return c.Name == p.Column }) {
+			return badManifest(`%s takes a value of the column %q, which "columns" does not list`, at, p.Column)
+		}
+	case ParamChoice:
+		if len(p.Choices) == 0 || len(p.Choices) > MaxQuestions {
+			return badManifest(`%s: "choices" has %d entries; 1 to %d`, at, len(p.Choices), MaxQuestions)
+		}
+		for i, c := range p.Choices {
+			if c == "" || slices.Contains(p.Choices[:i], c) {
+				return badManifest("%s: choice %q is empty or stands there twice", at, c)
+			}
+			if err := checkText(at+" choice", c); err != nil {
+				return err
+			}
+		}
+	case ParamNumber, ParamInteger, ParamBoolean:
+	default:
+		return badManifest("%s has the type %q; one of column, number, integer, choice, boolean", at, p.Type)
+	}
+	numeric := p.Type == ParamNumber || p.Type == ParamInteger
+	switch {
+	case p.Type != ParamColumn && (p.Select || p.Column != ""):
+		return badManifest(`%s: "select" and "column" go with the type column only`, at)
+	case p.Type != ParamChoice && p.Choices != nil:
+		return badManifest(`%s: "choices" goes with the type choice only`, at)
+	case !numeric && (p.Min != nil || p.Max != nil):
+		return badManifest(`%s: "min" and "max" go with the types number and integer only`, at)
+	case p.Min != nil && p.Max != nil && *p.Min > *p.Max:
+		return badManifest(`%s: "min" is above "max"`, at)
+	case p.Required && p.Default != nil:
+		return badManifest("%s is required and has a default; it cannot be both", at)
+	}
+	if p.Default != nil && p.Type != ParamColumn { // a column's values are the dataset's
+		if _, err := p.values(p.Default, nil); err != nil {
+			return badManifest("%s: its default: %s", at, err.Reason)
+		}
+	}
+	return nil
+}
+
+func (m *Manifest) checkResult(at string, r *Result) *Error {
+	if r.Layout == "" {
+		r.Layout = LayoutRows
+	}
+	columns := r.Columns()
+	switch {
+	case len(r.Values) == 0:
+		return badManifest("%s: result.values is empty; a result has at least one value column", at)
+	case len(columns) > MaxColumns:
+		return badManifest("%s: the result has %d columns; at most %d", at, len(columns), MaxColumns)
+	case !slices.Contains([]Layout{LayoutRows, LayoutMap, LayoutNested, LayoutRecord}, r.Layout):
+		return badManifest("%s: result.layout is %q; one of rows, map, nested, record", at, r.Layout)
+	case r.Layout == LayoutRecord && len(r.Keys) > 0:
+		return badManifest("%s: the layout record has no keys, but result.keys lists %d", at, len(r.Keys))
+	case r.Layout == LayoutMap && len(r.Keys) == 0:
+		return badManifest("%s: the layout map needs at least one column in result.keys", at)
+	case r.Layout == LayoutNested && len(r.Keys) < 2:
+		return badManifest("%s: the layout nested needs at least two columns in result.keys", at)
+	}
+	if err := checkText(at+": result.chart", r.Chart); err != nil {
+		return err
+	}
+	for i, c := range columns {
+		if err := checkName(at+": result column", c.Name); err != nil {
+			return err
+		}
+		if slices.ContainsFunc(columns[:i], func(o ResultColumn) bool { return o.Name == c.Name }) {
+			return badManifest("%s: the result column %q is declared twice", at, c.Name)
+		}
+		if !slices.Contains([]Type{Number, Integer, String}, c.Type) {
+			return badManifest("%s: the result column %q has the type %q; one of number, integer, string", at, c.Name, c.Type)
+		}
+		if c.UnitOf != "" && !slices.ContainsFunc(m.Columns, func(o ColumnNeed) bool { return o.Name == c.UnitOf }) {
+			return badManifest(`%s: the result column %q has the unit of %q, which "columns" does not list`, at, c.Name, c.UnitOf)
+		}
+		for _, t := range []string{c.Title, c.Unit} {
+			if err := checkText(at+": result column "+c.Name, t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func checkName(key, name string) *Error {
+	if !namePattern.MatchString(name) || len(name) > MaxNameLen {
+		return badManifest("%q is %s; a name is a lower-case letter, then lower-case letters, digits and _, at most %d in all", key, abbreviate(name), MaxNameLen)
+	}
+	return nil
+}
+
+func checkText(key, text string) *Error {
+	if len(text) > maxTextLen {
+		return badManifest("%q has %d bytes; at most %d", key, len(text), maxTextLen)
+	}
+	if i := strings.IndexFunc(text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }); i >= 0 {
+		return badManifest("%q has a control character at byte %d", key, i)
+	}
+	return nil
+}
+
+// abbreviate quotes s for a message, cut where it is long.
+func abbreviate(s string) string {
+	const most = 100
+	if len(s) > most {
+		return fmt.Sprintf("%.*q... (%d bytes)", most, s, len(s))
+	}
+	return fmt.Sprintf("%q", s)
+}
+
+// jsonReason says what encoding/json found, in a form for a person.
+func jsonReason(err error) string {
+	var syntax *json.SyntaxError
+	var typ *json.UnmarshalTypeError
+	switch {
+	case errors.Is(err, io.EOF):
+		return "it is empty"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "it ends in the middle"
+	case errors.As(err, &syntax):
+		return fmt.Sprintf("%s at byte %d", syntax, syntax.Offset)
+	case errors.As(err, &typ):
+		return fmt.Sprintf("%q is a JSON %s where %s is due", typ.Field, typ.Value, jsonTypeName(typ.Type.Kind().String()))
+	default:
+		return strings.TrimPrefix(err.Error(), "json: ")
+	}
+}
+
+func jsonTypeName(kind string) string {
+	switch kind {
+	case "slice", "array":
+		return "an array"
+	case "struct", "map":
+		return "an object"
+	case "string":
+		return "a string"
+	case "bool":
+		return "a boolean"
+	default:
+		return "a number"
+	}
+}
+
+// finite reports whether f is a number that JSON can carry.
+func finite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }

@@ -1,0 +1,113 @@
+package question
+
+// Role says what a column is for.
+type Role string
+
+// The roles.
+const (
+	RoleNone      Role = ""
+	RoleDimension Role = "dimension" // of a dataset: `where` may name it
+	RoleMeasure   Role = "measure"   // of a dataset: what is averaged
+	RoleKey       Role = "key"       // of a result
+	RoleValue     Role = "value"     // of a result
+)
+
+// Column is one typed column, of a dataset or of a result. Exactly one of
+// Numbers, Integers and Codes holds its rows, by Type. A column that is shared
+// (those of a dataset are) is never written to.
+type Column struct {
+	Name     string
+	Title    string
+	Type     Type
+	Unit     string // "" where there is none
+	Role     Role
+	Numbers  []float64 // Number
+	Integers []int64   // Integer
+	Codes    []int32   // String: index into Dict; 0 where the value is missing
+	Dict     []string  // String: in a dataset ascending bytewise without repetition
+	Valid    Bitmap    // nil: every value is present
+}
+
+// Len returns the number of rows.
+func (c *Column) Len() int {
+	switch c.Type {
+	case Number:
+		return len(c.Numbers)
+	case Integer:
+		return len(c.Integers)
+	default:
+		return len(c.Codes)
+	}
+}
+
+// Present reports whether row i has a value.
+func (c *Column) Present(i int) bool { return c.Valid == nil || c.Valid.Get(i) }
+
+// Value returns row i as float64, int64, string, or nil where it is missing.
+func (c *Column) Value(i int) any {
+	switch {
+	case !c.Present(i):
+		return nil
+	case c.Type == Number:
+		return c.Numbers[i]
+	case c.Type == Integer:
+		return c.Integers[i]
+	default:
+		return c.Dict[c.Codes[i]]
+	}
+}
+
+// Bitmap is Arrow's validity bitmap: bit i%8 of byte i/8 is 1 when row i is
+// present.
+type Bitmap []byte
+
+// NewBitmap returns a bitmap of n rows, all missing.
+func NewBitmap(n int) Bitmap { return make(Bitmap, (n+7)/8) }
+
+// Get reports whether row i is present.
+func (b Bitmap) Get(i int) bool { return b[i>>3]>>(i&7)&1 == 1 }
+
+// Set marks row i as present.
+func (b Bitmap) Set(i int) { b[i>>3] |= 1 << (i & 7) }
+
+// Table is a result: columns of equal length, keys before values, rows in the
+// order in which the plugin put them. Its JSON form is columnar and loses
+// nothing; runtime/render makes the forms that people ask for.
+type Table struct {
+	Layout  Layout   `json:"layout"`
+	Chart   string   `json:"chart,omitempty"`
+	Columns []Column `json:"columns"`
+}
+
+// Rows returns the number of rows.
+func (t *Table) Rows() int {
+	if len(t.Columns) == 0 {
+		return 0
+	}
+	return t.Columns[0].Len()
+}
+
+// Keys returns the number of key columns, which come first.
+func (t *Table) Keys() int {
+	n := 0
+	for n < len(t.Columns) && t.Columns[n].Role == RoleKey {
+		n++
+	}
+	return n
+}
+
+// Range is a run of rows: Count of them from Start on.
+type Range struct{ Start, Count uint32 }
+
+// Condition is one part of a `where`, checked against the dataset: a row
+// passes when its value is present and is one of Codes (String) or lies in one
+// of Intervals (Number, Integer).
+type Condition struct {
+	Column    string
+	Codes     []int32    // ascending, without repetition
+	Intervals []Interval // in any order
+}
+
+// Interval is a closed range of numbers; a single value is one with Min == Max.
+// Infinities stand for an open end.
+type Interval struct{ Min, Max float64 }

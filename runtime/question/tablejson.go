@@ -1,0 +1,114 @@
+package question
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+)
+
+// columnJSON is the form of a result's column in the store. Strings keep their
+// dictionary: {"dict": ["Ohio", ...], "values": [0, null, ...]}.
+type columnJSON struct {
+	Name   string          `json:"name"`
+	Title  string          `json:"title,omitempty"`
+	Type   Type            `json:"type"`
+	Unit   string          `json:"unit,omitempty"`
+	Role   Role            `json:"role,omitempty"`
+	Dict   []string        `json:"dict,omitempty"`
+	Values json.RawMessage `json:"values"`
+}
+
+// MarshalJSON writes the column with null for a missing value. Numbers must be
+// finite.
+func (c Column) MarshalJSON() ([]byte, error) {
+	n := c.Len()
+	b := make([]byte, 0, 8*n+2)
+	b = append(b, '[')
+	for i := range n {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		switch {
+		case !c.Present(i):
+			b = append(b, "null"...)
+		case c.Type == Number:
+			if !finite(c.Numbers[i]) {
+				return nil, fmt.Errorf("column %q, row %d: JSON cannot carry %v", c.Name, i, c.Numbers[i])
+			}
+			b = strconv.AppendFloat(b, c.Numbers[i], 'g', -1, 64)
+		case c.Type == Integer:
+			b = strconv.AppendInt(b, c.Integers[i], 10)
+		default:
+			b = strconv.AppendInt(b, int64(c.Codes[i]), 10)
+		}
+	}
+	b = append(b, ']')
+	return json.Marshal(columnJSON{c.Name, c.Title, c.Type, c.Unit, c.Role, c.Dict, b})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (c *Column) UnmarshalJSON(b []byte) error {
+	var j columnJSON
+	if err := json.Unmarshal(b, &j); err != nil {
+		return err
+	}
+	*c = Column{Name: j.Name, Title: j.Title, Type: j.Type, Unit: j.Unit, Role: j.Role, Dict: j.Dict}
+	switch j.Type {
+	case Number:
+		return unmarshalValues(j.Values, &c.Numbers, &c.Valid)
+	case Integer:
+		return unmarshalValues(j.Values, &c.Integers, &c.Valid)
+	case String:
+		if err := unmarshalValues(j.Values, &c.Codes, &c.Valid); err != nil {
+			return err
+		}
+		for i, code := range c.Codes {
+			if c.Present(i) && (code < 0 || int(code) >= len(c.Dict)) {
+				return fmt.Errorf("column %q, row %d: code %d is outside of the dictionary", c.Name, i, code)
+			}
+		}
+		return nil
+	default:
+		return fmt.Errorf("column %q has the type %q", c.Name, j.Type)
+	}
+}
+
+func unmarshalValues[T any](b []byte, out *[]T, valid *Bitmap) error {
+	var values []*T
+	if err := json.Unmarshal(b, &values); err != nil {
+		return err
+	}
+	*out = make([]T, len(values))
+	missing := slices.Contains(values, nil)
+	if missing {
+		*valid = NewBitmap(len(values))
+	}
+	for i, v := range values {
+		if v == nil {
+			continue
+		}
+		(*out)[i] = *v
+		if missing {
+			valid.Set(i)
+		}
+	}
+	return nil
+}
+
+// UnmarshalJSON reads a table and checks that its columns are of one length.
+func (t *Table) UnmarshalJSON(b []byte) error {
+	type plain Table
+	var p plain
+	if err := json.Unmarshal(b, &p); err != nil {
+		return err
+	}
+	for i := range p.Columns {
+		if p.Columns[i].Len() != p.Columns[0].Len() {
+			return errors.New("the columns of the table differ in length")
+		}
+	}
+	*t = Table(p)
+	return nil
+}

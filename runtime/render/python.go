@@ -1,0 +1,106 @@
+package render
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/le-stats-sportifs/lestats/runtime/question"
+)
+
+// tuples writes rows of columns as Python's repr writes a tuple of them:
+// "('Ohio', 'Gender')", "('Ohio',)" for one. Numbers stand without quotes, a
+// missing value is None.
+type tuples struct {
+	columns []question.Column
+	// cached holds, for a column of strings whose dictionary is small beside its
+	// rows, each entry's repr, escaped for JSON; "" until it is first needed.
+	cached  [][]string
+	scratch []byte
+}
+
+func newTuples(columns []question.Column) *tuples {
+	t := &tuples{columns: columns, cached: make([][]string, len(columns))}
+	for i := range columns {
+		if c := &columns[i]; c.Type == question.String && len(c.Dict) <= c.Len() {
+			t.cached[i] = make([]string, len(c.Dict))
+		}
+	}
+	return t
+}
+
+// append appends row i, escaped for a JSON string but without its quotes.
+func (t *tuples) append(b []byte, i int) []byte {
+	b = append(b, '(')
+	for n := range t.columns {
+		if n > 0 {
+			b = append(b, ", "...)
+		}
+		c := &t.columns[n]
+		switch {
+		case !present(c, i):
+			b = append(b, "None"...)
+		case c.Type == question.Number:
+			b = appendFloat(b, c.Numbers[i])
+		case c.Type == question.Integer:
+			b = strconv.AppendInt(b, c.Integers[i], 10)
+		case t.cached[n] == nil:
+			t.scratch = appendRepr(t.scratch[:0], c.Dict[c.Codes[i]])
+			b = appendJSONEscaped(b, t.scratch)
+		default:
+			entry := &t.cached[n][c.Codes[i]]
+			if *entry == "" {
+				t.scratch = appendRepr(t.scratch[:0], c.Dict[c.Codes[i]])
+				*entry = string(appendJSONEscaped(nil, t.scratch))
+			}
+			b = append(b, *entry...)
+		}
+	}
+	if len(t.columns) == 1 {
+		b = append(b, ',')
+	}
+	return append(b, ')')
+}
+
+// appendRepr appends s as Python's repr writes a str: in single quotes, or in
+// double quotes when s holds single quotes and no double ones; what cannot be
+// printed is escaped. What can be printed is decided by the Unicode tables of
+// Go's library, which may know a newer Unicode than a given Python. Bytes that
+// are not UTF-8 become U+FFFD.
+func appendRepr(b []byte, s string) []byte {
+	quote := byte('\'')
+	if strings.IndexByte(s, '\'') >= 0 && strings.IndexByte(s, '"') < 0 {
+		quote = '"'
+	}
+	b = append(b, quote)
+	for _, r := range s {
+		switch {
+		case r == rune(quote) || r == '\\':
+			b = append(b, '\\', byte(r))
+		case r >= ' ' && r < 0x7f:
+			b = append(b, byte(r))
+		case r == '\n':
+			b = append(b, '\\', 'n')
+		case r == '\r':
+			b = append(b, '\\', 'r')
+		case r == '\t':
+			b = append(b, '\\', 't')
+		case strconv.IsPrint(r):
+			b = utf8.AppendRune(b, r)
+		case r <= 0xff:
+			b = appendHex(append(b, '\\', 'x'), r, 2)
+		case r <= 0xffff:
+			b = appendHex(append(b, '\\', 'u'), r, 4)
+		default:
+			b = appendHex(append(b, '\\', 'U'), r, 8)
+		}
+	}
+	return append(b, quote)
+}
+
+func appendHex(b []byte, r rune, digits int) []byte {
+	for shift := 4 * (digits - 1); shift >= 0; shift -= 4 {
+		b = append(b, hexDigits[r>>shift&15])
+	}
+	return b
+}
