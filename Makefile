@@ -1,0 +1,118 @@
+# Le Stats Sportifs. `make help` lists what there is; `make run` and `make test`
+# are all that a newcomer needs.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+# Tools that the build does not need, only tests and checks; each at one version.
+GOLANGCI_LINT_VERSION := v2.15.0
+MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
+K6_VERSION := v1.8.1
+
+TOOLS := $(CURDIR)/.tools
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+GO_FILES = $(shell git ls-files --cached --others --exclude-standard '*.go' 'go.mod' 'go.sum')
+SERVE ?=
+
+# --- what a user wants -------------------------------------------------------
+
+.PHONY: help
+help: ## Show this list
+	@echo "make TARGET, where TARGET is one of:"
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## Build, and serve the built-in sample on http://127.0.0.1:8080 (SERVE="--flags" are passed on)
+	bin/lestats serve $(SERVE)
+
+.PHONY: build
+build: bin/lestats ## Build bin/lestats, with its plugin and its sample inside
+
+.PHONY: test
+test: generate $(TOOLS)/minio ## Install what the tests need and run them all (3 minutes more the first time: it builds MinIO)
+	go vet ./...
+	go test -timeout 20m ./...
+
+.PHONY: check
+check: lint tidy generated ## Format, lint, go.mod, generated files: what must hold before a commit (under 2 minutes)
+
+.PHONY: bench
+bench: generate ## Measure: each question in the sandbox and natively, loading, parsing, start, the store, HTTP
+	go test -run '^$$' -bench . -benchmem -timeout 30m ./runtime/... ./plugins/... ./functions/...
+
+# --- what the build makes ----------------------------------------------------
+
+PLUGIN := plugins/built/sportifs.wasm
+SAMPLE := data/built/sample.arrow
+
+$(PLUGIN): $(wildcard plugins/sportifs/*.go plugins/sdk/*.go plugins/abi/*.go) go.mod
+	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -trimpath -ldflags='-s -w' -o $@ ./plugins/sportifs
+
+$(SAMPLE): $(wildcard data/gen/*.go runtime/dataset/*.go) data/npao.yaml data/sample.sha256
+	go run ./data/gen -o $@ -check
+
+bin/lestats: $(GO_FILES) $(PLUGIN) $(SAMPLE) data/npao.yaml
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -X main.version=$(VERSION)' -o $@ ./functions/lestats
+
+.PHONY: generate
+generate: $(PLUGIN) $(SAMPLE) ## Build the plugin and the sample that are embedded
+
+# --- tests that want something special ---------------------------------------
+
+.PHONY: test-race
+test-race: generate $(TOOLS)/minio ## The tests of the packages that share memory, under the race detector
+	go test -race -timeout 30m ./runtime/... ./functions/...
+
+.PHONY: test-s3
+test-s3: ## The store's conformance suite against your own server: make test-s3 S3=http://key:secret@127.0.0.1:9000/bucket
+	@[ -n "$(S3)" ] || { echo 'say which server: make test-s3 S3=http://key:secret@127.0.0.1:9000/bucket'; exit 2; }
+	LESTATS_TEST_S3='$(S3)' go test -count 1 -v -run Conformance ./runtime/results/s3
+
+FUZZTIME ?= 20s
+.PHONY: fuzz
+fuzz: generate ## Run every fuzz target for FUZZTIME (20s)
+	@for pkg in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
+	  for target in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$pkg/*_test.go | cut -c6-); do \
+	    echo "== $$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) ./$$pkg; done; done
+
+.PHONY: load
+load: build $(TOOLS)/k6 ## Submit and poll over HTTP with k6: jobs a second, p50 and p99
+	infra/load/run
+
+# --- checks ------------------------------------------------------------------
+
+.PHONY: lint
+lint: generate $(TOOLS)/golangci-lint
+	$(TOOLS)/golangci-lint fmt --diff
+	$(TOOLS)/golangci-lint run
+
+.PHONY: tidy
+tidy:
+	go mod tidy -diff
+	go mod verify >/dev/null
+
+.PHONY: generated
+generated: $(PLUGIN)
+	go run ./data/gen -check
+	if command -v wat2wasm >/dev/null; then runtime/sandbox/testdata/check.sh; else echo 'no wat2wasm (Debian: wabt): the .wasm fixtures were not compared with their .wat'; fi
+
+.PHONY: fmt
+fmt: $(TOOLS)/golangci-lint ## Format the Go code
+	$(TOOLS)/golangci-lint fmt
+
+# --- tools: built once, at a pinned version, into .tools ---------------------
+
+$(TOOLS)/golangci-lint:
+	GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+
+$(TOOLS)/minio:
+	GOBIN=$(TOOLS) CGO_ENABLED=0 go install github.com/minio/minio@$(MINIO_VERSION)
+
+$(TOOLS)/k6:
+	GOBIN=$(TOOLS) go install go.k6.io/k6@$(K6_VERSION)
+
+.PHONY: clean
+clean: ## Remove what the build made (not the tools in .tools)
+	rm -rf bin plugins/built/*.wasm data/built/*.arrow
