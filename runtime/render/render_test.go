@@ -1,0 +1,341 @@
+package render_test
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"pgregory.net/rapid"
+
+	"github.com/le-stats-sportifs/lestats/runtime/question"
+	"github.com/le-stats-sportifs/lestats/runtime/render"
+)
+
+func key(name string, values ...string) question.Column {
+	c := question.Column{Name: name, Type: question.String, Role: question.RoleKey}
+	for _, v := range values {
+		c.Codes = append(c.Codes, int32(len(c.Dict)))
+		c.Dict = append(c.Dict, v)
+	}
+	return c
+}
+
+func value(name string, values ...float64) question.Column {
+	return question.Column{Name: name, Type: question.Number, Role: question.RoleValue, Numbers: values, Unit: "%"}
+}
+
+func missing(c question.Column, row int) question.Column {
+	c.Valid = question.NewBitmap(c.Len())
+	for i := range c.Len() {
+		if i != row {
+			c.Valid.Set(i)
+		}
+	}
+	return c
+}
+
+func table(layout question.Layout, columns ...question.Column) *question.Table {
+	return &question.Table{Layout: layout, Columns: columns}
+}
+
+func ExampleSeedJSON() {
+	means := table(question.LayoutMap, key("location", "Ohio", "Guam"), value("mean", 33.2, 34))
+	byCategory := table(question.LayoutNested,
+		key("location", "Oklahoma"), key("category", "Gender"), key("stratum", "Male"), value("mean", 38.6))
+	for _, t := range []*question.Table{means, byCategory} {
+		if err := render.SeedJSON(os.Stdout, t); err != nil {
+			fmt.Println(err)
+		}
+		fmt.Println()
+	}
+	// Output:
+	// {"Ohio":33.2,"Guam":34.0}
+	// {"Oklahoma":{"('Gender', 'Male')":38.6}}
+}
+
+func ExampleText() {
+	_ = render.Text(os.Stdout, table(question.LayoutMap, key("location", "Ohio", "New Mexico"), missing(value("mean", 33.25, 0), 1)))
+	// Output:
+	// location    mean (%)
+	// ----------  --------
+	// Ohio           33.25
+	// New Mexico         -
+}
+
+func TestSeedJSON(t *testing.T) {
+	integers := question.Column{Name: "n", Type: question.Integer, Role: question.RoleKey, Integers: []int64{1, -2}}
+	tests := []struct {
+		name  string
+		table *question.Table
+		want  string
+	}{
+		{"rows", table(question.LayoutRows, key("k", "a", "b"), missing(value("v", 1, 2), 0)), `[{"k":"a","v":null},{"k":"b","v":2.0}]`},
+		{"no layout", table("", value("v", 1)), `[{"v":1.0}]`},
+		{"no rows", table(question.LayoutMap, key("k"), value("v")), `{}`},
+		{"record", table(question.LayoutRecord, value("global_mean", 34.4), value("n", 3)), `{"global_mean":34.4,"n":3.0}`},
+		{"several values", table(question.LayoutMap, key("k", "a"), value("v", 1), value("w", 2)), `{"a":{"v":1.0,"w":2.0}}`},
+		{"integer keys", table(question.LayoutMap, integers, value("v", 1, 2)), `{"1":1.0,"-2":2.0}`},
+		{"a tuple as Python writes it", table(question.LayoutMap, key("k", "it's", `"'`), key("l", "é\n", `\`), value("v", 1, 2)),
+			`{"(\"it's\", 'é\\n')":1.0,"('\"\\'', '\\\\')":2.0}`},
+		{"a tuple of numbers and nothing", table(question.LayoutMap, missing(integers, 0), value("f", .5, 2), value("v", 1, 2)),
+			`{"null":{"f":0.5,"v":1.0},"-2":{"f":2.0,"v":2.0}}`},
+		{"nested brings together", table(question.LayoutNested, question.Column{
+			Name: "k", Type: question.String, Role: question.RoleKey, Dict: []string{"a", "b"}, Codes: []int32{0, 1, 0},
+		}, key("l", "x", "x", "z"), value("v", 1, 2, 3)), `{"a":{"x":1.0,"z":3.0},"b":{"x":2.0}}`},
+		{"no number becomes null", table(question.LayoutMap, key("k", "a", "b"), value("v", math.NaN(), math.Inf(1))), `{"a":null,"b":null}`},
+		{"numbers as Python writes them", table(question.LayoutMap, key("k", "a", "b", "c", "d"), value("v", 1e16, 1e-5, 0.30000000000000004, 0)),
+			`{"a":1e+16,"b":1e-05,"c":0.30000000000000004,"d":0.0}`},
+		{"escapes", table(question.LayoutMap, key("k", "a\"\\\n\x01\xff"), value("v", 1)), "{\"a\\\"\\\\\\n\\u0001\\ufffd\":1.0}"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := render.AppendSeedJSON(nil, tt.table)
+			if err != nil || string(got) != tt.want {
+				t.Errorf("%s, %v\nwant %s", got, err, tt.want)
+			}
+			if !json.Valid(got) {
+				t.Errorf("%s is no JSON", got)
+			}
+		})
+	}
+}
+
+func TestSeedJSONRefuses(t *testing.T) {
+	for name, tt := range map[string]*question.Table{
+		"a key twice":         table(question.LayoutMap, question.Column{Name: "k", Type: question.String, Role: question.RoleKey, Dict: []string{"a"}, Codes: []int32{0, 0}}, value("v", 1, 2)),
+		"nested key twice":    table(question.LayoutNested, question.Column{Name: "k", Type: question.String, Role: question.RoleKey, Dict: []string{"a"}, Codes: []int32{0, 0}}, question.Column{Name: "l", Type: question.String, Role: question.RoleKey, Dict: []string{"b"}, Codes: []int32{0, 0}}, value("v", 1, 2)),
+		"record with 2 rows":  table(question.LayoutRecord, value("v", 1, 2)),
+		"record with none":    table(question.LayoutRecord, value("v")),
+		"map without keys":    table(question.LayoutMap, value("v", 1)),
+		"map without values":  table(question.LayoutMap, key("k", "a")),
+		"nested with one key": table(question.LayoutNested, key("k", "a"), value("v", 1)),
+		"unknown layout":      table("pie", value("v", 1)),
+	} {
+		if _, err := render.AppendSeedJSON(nil, tt); question.CodeOf(err) != question.CodeBadResult {
+			t.Errorf("%s: %v, want bad_result", name, err)
+		}
+	}
+}
+
+// drawTable draws a table of strings (among them hostile ones), integers and
+// numbers, with gaps.
+func drawTable(t *rapid.T) *question.Table {
+	n := rapid.IntRange(0, 12).Draw(t, "rows")
+	out := &question.Table{Layout: question.LayoutRows}
+	for i := range rapid.IntRange(1, 4).Draw(t, "columns") {
+		c := question.Column{Name: fmt.Sprintf("c%d", i), Role: question.RoleValue}
+		switch rapid.IntRange(0, 2).Draw(t, "type") {
+		case 0:
+			c.Type, c.Numbers = question.Number, rapid.SliceOfN(rapid.Float64Range(-1e300, 1e300), n, n).Draw(t, "numbers")
+		case 1:
+			c.Type, c.Integers = question.Integer, rapid.SliceOfN(rapid.Int64(), n, n).Draw(t, "integers")
+		default:
+			c.Type = question.String
+			c.Dict = rapid.SliceOfN(rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", " ", ",", "\"", "a\"b,c", "=1+1", "x\ny"})), 1, 5).Draw(t, "dict")
+			c.Codes = rapid.SliceOfN(rapid.Int32Range(0, int32(len(c.Dict)-1)), n, n).Draw(t, "codes")
+		}
+		if n > 0 && rapid.Bool().Draw(t, "gap") {
+			c = missing(c, rapid.IntRange(0, n-1).Draw(t, "gap at"))
+		}
+		out.Columns = append(out.Columns, c)
+	}
+	return out
+}
+
+func TestRowsJSONReadsBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := drawTable(t)
+		dec := json.NewDecoder(bytes.NewReader(render.AppendRowsJSON(nil, in)))
+		dec.UseNumber()
+		var rows []map[string]any
+		if err := dec.Decode(&rows); err != nil {
+			t.Fatal(err)
+		}
+		if len(rows) != in.Rows() {
+			t.Fatalf("%d rows, want %d", len(rows), in.Rows())
+		}
+		for i, row := range rows {
+			for n := range in.Columns {
+				c := &in.Columns[n]
+				want := c.Value(i)
+				got := row[c.Name]
+				switch w := want.(type) {
+				case float64:
+					f, err := got.(json.Number).Float64()
+					if err != nil || f != w {
+						t.Fatalf("row %d: %v, want %v", i, got, w)
+					}
+				case int64:
+					k, err := got.(json.Number).Int64()
+					if err != nil || k != w {
+						t.Fatalf("row %d: %v, want %v", i, got, w)
+					}
+				default:
+					if !reflect.DeepEqual(got, want) {
+						t.Fatalf("row %d: %q, want %q", i, got, want)
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestCSVReadsBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := drawTable(t)
+		var b bytes.Buffer
+		if err := render.CSV(&b, in); err != nil {
+			t.Fatal(err)
+		}
+		records, err := csv.NewReader(&b).ReadAll()
+		if err != nil {
+			t.Fatalf("%s: %v", b.String(), err)
+		}
+		if len(records) != in.Rows()+1 {
+			t.Fatalf("%d records, want %d", len(records), in.Rows()+1)
+		}
+		for i, record := range records[1:] {
+			for n := range in.Columns {
+				want := ""
+				if v := in.Columns[n].Value(i); v != nil {
+					want = fmt.Sprint(v)
+				}
+				got := record[n]
+				if in.Columns[n].Type == question.String {
+					// encoding/csv folds CR LF inside of quotes.
+					if got != strings.ReplaceAll(want, "\r\n", "\n") {
+						t.Fatalf("row %d: %q, want %q", i, got, want)
+					}
+					continue
+				}
+				var f, w float64
+				if _, err := fmt.Sscan(got+" "+want, &f, &w); (err != nil || f != w) && got+want != "" {
+					t.Fatalf("row %d: %q, want %q", i, got, want)
+				}
+			}
+		}
+	})
+}
+
+func TestArrowReadsBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := drawTable(t)
+		var b bytes.Buffer
+		if err := render.Arrow(&b, in, &question.Provenance{Dataset: "d", Synthetic: true}); err != nil {
+			t.Fatal(err)
+		}
+		r, err := ipc.NewReader(&b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Release()
+		if i := r.Schema().Metadata().FindKey("lestats.synthetic"); i < 0 || r.Schema().Metadata().Values()[i] != "true" {
+			t.Fatal("the stream does not say that the figures are synthetic")
+		}
+		rows := 0
+		for r.Next() {
+			batch := r.RecordBatch()
+			rows += int(batch.NumRows())
+			for n := range in.Columns {
+				for i := range int(batch.NumRows()) {
+					var got any
+					if col := batch.Column(n); col.IsValid(i) {
+						switch col := col.(type) {
+						case *array.Float64:
+							got = col.Value(i)
+						case *array.Int64:
+							got = col.Value(i)
+						case *array.String:
+							got = col.Value(i)
+						}
+					}
+					if want := in.Columns[n].Value(i); !reflect.DeepEqual(got, want) {
+						t.Fatalf("column %d, row %d: %v, want %v", n, i, got, want)
+					}
+				}
+			}
+		}
+		if r.Err() != nil || rows != in.Rows() {
+			t.Fatalf("%d rows, %v; want %d", rows, r.Err(), in.Rows())
+		}
+	})
+}
+
+func TestTextCannotDriveTheTerminal(t *testing.T) {
+	var b bytes.Buffer
+	if err := render.Text(&b, table("", key("k", "\x1b[2Jhaha\r\n", "日本"), value("v", 1e20, 1))); err != nil {
+		t.Fatal(err)
+	}
+	if out := b.String(); strings.ContainsAny(out, "\x1b\r") || strings.Count(out, "\n") != 4 || !strings.Contains(out, "1e+20") {
+		t.Errorf("%q", out)
+	}
+}
+
+type full struct{ after int }
+
+func (w *full) Write(b []byte) (int, error) {
+	if w.after -= len(b); w.after < 0 {
+		return 0, io.ErrShortWrite
+	}
+	return len(b), nil
+}
+
+func TestWriteErrorsComeBack(t *testing.T) {
+	in := table(question.LayoutRows, key("k", "a"), value("v", 1))
+	for name, write := range map[string]func(io.Writer) error{
+		"seed":  func(w io.Writer) error { return render.SeedJSON(w, in) },
+		"rows":  func(w io.Writer) error { return render.RowsJSON(w, in) },
+		"csv":   func(w io.Writer) error { return render.CSV(w, in) },
+		"arrow": func(w io.Writer) error { return render.Arrow(w, in, nil) },
+		"text":  func(w io.Writer) error { return render.Text(w, in) },
+	} {
+		if err := write(&full{after: 3}); err == nil {
+			t.Errorf("%s: a full disk went unnoticed", name)
+		}
+	}
+}
+
+// FuzzTuple: keys of several columns are one string of valid JSON, whatever
+// they hold.
+func FuzzTuple(f *testing.F) {
+	f.Add("Ohio", "it's")
+	f.Add(`"'`, "\x00\n\\")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		out, err := render.AppendSeedJSON(nil, table(question.LayoutMap, key("a", a), key("b", b), value("v", 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back map[string]float64
+		if err := json.Unmarshal(out, &back); err != nil || len(back) != 1 {
+			t.Fatalf("%s: %v", out, err)
+		}
+	})
+}
+
+func BenchmarkSeedJSON(b *testing.B) {
+	const rows = 1500 // mean_by_category of one survey question
+	location, category, mean := key("location"), key("category"), value("mean")
+	for i := range rows {
+		location.Dict = append(location.Dict, fmt.Sprintf("State %d", i/28))
+		location.Codes = append(location.Codes, int32(i))
+		category.Dict = append(category.Dict, fmt.Sprintf("Stratum %d", i%28))
+		category.Codes = append(category.Codes, int32(i))
+		mean.Numbers = append(mean.Numbers, 20+float64(i)/7)
+	}
+	t := table(question.LayoutMap, location, category, mean)
+	var out []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		out, _ = render.AppendSeedJSON(out[:0], t)
+	}
+	b.SetBytes(int64(len(out)))
+}
