@@ -1,0 +1,79 @@
+package results
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/le-stats-sportifs/lestats/runtime/question"
+)
+
+// headSize is how much of an outcome a listing reads. Request, provenance and
+// times take about 1 KiB; a request that does not fit costs a second read.
+const headSize = 4 << 10
+
+// encode writes a job as JSON whose last field is the result, whatever the order
+// of question.Job's fields: a listing reads what comes before.
+func encode(job *question.Job) ([]byte, error) {
+	head := *job
+	head.Result = nil
+	b, err := json.Marshal(&head)
+	if err != nil || job.Result == nil {
+		return b, err
+	}
+	table, err := json.Marshal(job.Result)
+	if err != nil {
+		return nil, err
+	}
+	const field = `,"result":`
+	out := make([]byte, 0, len(b)+len(field)+len(table))
+	out = append(out, b[:len(b)-1]...)
+	out = append(out, field...)
+	out = append(out, table...)
+	return append(out, '}'), nil
+}
+
+// decode reads what encode writes and checks that it is the job of that id.
+// Numbers in the request stay json.Number, as written.
+func decode(id string, data []byte) (*question.Job, error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	job := new(question.Job)
+	if err := d.Decode(job); err != nil {
+		return nil, fmt.Errorf("it is not the JSON of a job: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something follows the JSON of the job")
+	}
+	if job.ID != id {
+		return nil, fmt.Errorf("it holds the job %.60q", job.ID)
+	}
+	return job, nil
+}
+
+// cutHead returns the job without its result from the beginning of an outcome;
+// false when the beginning ends before the result does begin.
+func cutHead(data []byte) ([]byte, bool) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil, false
+	}
+	var end int64
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return nil, false
+		}
+		if name == "result" {
+			return append(data[:end:end], '}'), true
+		}
+		var skipped json.RawMessage
+		if err := d.Decode(&skipped); err != nil {
+			return nil, false
+		}
+		end = d.InputOffset()
+	}
+	return nil, false
+}

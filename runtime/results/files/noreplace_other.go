@@ -1,0 +1,8 @@
+//go:build !linux
+
+package files
+
+import "errors"
+
+// renameNoReplace is there on Linux only; elsewhere files are linked.
+func renameNoReplace(string, string) error { return errors.ErrUnsupported }
