@@ -39,11 +39,12 @@ type Objects interface {
 	// a folder is gone with its last object.
 	Delete(ctx context.Context, keys ...string) error
 
-	// List yields the names directly in a folder (which ends in "/"), in ascending
-	// bytewise order, from the first one after the name `after` ("": from the
-	// beginning); nothing for a folder that is not there. The name of a folder
-	// ends in "/". Objects that come or go meanwhile may be listed or not; all
-	// others are, once. After an error it ends.
+	// List yields the names directly in a folder (which ends in "/") that are
+	// above the name `after` ("": all of them): the objects in ascending bytewise
+	// order, and the folders, whose names end in "/", in theirs; how the two mix
+	// is not said. It yields nothing for a folder that is not there. What comes or
+	// goes meanwhile may be listed or not; all else is, once. After an error it
+	// ends.
 	List(ctx context.Context, folder, after string) iter.Seq2[string, error]
 
 	// Ping tells, cheaply, whether the store would take an object now.
