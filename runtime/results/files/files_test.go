@@ -9,6 +9,7 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 	"github.com/le-stats-sportifs/lestats/runtime/results"
 	"github.com/le-stats-sportifs/lestats/runtime/results/files"
+	"github.com/le-stats-sportifs/lestats/runtime/results/storetest"
 )
 
 func open(t testing.TB, cfg files.Config) *files.Objects {
@@ -60,6 +61,14 @@ func BenchmarkJob(b *testing.B) {
 					}
 				}
 			})
+		})
+	}
+}
+
+func TestConformance(t *testing.T) {
+	for _, d := range []files.Durability{files.Process, files.Disk} {
+		t.Run(string(d), func(t *testing.T) {
+			storetest.Run(t, func(t *testing.T) results.Objects { return open(t, files.Config{Durability: d}) })
 		})
 	}
 }
