@@ -1,0 +1,107 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+	"unicode"
+
+	"github.com/le-stats-sportifs/lestats/plugins/abi"
+)
+
+// What one instance may write to the log.
+const (
+	maxLogLines = 100
+	maxLogBytes = 16 << 10 // of all lines together
+	maxLogLine  = 1 << 10  // longer lines are cut
+)
+
+// guestLog passes a guest's lines on to the host's log, within bounds.
+type guestLog struct {
+	log *slog.Logger // with the plugin's name
+
+	lines, bytes int // written so far
+	dropped      int // lines that were too many
+	pending      [2]pendingLine
+	words        string // last line on standard error, or the first that tells of a panic
+}
+
+// pendingLine is the beginning of a line on standard output or error.
+type pendingLine struct{ text []byte }
+
+func slogLevel(level uint32) slog.Level {
+	switch level {
+	case abi.LogDebug:
+		return slog.LevelDebug
+	case abi.LogWarn:
+		return slog.LevelWarn
+	case abi.LogError:
+		return slog.LevelError
+	default:
+		return slog.LevelInfo
+	}
+}
+
+// line logs one line. It does not keep text.
+func (g *guestLog) line(ctx context.Context, level slog.Level, text []byte) {
+	if g.lines >= maxLogLines || g.bytes >= maxLogBytes {
+		g.dropped++
+		return
+	}
+	text = text[:min(len(text), maxLogLine, maxLogBytes-g.bytes)]
+	g.lines++
+	g.bytes += len(text)
+	g.log.Log(ctx, level, printable(text), "from", "plugin")
+}
+
+// write takes in what a guest writes to standard output or error, and logs each
+// line when it is complete.
+func (g *guestLog) write(ctx context.Context, stderr bool, text []byte) {
+	p, level := &g.pending[0], slog.LevelInfo
+	if stderr {
+		p, level = &g.pending[1], slog.LevelWarn
+	}
+	for len(text) > 0 {
+		part, rest, ended := bytes.Cut(text, []byte("\n"))
+		p.text = append(p.text, part[:min(len(part), maxLogLine-len(p.text))]...)
+		text = rest
+		if ended {
+			g.end(ctx, p, level, stderr)
+		}
+	}
+}
+
+func (g *guestLog) end(ctx context.Context, p *pendingLine, level slog.Level, stderr bool) {
+	if len(bytes.TrimSpace(p.text)) > 0 {
+		if stderr && !tellsOfPanic(g.words) {
+			g.words = printable(p.text[:min(len(p.text), 200)])
+		}
+		g.line(ctx, level, p.text)
+	}
+	p.text = p.text[:0]
+}
+
+func tellsOfPanic(line string) bool {
+	return strings.HasPrefix(line, "panic:") || strings.HasPrefix(line, "fatal error:") || strings.Contains(line, "panicked at")
+}
+
+// close logs what is left, and how much was dropped.
+func (g *guestLog) close(ctx context.Context) {
+	g.end(ctx, &g.pending[0], slog.LevelInfo, false)
+	g.end(ctx, &g.pending[1], slog.LevelWarn, true)
+	if g.dropped > 0 {
+		g.log.WarnContext(ctx, "the plugin logged more than a job may: lines were dropped", "dropped", g.dropped, "lines", maxLogLines, "bytes", maxLogBytes)
+		g.dropped = 0
+	}
+}
+
+// printable returns text as UTF-8 without control characters.
+func printable(text []byte) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\t' {
+			return ' '
+		}
+		return r
+	}, strings.TrimRight(strings.ToValidUTF8(string(text), "\uFFFD"), "\r\n"))
+}

@@ -1,0 +1,81 @@
+package sandbox
+
+import (
+	"encoding/binary"
+
+	"github.com/le-stats-sportifs/lestats/plugins/abi"
+	"github.com/le-stats-sportifs/lestats/runtime/question"
+)
+
+var paramKinds = map[question.ParamType]uint32{
+	question.ParamColumn:  abi.ParamColumn,
+	question.ParamNumber:  abi.ParamNumber,
+	question.ParamInteger: abi.ParamInteger,
+	question.ParamChoice:  abi.ParamChoice,
+	question.ParamBoolean: abi.ParamBoolean,
+}
+
+// requestSize is the length of what encodeRequest returns.
+func requestSize(b *question.Bound, rows []question.Range) uint64 {
+	n := uint64(abi.RequestSize + abi.ParamSize*len(b.Args) + abi.RangeSize*len(rows))
+	for i := range b.Args {
+		n += 8 * uint64(len(b.Args[i].Values))
+	}
+	return n
+}
+
+// encodeRequest returns an abi.Request, and what it points to, as it will lie at
+// address at, a multiple of 8.
+func encodeRequest(at uint32, b *question.Bound, rows []question.Range, columnIndex func(string) uint32) []byte {
+	params := at + abi.RequestSize
+	values := params + abi.ParamSize*uint32(len(b.Args))
+	next := values
+	for i := range b.Args {
+		next += 8 * uint32(len(b.Args[i].Values))
+	}
+	r := abi.Request{
+		Size: abi.RequestSize, Version: abi.Version, Question: uint32(b.Index),
+		ParamCount: uint32(len(b.Args)), ParamSize: abi.ParamSize, Params: params,
+		RangeCount: uint32(len(rows)), Ranges: next,
+	}
+	for _, run := range rows {
+		r.Rows += run.Count
+	}
+	out := abi.Append(make([]byte, 0, requestSize(b, rows)), r)
+	for i := range b.Args {
+		p, given := &b.Question.Params[i], b.Args[i].Values
+		a := abi.Param{Kind: paramKinds[p.Type], Column: abi.NoIndex, Count: uint32(len(given)), Values: values}
+		if p.Type == question.ParamColumn {
+			a.Column = columnIndex(p.Column)
+		}
+		out = abi.Append(out, a)
+		values += 8 * a.Count
+	}
+	for i := range b.Args {
+		for _, v := range b.Args[i].Values {
+			out = binary.LittleEndian.AppendUint64(out, v)
+		}
+	}
+	for _, run := range rows {
+		out = binary.LittleEndian.AppendUint32(out, run.Start)
+		out = binary.LittleEndian.AppendUint32(out, run.Count)
+	}
+	return out
+}
+
+// checkBound makes sure that a request is one that Manifest.Bind and Select can
+// have made: whatever is wrong here is the host's fault.
+func (p *Plugin) checkBound(b *question.Bound, rows []question.Range) *question.Error {
+	if b == nil || b.Index < 0 || b.Index >= len(p.manifest.Questions) || b.Question != &p.manifest.Questions[b.Index] ||
+		len(b.Args) != len(b.Question.Params) {
+		return question.Errorf(question.CodeInternal, "the request was not bound to the manifest of plugin %s", p.manifest.Name)
+	}
+	total, next := uint64(p.engine.dataset.Rows()), uint64(0)
+	for i, r := range rows {
+		if r.Count == 0 || uint64(r.Start) < next || uint64(r.Start)+uint64(r.Count) > total {
+			return question.Errorf(question.CodeInternal, "row range %d (%d rows from %d on) is empty, out of order or outside of the dataset's %d rows", i, r.Count, r.Start, total)
+		}
+		next = uint64(r.Start) + uint64(r.Count) + 1 // touching ranges are one
+	}
+	return nil
+}

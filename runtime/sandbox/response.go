@@ -1,0 +1,398 @@
+package sandbox
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/le-stats-sportifs/lestats/plugins/abi"
+	"github.com/le-stats-sportifs/lestats/runtime/question"
+)
+
+// memory is a guest's linear memory. Nothing in it can be trusted.
+type memory []byte
+
+// at returns n bytes from address ptr on, or false where not all of them exist.
+func (m memory) at(ptr uint32, n uint64) ([]byte, bool) {
+	start, size := uint64(ptr), uint64(len(m))
+	if start > size || n > size-start {
+		return nil, false
+	}
+	return m[start : start+n : start+n], true
+}
+
+// part returns n bytes from address ptr on; what names them in the error.
+func (m memory) part(what string, ptr uint32, n uint64) ([]byte, *question.Error) {
+	b, ok := m.at(ptr, n)
+	if !ok {
+		return nil, badResult("%s, %d bytes at %#x, lies outside of the plugin's memory (%d bytes)", what, n, ptr, len(m))
+	}
+	return b, nil
+}
+
+func badResult(format string, args ...any) *question.Error {
+	return question.Errorf(question.CodeBadResult, format, args...)
+}
+
+// decodeResponse reads the response that an export returned.
+func decodeResponse(m memory, packed uint64) (r abi.Response, err *question.Error) {
+	ptr, n := abi.Unpack(packed)
+	b, err := m.part("the response", ptr, uint64(n))
+	if err != nil {
+		return r, err
+	}
+	r, short := abi.Decode[abi.Response](b)
+	switch {
+	case short != nil:
+		return r, badResult("the response has %d bytes; at least %d", n, abi.ResponseSize)
+	case r.Size < abi.ResponseSize || r.Size > n:
+		return r, badResult("the response states a size of %d bytes; from %d to the %d that it has", r.Size, abi.ResponseSize, n)
+	case r.Version != abi.Version:
+		return r, badResult("the response is of version %d; this is contract version %d", r.Version, abi.Version)
+	case r.Status != abi.StatusOK && r.Status != abi.StatusError:
+		return r, badResult("the response has the status %d; %d (ok) or %d (error)", r.Status, abi.StatusOK, abi.StatusError)
+	}
+	return r, nil
+}
+
+// decodeOpen reads the response of a plugin that could not be opened. It returns
+// an error in any case.
+func decodeOpen(m memory, packed uint64) *question.Error {
+	r, err := decodeResponse(m, packed)
+	if err != nil {
+		return err
+	}
+	if r.Status == abi.StatusOK {
+		return badResult("it returned a response that is no error; it returns 0 where it succeeds")
+	}
+	return decodeError(m, r.Error, nil)
+}
+
+// decodeError reads an abi.Error and turns it into what a caller gets.
+func decodeError(m memory, ptr uint32, params []question.Param) *question.Error {
+	b, err := m.part("the error", ptr, abi.ErrorSize)
+	if err != nil {
+		return err
+	}
+	e, _ := abi.Decode[abi.Error](b) // of the right length
+	if e.Size < abi.ErrorSize || e.Version != abi.Version {
+		return badResult("the error states a size of %d and version %d; at least %d, and %d", e.Size, e.Version, abi.ErrorSize, abi.Version)
+	}
+	text, err := m.part("the error's text", e.Text, uint64(e.TextLen))
+	if err != nil {
+		return err
+	}
+	code := question.CodePluginError
+	switch e.Code {
+	case abi.ErrFailed, abi.ErrDataset:
+	case abi.ErrBadParam:
+		code = question.CodeBadParameter
+	case abi.ErrNoData:
+		code = question.CodeNoData
+	default:
+		return badResult("the error has the code %d; from %d to %d", e.Code, abi.ErrFailed, abi.ErrDataset)
+	}
+	param := ""
+	if e.Param != abi.NoIndex && len(params) > 0 { // from open: about no parameter
+		if uint64(e.Param) >= uint64(len(params)) {
+			return badResult("the error is about parameter %d; there are %d, counted from 0", e.Param, len(params))
+		}
+		param = params[e.Param].Name
+	}
+	const most = 1 << 10
+	reason := strings.TrimSpace(printable(text[:min(len(text), most)]))
+	if reason == "" {
+		reason = "the plugin gave no reason"
+	}
+	return question.Errorf(code, "%s", reason).About(param)
+}
+
+// decodeAnswer reads what answer returned: a table, checked against what the
+// manifest declares for q and copied, or the reason why there is none. unitOf
+// gives the unit of a column of the dataset; limit bounds the columns' bytes.
+func decodeAnswer(m memory, packed uint64, q *question.Question, unitOf func(string) string, limit uint64) (*question.Table, *question.Error) {
+	r, err := decodeResponse(m, packed)
+	if err != nil {
+		return nil, err
+	}
+	if r.Status == abi.StatusError {
+		return nil, decodeError(m, r.Error, q.Params)
+	}
+	if r.TableCount != 1 || r.TableSize < abi.TableSize {
+		return nil, badResult("the response has %d tables of %d bytes; 1 of at least %d", r.TableCount, r.TableSize, abi.TableSize)
+	}
+	b, err := m.part("the table", r.Tables, uint64(r.TableSize))
+	if err != nil {
+		return nil, err
+	}
+	t, _ := abi.Decode[abi.Table](b) // of the right length
+	declared := q.Result.Columns()
+	switch {
+	case t.Kind != abi.KindTable:
+		return nil, badResult("the table is of kind %d; contract v1 has %d (table) only", t.Kind, abi.KindTable)
+	case uint64(t.ColumnCount) != uint64(len(declared)):
+		return nil, badResult("the table has %d columns; the manifest declares %d for %s", t.ColumnCount, len(declared), q.Name)
+	case t.ColumnSize < abi.ColumnSize:
+		return nil, badResult("the table's columns are structs of %d bytes; at least %d", t.ColumnSize, abi.ColumnSize)
+	case q.Result.Layout == question.LayoutRecord && t.Rows != 1:
+		return nil, badResult("the table has %d rows; the layout record has exactly one", t.Rows)
+	}
+	stride := uint64(t.ColumnSize)
+	b, err = m.part("the table's array of columns", t.Columns, stride*uint64(t.ColumnCount))
+	if err != nil {
+		return nil, err
+	}
+	columns := make([]resultColumn, len(declared))
+	total := uint64(0)
+	for i := range columns {
+		c := &columns[i]
+		c.abiColumn, _ = abi.Decode[abi.Column](b[uint64(i)*stride:]) // of the right length
+		c.what = fmt.Sprintf("column %d (%s)", i, declared[i].Name)
+		if want := abiType(declared[i].Type); c.abiColumn.Type != want {
+			return nil, badResult("%s is of type %d; the manifest declares %s, which is %d", c.what, c.abiColumn.Type, declared[i].Type, want)
+		}
+		total += c.size(uint64(t.Rows))
+	}
+	if total > limit {
+		return nil, question.Errorf(question.CodeResultTooLarge, "the result has %d bytes in %d rows; at most %d bytes", total, t.Rows, limit)
+	}
+	out := &question.Table{Layout: q.Result.Layout, Chart: q.Result.Chart, Columns: make([]question.Column, len(declared))}
+	for i := range columns {
+		c, d := &out.Columns[i], &declared[i]
+		*c = question.Column{Name: d.Name, Title: d.Title, Type: d.Type, Unit: d.Unit, Role: question.RoleValue}
+		if i < len(q.Result.Keys) {
+			c.Role = question.RoleKey
+		}
+		if d.UnitOf != "" {
+			if unit := unitOf(d.UnitOf); unit != "" {
+				c.Unit = unit
+			}
+		}
+		if err := columns[i].decode(m, uint64(t.Rows), c); err != nil {
+			return nil, err
+		}
+	}
+	if out.Layout == question.LayoutMap || out.Layout == question.LayoutNested {
+		if err := checkKeys(out.Columns[:len(q.Result.Keys)]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// resultColumn is one column of a table that a guest returned.
+type resultColumn struct {
+	abiColumn abi.Column
+	what      string // its number and name, for messages
+}
+
+func (c *resultColumn) width() uint64 {
+	if c.abiColumn.Type == abi.TypeString {
+		return 4
+	}
+	return 8
+}
+
+// size is how many bytes the host would have to copy.
+func (c *resultColumn) size(rows uint64) uint64 {
+	n := rows * c.width()
+	if c.abiColumn.Validity != 0 {
+		n += (rows + 7) / 8
+	}
+	if c.abiColumn.Type == abi.TypeString {
+		n += 4*(uint64(c.abiColumn.DictCount)+1) + uint64(c.abiColumn.DictBytesLen)
+	}
+	return n
+}
+
+// decode copies the column's rows into out, whose Type is set. What is missing
+// is zero there, whatever the guest has in its place.
+func (c *resultColumn) decode(m memory, rows uint64, out *question.Column) *question.Error {
+	a := &c.abiColumn
+	if uint64(a.DataLen) < rows*c.width() {
+		return badResult("%s has %d bytes of data; %d rows need %d", c.what, a.DataLen, rows, rows*c.width())
+	}
+	data, err := m.part(c.what+": its data", a.Data, rows*c.width())
+	if err != nil {
+		return err
+	}
+	if err := c.decodeValidity(m, rows, out); err != nil {
+		return err
+	}
+	switch out.Type {
+	case question.Number:
+		out.Numbers = make([]float64, rows)
+		for i := range out.Numbers {
+			if !out.Present(i) {
+				continue
+			}
+			v := math.Float64frombits(binary.LittleEndian.Uint64(data[8*i:]))
+			if math.IsNaN(v) || math.IsInf(v, 0) {
+				return badResult("%s, row %d: the value is %v; a value is finite, and a missing one is told by the bitmap", c.what, i, v)
+			}
+			out.Numbers[i] = v
+		}
+	case question.Integer:
+		out.Integers = make([]int64, rows)
+		for i := range out.Integers {
+			if out.Present(i) {
+				out.Integers[i] = int64(binary.LittleEndian.Uint64(data[8*i:]))
+			}
+		}
+	default:
+		if err := c.decodeDict(m, out); err != nil {
+			return err
+		}
+		out.Codes = make([]int32, rows)
+		for i := range out.Codes {
+			if !out.Present(i) {
+				continue
+			}
+			code := int32(binary.LittleEndian.Uint32(data[4*i:]))
+			if code < 0 || int(code) >= len(out.Dict) {
+				return badResult("%s, row %d: the code is %d; the dictionary has %d entries, counted from 0", c.what, i, code, len(out.Dict))
+			}
+			out.Codes[i] = code
+		}
+	}
+	return nil
+}
+
+func (c *resultColumn) decodeValidity(m memory, rows uint64, out *question.Column) *question.Error {
+	a := &c.abiColumn
+	missing := 0
+	if a.Validity != 0 {
+		n := (rows + 7) / 8
+		if uint64(a.ValidityLen) < n {
+			return badResult("%s has a bitmap of %d bytes; %d rows need %d", c.what, a.ValidityLen, rows, n)
+		}
+		bitmap, err := m.part(c.what+": its bitmap", a.Validity, n)
+		if err != nil {
+			return err
+		}
+		missing = int(rows) - present(bitmap, int(rows))
+		if missing > 0 {
+			out.Valid = append(question.Bitmap(nil), bitmap...)
+			if spare := rows % 8; spare != 0 {
+				out.Valid[n-1] &= 1<<spare - 1
+			}
+		}
+	}
+	if uint64(a.NullCount) != uint64(missing) {
+		return badResult("%s states %d missing values; its bitmap tells of %d", c.what, a.NullCount, missing)
+	}
+	return nil
+}
+
+func (c *resultColumn) decodeDict(m memory, out *question.Column) *question.Error {
+	a := &c.abiColumn
+	count := uint64(a.DictCount)
+	offsets, err := m.part(c.what+": its dictionary's offsets", a.DictOffsets, 4*(count+1))
+	if err != nil {
+		return err
+	}
+	bytes, err := m.part(c.what+": its dictionary's bytes", a.DictBytes, uint64(a.DictBytesLen))
+	if err != nil {
+		return err
+	}
+	text := string(bytes)
+	out.Dict = make([]string, count)
+	at := uint32(0)
+	if first := binary.LittleEndian.Uint32(offsets); first != 0 {
+		return badResult("%s: its dictionary's first offset is %d; it is 0", c.what, int32(first))
+	}
+	for i := range out.Dict {
+		end := binary.LittleEndian.Uint32(offsets[4*(i+1):])
+		if end < at || end > a.DictBytesLen {
+			return badResult("%s: its dictionary's offset %d is %d; it lies between the one before, %d, and the length of the bytes, %d",
+				c.what, i+1, int32(end), at, a.DictBytesLen)
+		}
+		out.Dict[i] = text[at:end]
+		if !utf8.ValidString(out.Dict[i]) {
+			return badResult("%s: its dictionary's entry %d is not UTF-8", c.what, i)
+		}
+		at = end
+	}
+	return nil
+}
+
+// checkKeys makes sure that no two rows have the same keys and that none is
+// missing: each becomes a name in one JSON object.
+func checkKeys(keys []question.Column) *question.Error {
+	rows := keys[0].Len()
+	for k := range keys {
+		if keys[k].Valid == nil {
+			continue
+		}
+		for i := range rows {
+			if !keys[k].Present(i) {
+				return badResult("column %d (%s), row %d: the key is missing; the result's layout needs it", k, keys[k].Name, i)
+			}
+		}
+	}
+	if ascend(keys, rows) {
+		return nil
+	}
+	seen := make(map[string]int, rows)
+	var tuple []byte
+	for i := range rows {
+		tuple = tuple[:0]
+		for k := range keys {
+			switch c := &keys[k]; c.Type {
+			case question.Number:
+				tuple = binary.LittleEndian.AppendUint64(tuple, math.Float64bits(c.Numbers[i]))
+			case question.Integer:
+				tuple = binary.LittleEndian.AppendUint64(tuple, uint64(c.Integers[i]))
+			default:
+				text := c.Dict[c.Codes[i]]
+				tuple = binary.LittleEndian.AppendUint32(tuple, uint32(len(text)))
+				tuple = append(tuple, text...)
+			}
+		}
+		if first, ok := seen[string(tuple)]; ok {
+			return badResult("rows %d and %d have the same key; the result's layout needs each once", first, i)
+		}
+		seen[string(tuple)] = i
+	}
+	return nil
+}
+
+// ascend reports, cheaply, whether the rows are known to ascend by their keys
+// and thus to differ: that is how most results that are not ranked are sorted.
+func ascend(keys []question.Column, rows int) bool {
+	for k := range keys {
+		c := &keys[k]
+		if c.Type == question.Number {
+			return false
+		}
+		for i := 1; i < len(c.Dict); i++ {
+			if c.Dict[i-1] >= c.Dict[i] {
+				return false
+			}
+		}
+	}
+	for i := 1; i < rows; i++ {
+		less := false
+		for k := 0; k < len(keys) && !less; k++ {
+			c := &keys[k]
+			switch c.Type {
+			case question.Integer:
+				if c.Integers[i-1] > c.Integers[i] {
+					return false
+				}
+				less = c.Integers[i-1] < c.Integers[i]
+			default:
+				if c.Codes[i-1] > c.Codes[i] {
+					return false
+				}
+				less = c.Codes[i-1] < c.Codes[i]
+			}
+		}
+		if !less {
+			return false
+		}
+	}
+	return true
+}
