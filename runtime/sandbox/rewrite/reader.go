@@ -1,0 +1,173 @@
+package rewrite
+
+import (
+	"fmt"
+	"unicode/utf8"
+)
+
+// Error is why a module is refused, and where.
+type Error struct {
+	Offset int    // byte offset in the module that was handed in
+	Reason string // names what is refused
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("at byte %#x: %s", e.Offset, e.Reason) }
+
+// reader walks over a module. The first error stays: every read after it gives
+// zero values, so that loops ask fail() once a turn instead of at each read.
+type reader struct {
+	b   []byte // the module up to where this reader may read
+	pos int
+	err *Error
+}
+
+// refuse notes that something at offset at is refused, unless something was before.
+func (r *reader) refuse(at int, format string, args ...any) {
+	if r.err == nil {
+		r.err = &Error{at, fmt.Sprintf(format, args...)}
+	}
+}
+
+func (r *reader) failed() bool { return r.err != nil }
+func (r *reader) done() bool   { return r.err != nil || r.pos >= len(r.b) }
+
+func (r *reader) byte() byte {
+	if r.err != nil || r.pos >= len(r.b) {
+		r.refuse(r.pos, "the module ends in the middle of something")
+		return 0
+	}
+	r.pos++
+	return r.b[r.pos-1]
+}
+
+// bytes returns the next n bytes of the module itself: not to be written to.
+func (r *reader) bytes(n uint32) []byte {
+	if r.err != nil || uint64(n) > uint64(len(r.b)-r.pos) {
+		r.refuse(r.pos, "the module ends in the middle of something")
+		return nil
+	}
+	r.pos += int(n)
+	return r.b[r.pos-int(n) : r.pos]
+}
+
+// u32 reads an unsigned LEB128 number of at most 32 bits.
+func (r *reader) u32() uint32 {
+	if r.err == nil && r.pos < len(r.b) && r.b[r.pos] < 0x80 { // nearly always
+		r.pos++
+		return uint32(r.b[r.pos-1])
+	}
+	at, v := r.pos, uint32(0)
+	for shift := 0; shift < 35; shift += 7 {
+		c := r.byte()
+		if shift == 28 && c > 0x0f {
+			break
+		}
+		v |= uint32(c&0x7f) << shift
+		if c < 0x80 {
+			return v
+		}
+	}
+	r.refuse(at, "a number does not fit 32 bits")
+	return 0
+}
+
+// signed reads a signed LEB128 number of at most the given bits: 32, 33 or 64.
+func (r *reader) signed(bits int) int64 {
+	at, v := r.pos, int64(0)
+	for shift := 0; shift < bits; shift += 7 {
+		c := r.byte()
+		if left := bits - shift; left < 7 {
+			// The last byte: the bits beyond the number repeat its sign.
+			if rest := int8(c<<1) >> left; c >= 0x80 || rest != 0 && rest != -1 {
+				break
+			}
+		}
+		v |= int64(c&0x7f) << shift
+		if c < 0x80 {
+			if shift += 7; shift < 64 && c&0x40 != 0 {
+				v |= -1 << shift
+			}
+			return v
+		}
+	}
+	r.refuse(at, "a number does not fit %d bits", bits)
+	return 0
+}
+
+// count reads how many of something follow: at most limit, and no more than
+// there are bytes left at min bytes each, so that a few bytes cannot ask for
+// much memory.
+func (r *reader) count(what string, limit, min int) int {
+	at := r.pos
+	n := int64(r.u32())
+	switch {
+	case r.err != nil:
+		return 0
+	case n > int64(limit):
+		r.refuse(at, "%d %s: at most %d are taken", n, what, limit)
+		return 0
+	case n*int64(min) > int64(len(r.b)-r.pos):
+		r.refuse(at, "%d %s: more than there are bytes", n, what)
+		return 0
+	}
+	return int(n)
+}
+
+// index reads an index into a space of n things.
+func (r *reader) index(what string, n int) uint32 {
+	at := r.pos
+	i := r.u32()
+	if r.err == nil && int64(i) >= int64(n) {
+		r.refuse(at, "%s %d of %d", what, i, n)
+		return 0
+	}
+	return i
+}
+
+func (r *reader) name() string {
+	at := r.pos
+	b := r.bytes(r.u32())
+	if !utf8.Valid(b) {
+		r.refuse(at, "a name is not UTF-8")
+	}
+	return string(b)
+}
+
+// valType is a value type as the binary format writes it.
+type valType byte
+
+const (
+	i32       valType = 0x7f
+	i64       valType = 0x7e
+	f32       valType = 0x7d
+	f64       valType = 0x7c
+	v128      valType = 0x7b
+	funcref   valType = 0x70
+	externref valType = 0x6f
+)
+
+var valTypeNames = map[valType]string{
+	i32: "i32", i64: "i64", f32: "f32", f64: "f64", v128: "v128", funcref: "funcref", externref: "externref",
+}
+
+func (t valType) String() string { return valTypeNames[t] }
+
+func (t valType) isRef() bool { return t == funcref || t == externref }
+
+func (r *reader) valType() valType {
+	at := r.pos
+	t := valType(r.byte())
+	if _, ok := valTypeNames[t]; !ok {
+		r.refuse(at, "value type %#x is not of WebAssembly 2.0", byte(t))
+	}
+	return t
+}
+
+func (r *reader) refType() valType {
+	at := r.pos
+	t := r.valType()
+	if !t.isRef() {
+		r.refuse(at, "%s where a reference type must stand", t)
+	}
+	return t
+}

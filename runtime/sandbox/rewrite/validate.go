@@ -1,0 +1,319 @@
+package rewrite
+
+// This pass walks over each function's code once. It checks every index
+// against the original's index spaces, and weighs the code for the meter.
+//
+// Types of operands are not checked here. What the rewriter inserts takes
+// nothing from the operand stack and leaves nothing on it, what it replaces has
+// the same type (a call of a helper for memory.fill, a branch for a return),
+// and no index means something else than before. So the rewritten code is well
+// typed exactly if the original is, and the engine checks the rewritten code.
+
+// maxExpansion bounds what an engine makes of code that is short in bytes: the
+// values that blocks, branches and calls pass, the globals that it loads again
+// after a call, the locals that meet where paths join.
+const maxExpansion = 64 << 20
+
+// metering is what a function's code is charged.
+type metering struct {
+	entry uint32 // units at its entry; 0: its callers' weightCall has paid
+	frame uint32 // bytes of stack while it calls others; 0: it calls none
+}
+
+// region is the code whose weight is charged at one place: a function's body,
+// or a loop's, without the loops within. All branches but those to a loop's
+// head lead forward, so each instruction of a region runs at most once between
+// two charges; what is charged is the weight of its heaviest path.
+type region struct {
+	path int64 // weight of the heaviest path to here; dead: none leads here
+	most int64 // the greatest path so far
+	loop int   // index into module.loops; -1: a function's body
+}
+
+const dead = -1
+
+type labelKind byte
+
+const (
+	labelBody labelKind = iota
+	labelBlock
+	labelLoop
+	labelIf
+	labelElse
+)
+
+type label struct {
+	kind   labelKind
+	region int   // the region in which the code behind its end lies
+	before int64 // of an if: the path to it
+	exit   int64 // heaviest path of a branch to its end; dead: none
+	arity  int   // values that a branch to it carries
+	uses   int   // uses of locals before it
+}
+
+// scanner is the state within one function.
+type scanner struct {
+	m       *module
+	r       *reader
+	f       *body
+	labels  []label
+	regions []region
+	uses    int  // of locals
+	calls   bool // it calls a function of this module, or one that a table holds
+	outside bool // a call stands outside of every loop
+}
+
+func (m *module) codeSection(r *reader) {
+	if n := r.count("function bodies", maxFunctions, 1); n != len(m.bodies) {
+		r.refuse(r.pos, "%d functions have %d bodies", len(m.bodies), n)
+	}
+	for _, g := range m.globals {
+		if g.mutable {
+			m.mutable++
+		}
+	}
+	s := scanner{m: m}
+	for k := range m.bodies {
+		at := r.pos
+		size := r.u32()
+		switch {
+		case size > maxBody:
+			r.refuse(at, "function %d has %d bytes: at most %d are taken", m.importedFuncs+k, size, maxBody)
+		case uint64(size) > uint64(len(r.b)-r.pos):
+			r.refuse(at, "function %d is longer than the section", m.importedFuncs+k)
+		}
+		if r.failed() {
+			return
+		}
+		s.r = &reader{b: r.b[:r.pos+int(size)], pos: r.pos}
+		s.function(&m.bodies[k], m.types[m.funcs[m.importedFuncs+k]])
+		r.pos, r.err = s.r.pos, s.r.err
+	}
+	if !r.failed() && r.pos != len(r.b) {
+		r.refuse(r.pos, "the code section has %d bytes too many", len(r.b)-r.pos)
+	}
+}
+
+func (s *scanner) function(f *body, t funcType) {
+	at := s.r.pos
+	f.nlocals = len(t.params)
+	for range s.r.count("groups of locals", maxLocals, 2) {
+		g := localGroup{s.r.u32(), s.r.valType()}
+		if uint64(f.nlocals)+uint64(g.n) > maxLocals {
+			s.r.refuse(at, "more than %d locals", maxLocals)
+			return
+		}
+		f.nlocals += int(g.n)
+		f.locals = append(f.locals, g)
+	}
+	f.at, f.end = s.r.pos, len(s.r.b)
+	s.f, s.uses, s.calls, s.outside = f, 0, false, false
+	s.labels = append(s.labels[:0], label{kind: labelBody, exit: dead, arity: len(t.results)})
+	s.regions = append(s.regions[:0], region{loop: -1})
+	s.expand(f.nlocals + len(s.m.globals))
+	var i instr
+	instructions := 0
+	for len(s.labels) > 0 && !s.r.failed() {
+		s.r.instr(&i)
+		s.instruction(&i)
+		instructions++
+	}
+	if s.r.pos != len(s.r.b) {
+		s.r.refuse(s.r.pos, "a function has %d bytes behind its end", len(s.r.b)-s.r.pos)
+	}
+	if most := s.regions[0].most; s.outside || most > weightCall {
+		f.entry = uint32(max(most, 1))
+	}
+	if s.calls {
+		f.frame = frameWeight(f.nlocals+len(t.results), instructions)
+	}
+}
+
+func (s *scanner) top() *region { return &s.regions[len(s.regions)-1] }
+
+func (s *scanner) add(weight int64) {
+	if t := s.top(); t.path != dead {
+		t.path += weight
+		t.most = max(t.most, t.path)
+	}
+}
+
+// expand counts what an engine makes of an instruction beyond its bytes.
+func (s *scanner) expand(n int) {
+	if s.m.expansion += int64(n); s.m.expansion > maxExpansion {
+		s.r.refuse(s.r.pos, "the code up to here passes too many values between blocks and calls to be compiled at bounded cost")
+	}
+}
+
+// branch notes a branch to a label from here.
+func (s *scanner) branch(i *instr, depth uint32) {
+	if int64(depth) >= int64(len(s.labels)) {
+		s.r.refuse(i.at, "label %d of %d", depth, len(s.labels))
+		return
+	}
+	l := &s.labels[len(s.labels)-1-int(depth)]
+	if l.kind != labelLoop && s.top().path != dead { // out of a loop: with what there was before it
+		l.exit = max(l.exit, s.regions[l.region].path)
+	}
+	s.expand(l.arity)
+}
+
+func (s *scanner) index(i *instr, what string, x uint32, n int) bool {
+	if int64(x) < int64(n) {
+		return true
+	}
+	s.r.refuse(i.at, "%s %d of %d", what, x, n)
+	return false
+}
+
+func (s *scanner) instruction(i *instr) {
+	if s.r.failed() {
+		return
+	}
+	m := s.m
+	s.add(int64(i.form.weight))
+	switch i.form.imm {
+	case immBlock:
+		s.open(i)
+	case immLabel:
+		s.branch(i, i.x)
+	case immLabels:
+		for _, l := range i.labels {
+			s.branch(i, l)
+		}
+		s.branch(i, i.x)
+	case immFunc:
+		if !s.index(i, "function", i.x, len(m.funcs)) {
+			return
+		}
+		if i.op == opCall {
+			s.call(m.types[m.funcs[i.x]], int(i.x) < m.importedFuncs)
+		} else if m.declared == nil || !m.declared[i.x] {
+			s.r.refuse(i.at, "ref.func of function %d, which is named nowhere outside of code", i.x)
+		}
+	case immTypeTable:
+		if s.index(i, "type", i.x, len(m.types)) && s.index(i, "table", i.y, len(m.tables)) {
+			s.call(m.types[i.x], false)
+		}
+	case immLocal:
+		s.index(i, "local", i.x, s.f.nlocals)
+		s.uses++
+	case immGlobal:
+		if s.index(i, "global", i.x, len(m.globals)) && i.op == opGlobalSet && !m.globals[i.x].mutable {
+			s.r.refuse(i.at, "global.set of global %d, which is immutable", i.x)
+		}
+	case immTable:
+		s.index(i, "table", i.x, len(m.tables))
+	case immTables:
+		s.index(i, "table", i.x, len(m.tables))
+		s.index(i, "table", i.y, len(m.tables))
+	case immElem:
+		s.index(i, "element segment", i.x, len(m.elems))
+	case immElemTable:
+		s.index(i, "element segment", i.x, len(m.elems))
+		s.index(i, "table", i.y, len(m.tables))
+	case immData, immDataMem:
+		if m.dataCount < 0 {
+			s.r.refuse(i.at, "a data segment is named, and there is no data count")
+		}
+		s.index(i, "data segment", i.x, len(m.datas))
+	}
+	switch i.form.imm {
+	case immMemArg, immMemArgLane, immMem, immMems, immDataMem:
+		if m.memory == nil {
+			s.r.refuse(i.at, "there is no memory")
+		}
+	}
+	switch i.op {
+	case opElse:
+		s.otherwise(i)
+	case opEnd:
+		s.close()
+	case opBr, opBrTable, opReturn, opUnreachable:
+		s.top().path = dead
+	}
+	switch i.op {
+	case opMemoryGrow, opMemoryFill, opMemoryCopy, opMemoryInit, opDataDrop,
+		opTableSet, opTableGrow, opTableFill, opTableCopy, opTableInit, opElemDrop:
+		m.seen[i.op] = true
+	}
+}
+
+func (s *scanner) call(t funcType, imported bool) {
+	s.expand(len(t.params) + len(t.results) + s.m.mutable + 2)
+	if imported {
+		s.add(weightHost) // it runs on the host's stack
+	} else {
+		s.calls = true
+	}
+	if len(s.regions) == 1 && s.top().path != dead {
+		s.outside = true
+	}
+}
+
+func (s *scanner) open(i *instr) {
+	var t funcType
+	switch {
+	case i.n == blockEmpty-0x80:
+	case i.n < 0:
+		t.results = []valType{valType(i.n & 0x7f)}
+	case s.index(i, "type", uint32(i.n), len(s.m.types)):
+		t = s.m.types[i.n]
+	}
+	if len(s.labels) > maxNesting {
+		s.r.refuse(i.at, "more than %d blocks within each other", maxNesting)
+	}
+	s.expand(len(t.params) + len(t.results))
+	l := label{kind: labelBlock, region: len(s.regions) - 1, exit: dead, arity: len(t.results), uses: s.uses}
+	switch i.op {
+	case opIf:
+		l.kind, l.before = labelIf, s.top().path
+	case opLoop:
+		l.kind, l.arity = labelLoop, len(t.params)
+		inner := region{loop: len(s.m.loops)}
+		if s.top().path == dead {
+			inner.path = dead
+		}
+		s.regions = append(s.regions, inner)
+		s.m.loops = append(s.m.loops, 0)
+	}
+	s.labels = append(s.labels, l)
+}
+
+func (s *scanner) otherwise(i *instr) {
+	l := &s.labels[len(s.labels)-1]
+	if l.kind != labelIf {
+		s.r.refuse(i.at, "else without if")
+		return
+	}
+	t := s.top()
+	l.kind, l.exit, t.path = labelElse, max(l.exit, t.path), l.before
+}
+
+func (s *scanner) close() {
+	l := s.labels[len(s.labels)-1]
+	s.labels = s.labels[:len(s.labels)-1]
+	s.expand(min(s.f.nlocals, s.uses-l.uses))
+	t := s.top()
+	switch l.kind {
+	case labelLoop:
+		if t.path != dead || t.most > 0 {
+			s.m.loops[t.loop] = uint32(max(t.most, 1))
+		}
+		ended := t.path == dead
+		s.regions = s.regions[:len(s.regions)-1]
+		if ended {
+			s.top().path = dead
+		}
+	case labelIf: // without else: it may be skipped
+		t.path = max(t.path, l.exit, l.before)
+	default:
+		t.path = max(t.path, l.exit)
+	}
+}
+
+// frameWeight estimates, in bytes, what a call of a function takes of the native
+// stack.
+func frameWeight(values, instructions int) uint32 {
+	return uint32(64 + 8*values + instructions)
+}
