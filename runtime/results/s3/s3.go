@@ -1,0 +1,374 @@
+// Package s3 keeps jobs and results in a bucket of any S3-compatible service: one
+// object an object, under a prefix and its key.
+//
+// It needs s3:GetObject, s3:PutObject and s3:DeleteObject on the prefix and
+// s3:ListBucket on the bucket, and a service that honours If-None-Match on PUT.
+package s3
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"iter"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"github.com/le-stats-sportifs/lestats/runtime/question"
+	"github.com/le-stats-sportifs/lestats/runtime/results"
+)
+
+const (
+	pageSize = 1000 // names in one answer of the service
+	// conflicts is how often a conditional write is repeated while the service
+	// answers that another one to the same key is under way.
+	conflicts = 10
+)
+
+// Objects implements results.Objects over a bucket.
+type Objects struct {
+	cfg    Config
+	target target
+	// client repeats what failed. once does not: Create has to know whether an
+	// earlier attempt may have been stored.
+	client, once *minio.Core
+	where        string // the bucket and its service, for people
+	keys         *credentials.Credentials
+	chain        *chain
+	close        func()
+}
+
+var _ results.Objects = (*Objects)(nil)
+
+// Open connects to the bucket and checks that it can be listed. Its errors are
+// *question.Error with CodeStoreUnavailable. ctx bounds Open alone.
+func Open(ctx context.Context, cfg Config) (o *Objects, err error) {
+	t, err := cfg.validate()
+	if err != nil {
+		return nil, err
+	}
+	transport := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: cfg.Timeout, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   cfg.Timeout,
+		ResponseHeaderTimeout: cfg.Timeout,
+		ExpectContinueTimeout: time.Second,
+		MaxIdleConns:          256,
+		MaxIdleConnsPerHost:   64,
+		IdleConnTimeout:       time.Minute,
+		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
+		DisableCompression:    true,
+	}
+	chain, closeChain := newChain(cfg)
+	scheme := "http://"
+	if t.secure {
+		scheme = "https://"
+	}
+	o = &Objects{
+		cfg:    cfg,
+		target: t,
+		where:  "the bucket " + t.bucket + " at " + scheme + t.host,
+		keys:   credentials.New(chain),
+		chain:  chain,
+		close: func() {
+			transport.CloseIdleConnections()
+			closeChain()
+		},
+	}
+	defer func() {
+		if err != nil {
+			o.close()
+		}
+	}()
+	for _, c := range []struct {
+		core     **minio.Core
+		attempts int
+	}{{&o.client, cfg.Attempts}, {&o.once, 1}} {
+		*c.core, err = minio.NewCore(t.host, &minio.Options{
+			Creds:        o.keys,
+			Secure:       t.secure,
+			Transport:    transport,
+			Region:       t.region,
+			BucketLookup: t.lookup,
+			MaxRetries:   c.attempts,
+		})
+		if err != nil {
+			return nil, question.Errorf(question.CodeStoreUnavailable, "%s: %w", o.where, err)
+		}
+	}
+	if err := o.connect(ctx); err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+func (o *Objects) connect(ctx context.Context) error {
+	call, cancel := o.bound(ctx)
+	defer cancel()
+	// minio-go waits for credentials without regard to ctx later on.
+	if _, err := o.keys.GetWithContext(&credentials.CredContext{Context: call}); err != nil {
+		return o.explain(ctx, err)
+	}
+	err := o.Ping(ctx)
+	if !o.cfg.CreateBucket || codeOf(err) != minio.NoSuchBucket {
+		return err
+	}
+	err = o.client.MakeBucket(call, o.target.bucket, minio.MakeBucketOptions{Region: o.target.region})
+	if err != nil && codeOf(err) != minio.BucketAlreadyOwnedByYou {
+		return o.explain(ctx, err)
+	}
+	return o.Ping(ctx)
+}
+
+// bound returns the context of one call.
+func (o *Objects) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, o.limit())
+}
+
+func (o *Objects) limit() time.Duration { return time.Duration(o.cfg.Attempts) * o.cfg.Timeout }
+
+func (o *Objects) name(key string) string { return o.target.prefix + key }
+
+// Put implements results.Objects.
+func (o *Objects) Put(ctx context.Context, key string, data []byte) error {
+	call, cancel := o.bound(ctx)
+	defer cancel()
+	return o.explain(ctx, o.put(call, o.client, key, data, minio.PutObjectOptions{}))
+}
+
+func (o *Objects) put(ctx context.Context, client *minio.Core, key string, data []byte, opts minio.PutObjectOptions) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	opts.ContentType = "application/json"
+	opts.DisableMultipart = true // a condition holds for one request
+	_, err := client.Client.PutObject(ctx, o.target.bucket, o.name(key), bytes.NewReader(data), int64(len(data)), opts)
+	return err
+}
+
+// Create implements results.Objects.
+func (o *Objects) Create(ctx context.Context, key string, data []byte) (created bool, err error) {
+	call, cancel := o.bound(ctx)
+	defer cancel()
+	var opts minio.PutObjectOptions
+	opts.SetMatchETagExcept("*")
+	unsure := false // an attempt failed that may have been stored all the same
+	for failures, busy := 0, 0; ; {
+		err = o.put(call, o.once, key, data, opts)
+		switch {
+		case err == nil:
+			return true, nil
+		case statusOf(err) == http.StatusPreconditionFailed:
+			if !unsure {
+				return false, nil
+			}
+			return o.isOurs(ctx, key, data)
+		case statusOf(err) == http.StatusConflict: // nothing was stored
+			busy++
+		case temporary(err):
+			unsure = true
+			failures++
+		default:
+			return false, o.explain(ctx, err)
+		}
+		if failures == o.cfg.Attempts || busy == conflicts || !sleep(call, failures+busy) {
+			break
+		}
+	}
+	if ours, readErr := o.isOurs(ctx, key, data); readErr == nil {
+		return ours, nil
+	}
+	return false, o.explain(ctx, err)
+}
+
+// isOurs tells, of an object that is there, whether it is what Create wrote.
+func (o *Objects) isOurs(ctx context.Context, key string, data []byte) (bool, error) {
+	there, err := o.Get(ctx, key, 0)
+	return err == nil && bytes.Equal(there, data), err
+}
+
+// sleep waits longer with each attempt; false when ctx ended.
+func sleep(ctx context.Context, attempt int) bool {
+	longest := min(10*time.Millisecond<<attempt, time.Second)
+	timer := time.NewTimer(longest/2 + rand.N(longest/2)) //nolint:gosec // jitter
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// Get implements results.Objects.
+func (o *Objects) Get(ctx context.Context, key string, limit int) ([]byte, error) {
+	call, cancel := o.bound(ctx)
+	defer cancel()
+	data, err := o.get(call, key, limit)
+	return data, o.explain(ctx, err)
+}
+
+func (o *Objects) get(ctx context.Context, key string, limit int) (data []byte, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	var opts minio.GetObjectOptions
+	if limit > 0 {
+		if err := opts.SetRange(0, int64(limit)-1); err != nil {
+			return nil, err
+		}
+	}
+	for range o.cfg.Attempts {
+		var body io.ReadCloser
+		body, _, _, err = o.client.GetObject(ctx, o.target.bucket, o.name(key), opts)
+		if err != nil { // and was tried enough
+			if codeOf(err) == minio.InvalidRange { // the object is empty
+				return []byte{}, nil
+			}
+			return nil, err
+		}
+		var r io.Reader = body
+		if limit > 0 { // a service may not know ranges
+			r = io.LimitReader(body, int64(limit))
+		}
+		data, err = io.ReadAll(r)
+		_ = body.Close()
+		if err == nil {
+			return data, nil
+		}
+		if ctx.Err() != nil { // else the body was cut short
+			break
+		}
+	}
+	return nil, err
+}
+
+// Delete implements results.Objects.
+func (o *Objects) Delete(ctx context.Context, keys ...string) error {
+	for len(keys) > 0 {
+		n := min(len(keys), pageSize)
+		if err := o.delete(ctx, keys[:n]); err != nil {
+			return o.explain(ctx, err)
+		}
+		keys = keys[n:]
+	}
+	return nil
+}
+
+func (o *Objects) delete(ctx context.Context, keys []string) error {
+	ctx, cancel := o.bound(ctx)
+	defer cancel()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if len(keys) == 1 {
+		err := o.client.RemoveObject(ctx, o.target.bucket, o.name(keys[0]), minio.RemoveObjectOptions{})
+		if codeOf(err) == minio.NoSuchKey {
+			return nil
+		}
+		return err
+	}
+	objects := func(yield func(minio.ObjectInfo) bool) {
+		for _, key := range keys {
+			if !yield(minio.ObjectInfo{Key: o.name(key)}) {
+				return
+			}
+		}
+	}
+	removed, err := o.client.RemoveObjectsWithIter(ctx, o.target.bucket, objects, minio.RemoveObjectsOptions{})
+	if err != nil {
+		return err
+	}
+	for r := range removed {
+		if r.Err != nil && codeOf(r.Err) != minio.NoSuchKey {
+			return r.Err
+		}
+	}
+	return ctx.Err()
+}
+
+// List implements results.Objects. It asks for a page of names at a time.
+func (o *Objects) List(ctx context.Context, folder, after string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		call, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		if err := call.Err(); err != nil {
+			yield("", o.explain(ctx, err))
+			return
+		}
+		// The limit is on the service, not on what the caller does with a name.
+		timer := time.AfterFunc(o.limit(), func() { cancel(context.DeadlineExceeded) })
+		defer timer.Stop()
+		prefix, start, owner := o.name(folder), "", false
+		if after != "" {
+			start = prefix + after
+		}
+		for object := range o.client.ListObjectsIter(call, o.target.bucket, minio.ListObjectsOptions{
+			Prefix: prefix, StartAfter: start, MaxKeys: pageSize, FetchOwner: &owner,
+		}) {
+			timer.Stop()
+			if object.Err != nil {
+				yield("", o.explain(ctx, object.Err))
+				return
+			}
+			// A folder is listed again when the service starts after its name, and
+			// other programs mark a folder with an object of its name.
+			if name := strings.TrimPrefix(object.Key, prefix); name > after && !yield(name, nil) {
+				return
+			}
+			timer.Reset(o.limit())
+		}
+		if call.Err() != nil { // minio-go ends without a word
+			yield("", o.explain(ctx, context.Cause(call)))
+		}
+	}
+}
+
+// Ping implements results.Objects: it lists one name, which needs the bucket, the
+// credentials and most of the permissions.
+func (o *Objects) Ping(ctx context.Context) error {
+	call, cancel := o.bound(ctx)
+	defer cancel()
+	owner := false
+	for object := range o.client.ListObjectsIter(call, o.target.bucket, minio.ListObjectsOptions{
+		Prefix: o.name("pending/"), MaxKeys: 1, FetchOwner: &owner,
+	}) {
+		return o.explain(ctx, object.Err)
+	}
+	return o.explain(ctx, call.Err())
+}
+
+// Close implements results.Objects.
+func (o *Objects) Close() error {
+	o.close()
+	return nil
+}
+
+func codeOf(err error) string {
+	var e minio.ErrorResponse
+	errors.As(err, &e)
+	return e.Code
+}
+
+func statusOf(err error) int {
+	var e minio.ErrorResponse
+	errors.As(err, &e)
+	return e.StatusCode
+}
+
+// temporary tells whether a call that failed so may succeed a moment later.
+func temporary(err error) bool {
+	var e minio.ErrorResponse
+	if errors.As(err, &e) {
+		return e.StatusCode >= 500 || e.StatusCode == http.StatusTooManyRequests || e.StatusCode == http.StatusRequestTimeout
+	}
+	var cert *tls.CertificateVerificationError
+	return !errors.As(err, &cert) && !errors.Is(err, errNoCredentials) && !isPlainHTTP(err)
+}
