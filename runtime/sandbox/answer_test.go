@@ -188,7 +188,7 @@ func TestLogIsBounded(t *testing.T) {
 	if len(lines) != maxLogLines+1 {
 		t.Fatalf("%d lines were logged", len(lines))
 	}
-	if want := `level=WARN msg=" [31mred� ` + "  " + ` blue" plugin=faults from=plugin`; !strings.Contains(lines[0], want) {
+	if want := `level=WARN msg=" [31mred�   blue" plugin=faults from=plugin`; !strings.Contains(lines[0], want) {
 		t.Errorf("line 0 is %q; want %q", lines[0], want)
 	}
 	if last := lines[len(lines)-1]; !strings.Contains(last, "dropped=99900") {
