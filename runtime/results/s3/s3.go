@@ -49,7 +49,7 @@ var _ results.Objects = (*Objects)(nil)
 
 // Open connects to the bucket and checks that it can be listed. Its errors are
 // *question.Error with CodeStoreUnavailable. ctx bounds Open alone.
-func Open(ctx context.Context, cfg Config) (o *Objects, err error) {
+func Open(ctx context.Context, cfg Config) (_ *Objects, err error) {
 	t, err := cfg.validate()
 	if err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func Open(ctx context.Context, cfg Config) (o *Objects, err error) {
 	if t.secure {
 		scheme = "https://"
 	}
-	o = &Objects{
+	o := &Objects{
 		cfg:    cfg,
 		target: t,
 		where:  "the bucket " + t.bucket + " at " + scheme + t.host,
