@@ -61,7 +61,7 @@ func BenchmarkMeter(b *testing.B) {
 	for _, k := range kernels {
 		var best [3]time.Duration
 		var result [3]uint64
-		for round := range 15 {
+		for round := range 100 {
 			for i, m := range mods {
 				start := time.Now()
 				out, err := m.mod.ExportedFunction(k.name).Call(m.ctx, k.n)

@@ -124,11 +124,11 @@ type encoder struct {
 	fill, copy         uint32
 	grow, sized        uint32
 
-	loop int // the next of module.loops
+	loops []loop // of the code that is yet to be written
 }
 
 func newEncoder(m *module, cfg Config) *encoder {
-	e := &encoder{m: m, cfg: cfg, types: m.types[:len(m.types):len(m.types)], added: map[string]uint32{}}
+	e := &encoder{m: m, cfg: cfg, types: m.types[:len(m.types):len(m.types)], added: map[string]uint32{}, loops: m.loops}
 	if !cfg.Unmetered {
 		e.yield = uint32(m.importedFuncs)
 		e.fuel = uint32(len(m.globals))

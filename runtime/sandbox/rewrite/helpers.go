@@ -61,6 +61,7 @@ func (e *encoder) spend(c *code, pushed func()) {
 	c.op(opGlobalSet, e.fuel)
 	c.op(opGlobalGet, e.fuel)
 	e.refuelIfNegative(c)
+	c.op(opEnd)
 }
 
 // spendBytes charges for as many bytes as local n says.

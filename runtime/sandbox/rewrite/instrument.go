@@ -41,12 +41,26 @@ func (e *encoder) plain(c *code, f *body) {
 	}
 }
 
+// A tight loop keeps the fuel counter in a local, so that its turns do not wait
+// for memory, and only writes the global. That is right as long as nothing else
+// touches the counter, which is what makes a loop tight.
+
 // metered writes a function with its charges. Where it takes stack, its code
 // becomes a block, so that all ways out, returns too, come by the place where
 // the stack is given back. The block is where the function's own label was, so
 // no label changes.
 func (e *encoder) metered(c *code, f *body, results []valType) {
-	c.locals(f.locals)
+	locals := f.locals[:len(f.locals):len(f.locals)]
+	fuel := uint32(f.nlocals) // where they are needed: the counter, and the bytes to fill or copy
+	bytes := fuel
+	if f.tight {
+		locals = append(locals, localGroup{1, i64})
+		bytes++
+	}
+	if f.bulk {
+		locals = append(locals, localGroup{1, i32})
+	}
+	c.locals(locals)
 	e.enter(c, f)
 	if f.frame > 0 {
 		c.op(opBlock)
@@ -60,20 +74,36 @@ func (e *encoder) metered(c *code, f *body, results []valType) {
 		}
 	}
 	r := reader{b: e.m.src[:f.end], pos: f.at}
-	var i instr
-	depth := uint32(0)
+	i := instr{op: opNop}
+	depth, tight := uint32(0), uint32(0) // open blocks; the outermost open tight loop, 0: none
 	for !r.done() {
+		previous := constant(&i)
 		r.instr(&i)
 		switch i.op {
 		case opBlock, opIf:
 			depth++
 		case opLoop:
 			depth++
+			loop := e.loops[0]
+			e.loops = e.loops[1:]
+			if loop.tight && tight == 0 {
+				tight = depth
+				c.op(opGlobalGet, e.fuel)
+				c.op(opLocalSet, fuel)
+			}
 			c.instr(&i)
-			e.charge(c, e.m.loops[e.loop])
-			e.loop++
+			switch {
+			case loop.weight == 0:
+			case loop.tight:
+				e.chargeLocal(c, loop.weight, fuel)
+			default:
+				e.charge(c, loop.weight)
+			}
 			continue
 		case opEnd:
+			if tight == depth {
+				tight = 0
+			}
 			depth--
 		case opReturn:
 			if f.frame > 0 {
@@ -82,12 +112,11 @@ func (e *encoder) metered(c *code, f *body, results []valType) {
 			}
 		case opCall, opRefFunc:
 			i.x = e.function(i.x)
-		case opMemoryFill:
-			c.op(opCall, e.fill)
-			continue
-		case opMemoryCopy:
-			c.op(opCall, e.copy)
-			continue
+		case opMemoryFill, opMemoryCopy:
+			if !small(previous) {
+				e.bulk(c, &i, bytes)
+				continue
+			}
 		case opMemoryGrow:
 			c.op(opCall, e.grow)
 			continue
@@ -102,6 +131,27 @@ func (e *encoder) metered(c *code, f *body, results []valType) {
 	}
 }
 
+// bulk writes a memory.fill or memory.copy of n bytes, n is on top of the stack:
+// few are charged and moved here, many by a helper.
+func (e *encoder) bulk(c *code, i *instr, n uint32) {
+	c.op(opLocalTee, n)
+	c.i32Const(chunk)
+	c.op(opI32LeU)
+	c.op(opIf)
+	c.signed(int64(e.typ([]valType{i32, i32}, nil)))
+	e.spendBytes(c, n)
+	c.op(opLocalGet, n)
+	c.instr(i)
+	c.op(opElse)
+	c.op(opLocalGet, n)
+	if i.op == opMemoryFill {
+		c.op(opCall, e.fill)
+	} else {
+		c.op(opCall, e.copy)
+	}
+	c.op(opEnd)
+}
+
 // move adds a constant to a counter, or takes it away.
 func (e *encoder) move(c *code, counter uint32, op opcode, by int64) {
 	c.op(opGlobalGet, counter)
@@ -110,37 +160,55 @@ func (e *encoder) move(c *code, counter uint32, op opcode, by int64) {
 	c.op(opGlobalSet, counter)
 }
 
-// charge charges for a loop's turn.
+// charge takes units of fuel.
 func (e *encoder) charge(c *code, weight uint32) {
-	if weight == 0 {
-		return
-	}
 	e.move(c, e.fuel, opI64Sub, int64(weight))
 	c.op(opGlobalGet, e.fuel)
 	e.refuelIfNegative(c)
+	c.op(opEnd)
+}
+
+// chargeLocal does so where a local holds the counter.
+func (e *encoder) chargeLocal(c *code, weight uint32, fuel uint32) {
+	c.op(opLocalGet, fuel)
+	c.i64Const(int64(weight))
+	c.op(opI64Sub)
+	c.op(opLocalTee, fuel)
+	c.op(opGlobalSet, e.fuel)
+	c.op(opLocalGet, fuel)
+	e.refuelIfNegative(c)
+	c.op(opGlobalGet, e.fuel)
+	c.op(opLocalSet, fuel)
+	c.op(opEnd)
 }
 
 // enter charges for a function's entry.
 func (e *encoder) enter(c *code, f *body) {
-	if f.frame == 0 {
-		e.charge(c, f.entry)
-		return
-	}
-	e.move(c, e.stack, opI64Sub, int64(f.frame))
-	c.op(opGlobalGet, e.stack)
 	if f.entry > 0 {
 		e.move(c, e.fuel, opI64Sub, int64(f.entry))
 		c.op(opGlobalGet, e.fuel)
-		c.op(opI64Or)
 	}
-	e.refuelIfNegative(c)
+	if f.frame > 0 {
+		e.move(c, e.stack, opI64Sub, int64(f.frame))
+		c.op(opGlobalGet, e.stack)
+	}
+	if f.entry > 0 && f.frame > 0 {
+		c.op(opI64Or) // negative if one is
+	}
+	if f.entry > 0 || f.frame > 0 {
+		e.refuelIfNegative(c)
+		c.op(opEnd)
+	}
 }
 
-// refuelIfNegative takes an i64.
+// refuelIfNegative takes an i64, and leaves a block open: that of the rare case.
+// It stands in the else branch because wazero's compiler keeps values where the
+// first of two joining branches has them: in registers, and not where the call
+// leaves them.
 func (e *encoder) refuelIfNegative(c *code) {
 	c.i64Const(0)
-	c.op(opI64LtS)
+	c.op(opI64GeS)
 	c.op(opIf, blockEmpty)
+	c.op(opElse)
 	c.op(opCall, e.refuel)
-	c.op(opEnd)
 }

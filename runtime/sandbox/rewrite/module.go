@@ -134,7 +134,7 @@ type module struct {
 	declared  []bool          // functions that ref.func may name
 	mutable   int             // mutable globals
 	seen      map[opcode]bool // which of the instructions that the rewriter heeds occur
-	loops     []uint32        // weight of each loop, in order of the code; 0: unreachable
+	loops     []loop          // in order of the code
 	expansion int64           // see maxExpansion
 }
 

@@ -7,6 +7,7 @@ type opcode uint16
 // The opcodes that the rewriter treats in some way of their own.
 const (
 	opUnreachable  opcode = 0x00
+	opNop          opcode = 0x01
 	opBlock        opcode = 0x02
 	opLoop         opcode = 0x03
 	opIf           opcode = 0x04
@@ -49,7 +50,7 @@ const (
 	opI32Eq        = 0x46
 	opI32GtU       = 0x4b
 	opI32LeU       = 0x4d
-	opI64LtS       = 0x53
+	opI64GeS       = 0x59
 	opI64GtU       = 0x56
 	opI32Or        = 0x72
 	opI32Add       = 0x6a

@@ -18,6 +18,14 @@ const maxExpansion = 64 << 20
 type metering struct {
 	entry uint32 // units at its entry; 0: its callers' weightCall has paid
 	frame uint32 // bytes of stack while it calls others; 0: it calls none
+	tight bool   // it has a tight loop
+	bulk  bool   // it fills or copies as many bytes as it finds out when it runs
+}
+
+// loop is what a loop's turn is charged.
+type loop struct {
+	weight uint32 // 0: it is unreachable
+	tight  bool   // nothing in it, nor in the loops within, touches the counter
 }
 
 // region is the code whose weight is charged at one place: a function's body,
@@ -49,6 +57,7 @@ type label struct {
 	exit   int64 // heaviest path of a branch to its end; dead: none
 	arity  int   // values that a branch to it carries
 	uses   int   // uses of locals before it
+	spends int   // of a loop: what touches the counter before it
 }
 
 // scanner is the state within one function.
@@ -59,6 +68,7 @@ type scanner struct {
 	labels  []label
 	regions []region
 	uses    int  // of locals
+	spends  int  // instructions that become, or may become, a call
 	calls   bool // it calls a function of this module, or one that a table holds
 	outside bool // a call stands outside of every loop
 }
@@ -107,15 +117,16 @@ func (s *scanner) function(f *body, t funcType) {
 		f.locals = append(f.locals, g)
 	}
 	f.at, f.end = s.r.pos, len(s.r.b)
-	s.f, s.uses, s.calls, s.outside = f, 0, false, false
+	s.f, s.uses, s.spends, s.calls, s.outside = f, 0, 0, false, false
 	s.labels = append(s.labels[:0], label{kind: labelBody, exit: dead, arity: len(t.results)})
 	s.regions = append(s.regions[:0], region{loop: -1})
 	s.expand(f.nlocals + len(s.m.globals))
-	var i instr
+	i := instr{op: opNop}
 	instructions := 0
 	for len(s.labels) > 0 && !s.r.failed() {
+		previous := constant(&i)
 		s.r.instr(&i)
-		s.instruction(&i)
+		s.instruction(&i, previous)
 		instructions++
 	}
 	if s.r.pos != len(s.r.b) {
@@ -166,7 +177,7 @@ func (s *scanner) index(i *instr, what string, x uint32, n int) bool {
 	return false
 }
 
-func (s *scanner) instruction(i *instr) {
+func (s *scanner) instruction(i *instr, previous int64) {
 	if s.r.failed() {
 		return
 	}
@@ -233,13 +244,35 @@ func (s *scanner) instruction(i *instr) {
 		s.top().path = dead
 	}
 	switch i.op {
-	case opMemoryGrow, opMemoryFill, opMemoryCopy, opMemoryInit, opDataDrop,
-		opTableSet, opTableGrow, opTableFill, opTableCopy, opTableInit, opElemDrop:
+	case opMemoryFill, opMemoryCopy:
+		if small(previous) {
+			s.add(previous >> perByte)
+			break
+		}
+		s.f.bulk = true
+		fallthrough
+	case opMemoryGrow, opMemoryInit, opTableGrow, opTableFill, opTableCopy, opTableInit:
+		s.spends++
+		fallthrough
+	case opTableSet, opElemDrop, opDataDrop:
 		m.seen[i.op] = true
 	}
 }
 
+// constant is the value of an i32.const, and -1 of any other instruction.
+func constant(i *instr) int64 {
+	if i.op == opI32Const {
+		return int64(uint32(i.n))
+	}
+	return -1
+}
+
+// small tells whether so many bytes, known before, are charged with the code
+// around them.
+func small(n int64) bool { return n >= 0 && n <= chunk }
+
 func (s *scanner) call(t funcType, imported bool) {
+	s.spends++
 	s.expand(len(t.params) + len(t.results) + s.m.mutable + 2)
 	if imported {
 		s.add(weightHost) // it runs on the host's stack
@@ -275,7 +308,8 @@ func (s *scanner) open(i *instr) {
 			inner.path = dead
 		}
 		s.regions = append(s.regions, inner)
-		s.m.loops = append(s.m.loops, 0)
+		s.m.loops = append(s.m.loops, loop{})
+		l.spends = s.spends
 	}
 	s.labels = append(s.labels, l)
 }
@@ -298,7 +332,9 @@ func (s *scanner) close() {
 	switch l.kind {
 	case labelLoop:
 		if t.path != dead || t.most > 0 {
-			s.m.loops[t.loop] = uint32(max(t.most, 1))
+			tight := s.spends == l.spends
+			s.m.loops[t.loop] = loop{uint32(max(t.most, 1)), tight}
+			s.f.tight = s.f.tight || tight
 		}
 		ended := t.path == dead
 		s.regions = s.regions[:len(s.regions)-1]
