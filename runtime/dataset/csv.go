@@ -1,0 +1,273 @@
+package dataset
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/le-stats-sportifs/lestats/runtime/question"
+)
+
+// Bounds of a CSV file.
+const (
+	maxRecord = 1 << 20   // bytes of a record, about: the header or one row
+	maxField  = 64 << 10  // bytes of a value that is kept
+	csvBuffer = 256 << 10 // bytes that are read at a time
+)
+
+// ReadCSV reads CSV as RFC 4180 has it: UTF-8, with or without a byte order mark,
+// lines that end in LF or CRLF, quotes where needed. The first record is the
+// header; a column is found by its header, name or alias, in this order, at any
+// position; other columns are skipped. An empty value is missing. Numbers are
+// decimal; integers may be written as 12.0. Errors name line, column and value.
+// progress, if not nil, is told after each read how many bytes were read so far.
+// r is not closed.
+func ReadCSV(ctx context.Context, r io.Reader, d *Descriptor, progress func(bytes int64)) (*Dataset, error) {
+	if err := d.check(); err != nil {
+		return nil, err
+	}
+	src := &source{ctx: ctx, r: r, progress: progress}
+	in := bufio.NewReaderSize(src, csvBuffer)
+	if mark, _ := in.Peek(3); bytes.Equal(mark, []byte("\xef\xbb\xbf")) {
+		in.Discard(3) //nolint:errcheck // these bytes are in the buffer
+	}
+	records := csv.NewReader(in)
+	records.ReuseRecord = true
+	header, err := src.record(records)
+	if errors.Is(err, io.EOF) {
+		return nil, errors.New("the file is empty; a CSV file starts with its header")
+	}
+	if err != nil {
+		return nil, err
+	}
+	columns, err := findColumns(d, header)
+	if err != nil {
+		return nil, err
+	}
+	width := len(header)
+	records.FieldsPerRecord = -1 // counted here, for a better message
+	for rows := 0; ; rows++ {
+		record, err := src.record(records)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(record) != width {
+			return nil, fmt.Errorf("line %d: the row has %d fields; the header has %d", lineOf(records), len(record), width)
+		}
+		if rows == math.MaxInt32 {
+			return nil, fmt.Errorf("line %d: there are more than %d rows", lineOf(records), math.MaxInt32)
+		}
+		for i := range columns {
+			c := &columns[i]
+			if err := c.add(rows, record[c.field]); err != nil {
+				line, _ := records.FieldPos(c.field)
+				return nil, fmt.Errorf("line %d: column %s: %w", line, quote(c.header), err)
+			}
+		}
+	}
+	built := make([]question.Column, len(columns))
+	for i := range columns {
+		built[i] = columns[i].Column
+	}
+	return Build(d, built)
+}
+
+func lineOf(r *csv.Reader) int {
+	line, _ := r.FieldPos(0)
+	return line
+}
+
+// source is the reader under the CSV reader: it bounds what one record may take,
+// counts, and ends with the context.
+type source struct {
+	ctx      context.Context
+	r        io.Reader
+	progress func(int64)
+	total    int64
+	left     int   // bytes that the current record may still read
+	err      error // what ended it, other than io.EOF
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	if s.err = s.ctx.Err(); s.err != nil {
+		return 0, s.err
+	}
+	if s.left <= 0 {
+		s.err = fmt.Errorf("a record has more than %d bytes; is a closing quote missing?", maxRecord)
+		return 0, s.err
+	}
+	n, err := s.r.Read(p)
+	s.total += int64(n)
+	s.left -= n
+	if s.progress != nil {
+		s.progress(s.total)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.err = err
+	}
+	return n, err
+}
+
+// record returns the next record, valid until the next call.
+func (s *source) record(r *csv.Reader) ([]string, error) {
+	s.left = maxRecord + csvBuffer // one buffer may be of what follows
+	record, err := r.Read()
+	var syntax *csv.ParseError
+	switch {
+	case err == nil || errors.Is(err, io.EOF):
+		return record, err
+	case s.err != nil:
+		return nil, fmt.Errorf("after %d bytes: %w", s.total, s.err)
+	case errors.As(err, &syntax):
+		return nil, fmt.Errorf("line %d, byte %d: it is not CSV: %w", syntax.Line, syntax.Column, syntax.Err)
+	default:
+		return nil, err
+	}
+}
+
+// csvColumn collects one column.
+type csvColumn struct {
+	question.Column
+	header   string // as in the file
+	field    int
+	index    map[string]int32 // string -> code, in order of appearance
+	last     string           // of the row before, with its code: runs are common
+	lastCode int32
+}
+
+// findColumns finds the descriptor's columns in the header.
+func findColumns(d *Descriptor, header []string) ([]csvColumn, error) {
+	fields := map[string][]int{}
+	for i, h := range header {
+		name := strings.TrimSpace(h)
+		fields[name] = append(fields[name], i)
+	}
+	var columns []csvColumn
+	var missing []string
+	for i := range d.Columns {
+		spec := &d.Columns[i]
+		names := spec.names()
+		at := slices.IndexFunc(names, func(n string) bool { return len(fields[n]) > 0 })
+		if at < 0 {
+			missing = append(missing, names[0])
+			continue
+		}
+		found := fields[names[at]]
+		if len(found) > 1 {
+			return nil, fmt.Errorf("the header %s stands there twice, as fields %d and %d", quote(names[at]), found[0]+1, found[1]+1)
+		}
+		c := csvColumn{header: strings.Clone(header[found[0]]), field: found[0]}
+		c.Name, c.Type = spec.Name, spec.Type
+		c.Valid = question.Bitmap{}
+		if c.Type == question.String {
+			c.index = map[string]int32{}
+		}
+		columns = append(columns, c)
+	}
+	if len(missing) > 0 {
+		return nil, fmt.Errorf("the header lacks %s; it has %s", list(missing), list(header))
+	}
+	return columns, nil
+}
+
+// add appends a row.
+func (c *csvColumn) add(row int, text string) error {
+	if row%8 == 0 {
+		c.Valid = append(c.Valid, 0)
+	}
+	switch c.Type {
+	case question.String:
+		return c.addString(row, text)
+	case question.Integer:
+		text = strings.TrimSpace(text)
+		if text == "" {
+			c.Integers = append(c.Integers, 0)
+			return nil
+		}
+		v, err := parseInteger(text)
+		if err != nil {
+			return err
+		}
+		c.Integers = append(c.Integers, v)
+	default:
+		text = strings.TrimSpace(text)
+		if text == "" {
+			c.Numbers = append(c.Numbers, 0)
+			return nil
+		}
+		v, err := parseNumber(text)
+		if err != nil {
+			return err
+		}
+		c.Numbers = append(c.Numbers, v)
+	}
+	c.Valid.Set(row)
+	return nil
+}
+
+func (c *csvColumn) addString(row int, text string) error {
+	if text == "" {
+		c.Codes = append(c.Codes, 0)
+		return nil
+	}
+	if text != c.last {
+		code, ok := c.index[text]
+		if !ok {
+			if len(text) > maxField {
+				return fmt.Errorf("the value has %d bytes; at most %d", len(text), maxField)
+			}
+			if !utf8.ValidString(text) {
+				return fmt.Errorf("%s is not UTF-8", quote(text))
+			}
+			code = int32(len(c.Dict))
+			text = strings.Clone(text) // the record's memory is larger
+			c.Dict = append(c.Dict, text)
+			c.index[text] = code
+		}
+		c.last, c.lastCode = c.Dict[code], code
+	}
+	c.Codes = append(c.Codes, c.lastCode)
+	c.Valid.Set(row)
+	return nil
+}
+
+// parseNumber reads a finite decimal number.
+func parseNumber(text string) (float64, error) {
+	if strings.Trim(text, "0123456789+-.eE") == "" { // no Inf, NaN, hexadecimal
+		if v, err := strconv.ParseFloat(text, 64); err == nil {
+			return v, nil
+		} else if errors.Is(err, strconv.ErrRange) {
+			return 0, fmt.Errorf("%s is too large for a number", quote(text))
+		}
+	}
+	return 0, fmt.Errorf("%s is not a number", quote(text))
+}
+
+// parseInteger reads an integer, also one with a fraction of zero: pandas writes
+// integers so where some are missing.
+func parseInteger(text string) (int64, error) {
+	v, err := strconv.ParseInt(text, 10, 64)
+	if err == nil {
+		return v, nil
+	}
+	const exact = 1 << 53
+	if f, err := parseNumber(text); err == nil && f == math.Trunc(f) && math.Abs(f) <= exact {
+		return int64(f), nil
+	}
+	if errors.Is(err, strconv.ErrRange) {
+		return 0, fmt.Errorf("%s is too large for an integer", quote(text))
+	}
+	return 0, fmt.Errorf("%s is not an integer", quote(text))
+}

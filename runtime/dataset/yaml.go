@@ -1,0 +1,254 @@
+package dataset
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"github.com/le-stats-sportifs/lestats/runtime/question"
+)
+
+// ParseDescriptor reads a descriptor: one YAML mapping with the keys of
+// Descriptor, at most 256 KiB. It is strict: a key that is unknown or stands
+// twice, a value of another type, an anchor, and whatever does not make sense are
+// errors that name the line, the key and what would have been right.
+func ParseDescriptor(b []byte) (d *Descriptor, err error) {
+	if len(b) > maxDescriptor {
+		return nil, fmt.Errorf("descriptor: it has %d bytes; at most %d", len(b), maxDescriptor)
+	}
+	if !utf8.Valid(b) {
+		return nil, errors.New("descriptor: it is not UTF-8")
+	}
+	defer func() {
+		if p := recover(); p != nil { // in the YAML library
+			d, err = nil, fmt.Errorf("descriptor: it is not the YAML that a descriptor is: %v", p)
+		}
+	}()
+	file, err := parser.ParseBytes(b, 0)
+	if err != nil {
+		var syntax *yaml.SyntaxError
+		if errors.As(err, &syntax) && syntax.Token != nil && syntax.Token.Position != nil {
+			return nil, fmt.Errorf("descriptor: line %d: it is not YAML: %s", syntax.Token.Position.Line, syntax.Message)
+		}
+		return nil, fmt.Errorf("descriptor: it is not YAML: %w", err)
+	}
+	var bodies []ast.Node
+	for _, doc := range file.Docs {
+		if doc.Body != nil && doc.Body.Type() != ast.CommentType {
+			bodies = append(bodies, doc.Body)
+		}
+	}
+	if len(bodies) != 1 {
+		return nil, fmt.Errorf("descriptor: it holds %d YAML documents; one with the keys %s", len(bodies), strings.Join(descriptorKeys, ", "))
+	}
+	r := yamlReader{lines: map[string]int{}}
+	d = r.descriptor(bodies[0])
+	if r.err == nil {
+		r.err = d.check()
+	}
+	if r.err != nil {
+		return nil, r.located()
+	}
+	return d, nil
+}
+
+var (
+	descriptorKeys = []string{"name", "title", "source", "license", "synthetic", "sort", "columns"}
+	columnKeys     = []string{"name", "title", "type", "unit", "role", "header", "aliases"}
+)
+
+// yamlReader turns a YAML tree into a Descriptor. After the first error, which it
+// keeps, it reads on without effect.
+type yamlReader struct {
+	lines map[string]int // of each key that was there
+	err   *keyError
+}
+
+// located is the error with the line of its key, or of the key around it.
+func (r *yamlReader) located() error {
+	for key := r.err.key; key != ""; key = key[:max(0, strings.LastIndexAny(key, ".["))] {
+		if line, ok := r.lines[key]; ok {
+			return fmt.Errorf("descriptor: line %d: %s: %s", line, r.err.key, r.err.reason)
+		}
+	}
+	return r.err
+}
+
+func (r *yamlReader) fail(key, format string, args ...any) {
+	if r.err == nil {
+		r.err = &keyError{key, fmt.Sprintf(format, args...)}
+	}
+}
+
+func (r *yamlReader) descriptor(n ast.Node) *Descriptor {
+	var d Descriptor
+	r.mapping("", n, descriptorKeys, func(name, key string, v ast.Node) {
+		switch name {
+		case "name":
+			d.Name = r.text(key, v)
+		case "title":
+			d.Title = r.text(key, v)
+		case "source":
+			d.Source = r.text(key, v)
+		case "license":
+			d.License = r.text(key, v)
+		case "synthetic":
+			d.Synthetic = r.boolean(key, v)
+		case "sort":
+			d.Sort = r.text(key, v)
+		case "columns":
+			r.sequence(key, v, func(key string, v ast.Node) {
+				d.Columns = append(d.Columns, r.column(key, v))
+			})
+		}
+	})
+	return &d
+}
+
+func (r *yamlReader) column(at string, n ast.Node) Column {
+	var c Column
+	r.mapping(at, n, columnKeys, func(name, key string, v ast.Node) {
+		switch name {
+		case "name":
+			c.Name = r.text(key, v)
+		case "title":
+			c.Title = r.text(key, v)
+		case "type":
+			c.Type = question.Type(r.text(key, v))
+		case "unit":
+			c.Unit = r.text(key, v)
+		case "role":
+			c.Role = question.Role(r.text(key, v))
+		case "header":
+			c.Header = r.text(key, v)
+		case "aliases":
+			r.sequence(key, v, func(key string, v ast.Node) {
+				c.Aliases = append(c.Aliases, r.text(key, v))
+			})
+		}
+	})
+	return c
+}
+
+// mapping calls set for each entry, with its name and its whole key.
+func (r *yamlReader) mapping(at string, n ast.Node, known []string, set func(name, key string, v ast.Node)) {
+	var entries []*ast.MappingValueNode
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		entries = n.Values
+	case *ast.MappingValueNode:
+		entries = []*ast.MappingValueNode{n}
+	default:
+		where := at
+		if where == "" {
+			where = "(the whole)"
+		}
+		r.fail(where, "it is %s; a mapping with the keys %s", describe(n), strings.Join(known, ", "))
+		return
+	}
+	var seen []string
+	for _, e := range entries {
+		text, ok := e.Key.(*ast.StringNode)
+		if !ok {
+			r.fail(at+"?", "line %d: %s is no key here; the keys are %s", line(e.Key), describe(e.Key), strings.Join(known, ", "))
+			return
+		}
+		name, key := text.Value, text.Value
+		if at != "" {
+			key = at + "." + name
+		}
+		if !slices.Contains(seen, name) {
+			r.lines[key] = line(e.Key)
+		}
+		switch {
+		case !slices.Contains(known, name):
+			r.fail(key, "this key is unknown; the keys are %s", strings.Join(known, ", "))
+		case slices.Contains(seen, name):
+			r.fail(key, "this key stands twice, again on line %d", line(e.Key))
+		}
+		if r.err != nil {
+			return
+		}
+		seen = append(seen, name)
+		set(name, key, e.Value)
+	}
+}
+
+func (r *yamlReader) sequence(key string, n ast.Node, each func(key string, v ast.Node)) {
+	s, ok := n.(*ast.SequenceNode)
+	if !ok {
+		r.fail(key, "it is %s; a list", describe(n))
+		return
+	}
+	for i, v := range s.Values {
+		at := fmt.Sprintf("%s[%d]", key, i)
+		r.lines[at] = line(v)
+		if each(at, v); r.err != nil {
+			return
+		}
+	}
+}
+
+func (r *yamlReader) text(key string, n ast.Node) string {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return n.Value
+	case *ast.LiteralNode:
+		return strings.TrimSpace(n.Value.Value)
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+		r.fail(key, "it is %s; put it in quotes where a text is meant", describe(n))
+	default:
+		r.fail(key, "it is %s; a text", describe(n))
+	}
+	return ""
+}
+
+func (r *yamlReader) boolean(key string, n ast.Node) bool {
+	b, ok := n.(*ast.BoolNode)
+	if !ok {
+		r.fail(key, "it is %s; true or false", describe(n))
+		return false
+	}
+	return b.Value
+}
+
+func line(n ast.Node) int {
+	if m, ok := n.(*ast.MappingNode); ok && len(m.Values) > 0 && !m.IsFlowStyle {
+		n = m.Values[0].Key // a block mapping's own token is its first colon
+	}
+	if n == nil || n.GetToken() == nil || n.GetToken().Position == nil {
+		return 0
+	}
+	return n.GetToken().Position.Line
+}
+
+func describe(n ast.Node) string {
+	switch n := n.(type) {
+	case nil, *ast.NullNode:
+		return "empty"
+	case *ast.StringNode:
+		return "the text " + quote(n.Value)
+	case *ast.LiteralNode:
+		return "a text"
+	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
+		return "the number " + quote(n.GetToken().Value)
+	case *ast.BoolNode:
+		return fmt.Sprintf("the boolean %t", n.Value)
+	case *ast.SequenceNode:
+		return "a list"
+	case *ast.MappingNode, *ast.MappingValueNode:
+		return "a mapping"
+	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode:
+		return "an anchor or alias"
+	case *ast.TagNode:
+		return "a tag"
+	default:
+		return "something else"
+	}
+}
