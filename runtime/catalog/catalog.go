@@ -91,10 +91,7 @@ func Open(ctx context.Context, cfg Config) (*Catalog, error) {
 	}
 	c := &Catalog{cfg: cfg}
 	c.current.Store(newSnapshot())
-	next := c.find(ctx)
-	if _, err := c.swap(next); err != nil {
-		return nil, err
-	}
+	c.swap(c.find(ctx)) //nolint:contextcheck // nothing is retired here
 	if ctx.Err() != nil {
 		return nil, errors.Join(context.Cause(ctx), c.Close(context.WithoutCancel(ctx)))
 	}
@@ -117,15 +114,15 @@ func newSnapshot() *snapshot {
 }
 
 // swap has next served from now on and retires the plugins that it no longer
-// has; it returns those.
-func (c *Catalog) swap(next *snapshot) (retired []*holder, err error) {
+// has; it returns those. A closed catalog stays closed: next is what is retired.
+func (c *Catalog) swap(next *snapshot) (retired []*holder) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		for _, h := range next.held {
 			h.retire()
 		}
-		return nil, question.Errorf(question.CodeShuttingDown, "the catalog is closed")
+		return next.held
 	}
 	c.closed = next.closed
 	keep := make(map[*holder]bool, len(next.held))
@@ -138,7 +135,7 @@ func (c *Catalog) swap(next *snapshot) (retired []*holder, err error) {
 			retired = append(retired, h)
 		}
 	}
-	return retired, nil
+	return retired
 }
 
 // holder keeps a plugin open for as long as it is served or answers.
@@ -237,7 +234,7 @@ func (c *Catalog) Answer(ctx context.Context, req question.Request) (*question.A
 	if err != nil {
 		return nil, err
 	}
-	defer h.release()
+	defer h.release() //nolint:contextcheck // the last to leave closes the plugin, whatever became of its own job
 	m, ds := h.plugin.Manifest(), c.cfg.Dataset
 	b, err := m.Bind(req, ds)
 	if err != nil {
@@ -279,12 +276,8 @@ func (c *Catalog) hold(req question.Request) (*holder, error) {
 func (c *Catalog) Close(ctx context.Context) error {
 	last := newSnapshot()
 	last.closed = true
-	retired, err := c.swap(last)
-	if err != nil {
-		return nil // it was closed before
-	}
 	var errs []error
-	for _, h := range retired {
+	for _, h := range c.swap(last) { //nolint:contextcheck // what runs no more closes at once
 		select {
 		case <-h.done:
 			errs = append(errs, h.err)

@@ -49,22 +49,22 @@ func (p *Plugin) newInstance(ctx context.Context) (*instance, *question.Error) {
 	in.mod = mod
 	if mod.ExportedFunction(abi.ExportInitialize) != nil {
 		if _, err := in.call(ctx, abi.ExportInitialize); err != nil {
-			return nil, in.abandon(err)
+			return nil, in.abandon(ctx, err)
 		}
 	}
 	packed, failed := in.call(ctx, abi.ExportDescribe)
 	if failed != nil {
-		return nil, in.abandon(failed)
+		return nil, in.abandon(ctx, failed)
 	}
 	ptr, n := abi.Unpack(packed)
 	text, ok := in.view().at(ptr, uint64(n))
 	switch {
 	case n > maxManifest:
-		return nil, in.abandon(badPlugin("%s returned a manifest of %d bytes; at most %d", abi.ExportDescribe, n, maxManifest))
+		return nil, in.abandon(ctx, badPlugin("%s returned a manifest of %d bytes; at most %d", abi.ExportDescribe, n, maxManifest))
 	case !ok:
-		return nil, in.abandon(badPlugin("%s returned %d bytes at %#x, which lie outside of its memory (%d bytes)", abi.ExportDescribe, n, ptr, len(in.view())))
+		return nil, in.abandon(ctx, badPlugin("%s returned %d bytes at %#x, which lie outside of its memory (%d bytes)", abi.ExportDescribe, n, ptr, len(in.view())))
 	case n == 0:
-		return nil, in.abandon(badPlugin("%s returned an empty manifest", abi.ExportDescribe))
+		return nil, in.abandon(ctx, badPlugin("%s returned an empty manifest", abi.ExportDescribe))
 	}
 	in.manifest = append([]byte(nil), text...)
 	return in, nil
@@ -216,13 +216,13 @@ func firstLine(err error) string {
 
 // abandon closes the instance and returns err.
 func (in *instance) abandon(err *question.Error) *question.Error {
-	in.close()
+	in.close(ctx)
 	return err
 }
 
 // close ends the instance: nobody uses it or what view returned afterwards.
-func (in *instance) close() {
-	ctx := context.Background() // a job's context may have ended
+func (in *instance) close(ctx context.Context) {
+	ctx = context.WithoutCancel(ctx) // the job's may have ended
 	in.world.log.close(ctx)
 	if err := in.mod.Close(ctx); err != nil {
 		in.plugin.log.Warn("an instance did not close cleanly", "err", err)

@@ -51,7 +51,7 @@ func (e *Engine) Load(ctx context.Context, wasm []byte) (_ *Plugin, err error) {
 			err = badPlugin("loading it made the host fail; the log says more")
 		}
 		if err != nil {
-			p.gate.close() // releases what there is
+			p.gate.close() //nolint:contextcheck // releases what there is, whether ctx has ended or not
 		}
 	}()
 	if err := p.load(ctx, wasm); err != nil {
@@ -89,7 +89,7 @@ func (p *Plugin) load(ctx context.Context, wasm []byte) *question.Error {
 	if refused != nil {
 		return refused
 	}
-	defer in.close()
+	defer in.close(ctx)
 	m, err := question.ParseManifest(in.manifest)
 	if err != nil {
 		return question.AsError(err)
@@ -195,7 +195,7 @@ func (p *Plugin) Answer(ctx context.Context, b *question.Bound, rows []question.
 	if failed != nil {
 		return nil, failed
 	}
-	defer p.giveBack(in)
+	defer p.giveBack(ctx, in)
 	t, failed = in.answer(ctx, b, rows)
 	if failed != nil {
 		return nil, failed
@@ -210,14 +210,14 @@ func (p *Plugin) acquire(ctx context.Context) (*instance, *question.Error) {
 		return nil, err
 	}
 	if err := in.open(ctx); err != nil {
-		return nil, in.abandon(err)
+		return nil, in.abandon(ctx, err)
 	}
 	return in, nil
 }
 
 // giveBack ends an instance's job. An instance serves one job, so no job can
 // find what another has left.
-func (p *Plugin) giveBack(in *instance) { in.close() }
+func (p *Plugin) giveBack(ctx context.Context, in *instance) { in.close(ctx) }
 
 // errTimeLimit is the cause of a context that the time limit ended.
 var errTimeLimit = errors.New("the time limit of the sandbox")

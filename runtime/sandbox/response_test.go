@@ -211,7 +211,9 @@ func TestResultLimit(t *testing.T) {
 
 // fuzzQuestions has every type and every layout.
 var fuzzQuestions = func() []question.Question {
-	col := func(name string, t question.Type) question.ResultColumn { return question.ResultColumn{Name: name, Type: t} }
+	col := func(name string, t question.Type) question.ResultColumn {
+		return question.ResultColumn{Name: name, Type: t}
+	}
 	s, n, i := col("s", question.String), col("n", question.Number), col("i", question.Integer)
 	params := []question.Param{{Name: "p"}}
 	return []question.Question{
@@ -229,7 +231,7 @@ func pokeMemory(t testing.TB) memory {
 	if failed != nil {
 		t.Fatal(failed)
 	}
-	defer p.giveBack(in)
+	defer p.giveBack(t.Context(), in)
 	return append(memory(nil), in.view()[:0x3400]...)
 }
 
@@ -281,7 +283,7 @@ func TestDecodeOverwritten(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	interesting := []uint32{0, 1, 2, 3, 4, 7, 8, 32, 64, 0x2ff8, 0x3000, 0x33ff, 0x3400, 0x7fffffff, 0x80000000, 0xfffffff0, 0xffffffff}
 	decoded := 0
-	for range 60_000 {
+	for range 20_000 {
 		copy(mem, good)
 		for range 1 + r.IntN(3) {
 			at := 0x2ff8 + 4*r.IntN((0x3260-0x2ff8)/4)
@@ -298,7 +300,7 @@ func TestDecodeOverwritten(t *testing.T) {
 			decoded++
 		}
 	}
-	if decoded < 1000 {
+	if decoded < 300 {
 		t.Errorf("only %d answers were good", decoded)
 	}
 }

@@ -87,17 +87,16 @@ type hostFunc struct {
 }
 
 // hostSignatures and hostNames list the host functions as "module.name".
-var (
-	hostSignatures = map[string]signature{}
-	hostNames      []string
-)
+var hostSignatures, hostNames = indexHost()
 
-func init() {
+func indexHost() (signatures map[string]signature, names []string) {
+	signatures = make(map[string]signature, len(hostFuncs))
 	for _, f := range hostFuncs {
 		name := f.module + "." + f.name
-		hostSignatures[name] = f.sig
-		hostNames = append(hostNames, name)
+		signatures[name] = f.sig
+		names = append(names, name)
 	}
+	return signatures, names
 }
 
 type worldKey struct{}
