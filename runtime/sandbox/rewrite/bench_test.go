@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"os"
 	"testing"
 	"time"
@@ -38,6 +39,14 @@ func kernel(t testing.TB, ctx context.Context, config wazero.RuntimeConfig, cfg 
 	mod, err := r.Instantiate(ctx, wasm)
 	if err != nil {
 		t.Fatal(err)
+	}
+	// Numbers as a column has them, in a random order; two values in three are there.
+	random := rand.New(rand.NewPCG(1, 2))
+	for at := uint32(0); at < 1<<20; at += 8 {
+		mod.Memory().WriteFloat64Le(at, float64(random.IntN(1000))/10)
+	}
+	for at := uint32(2 << 20); at < 3<<20; at++ {
+		mod.Memory().WriteByte(at, byte(random.Uint32()|random.Uint32()))
 	}
 	return mod
 }
