@@ -215,7 +215,7 @@ func firstLine(err error) string {
 }
 
 // abandon closes the instance and returns err.
-func (in *instance) abandon(err *question.Error) *question.Error {
+func (in *instance) abandon(ctx context.Context, err *question.Error) *question.Error {
 	in.close(ctx)
 	return err
 }
