@@ -276,7 +276,7 @@ func (s *Store) newest(ctx context.Context, r *reader, hour time.Time, before st
 	if !ended {
 		first, _ := parseID(ids[0])
 		last, _ := parseID(ids[len(ids)-1])
-		window := max(time.Second, 2*time.Duration(n)*last.Sub(first)/sparse)
+		window := max(100*time.Millisecond, 2*time.Duration(n)*last.Sub(first)/sparse)
 		end := hour.Add(time.Hour)
 		if now := time.Now(); now.Before(end) {
 			end = now

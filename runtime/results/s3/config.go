@@ -49,7 +49,7 @@ type Config struct {
 	// CreateBucket makes the bucket if it is not there.
 	CreateBucket bool
 	// Timeout is how long to wait for one answer; 0 is 5 s. A call takes at most
-	// this times Attempts.
+	// this and a second more, times Attempts.
 	Timeout time.Duration
 	// Attempts is how often a call is tried while the service does not answer or
 	// asks to slow down; 0 is 3.

@@ -358,13 +358,13 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(test.code, func(t *testing.T) {
 			f := newFake(t)
-			o := f.open(t)
+			cfg := f.config()
+			cfg.Attempts = 1
+			o := open(t, cfg)
 			f.hook = func(w http.ResponseWriter, _ *http.Request, _ int) bool {
 				refuse(w, test.status, test.code)
 				return true
 			}
-			cfg := f.config()
-			cfg.Attempts = 1
 			_, err := s3.Open(t.Context(), cfg)
 			wantUnavailable(t, err, test.want, "the bucket bucket at "+f.URL)
 			created, err := o.Create(t.Context(), object, []byte("x"))
@@ -461,7 +461,7 @@ func TestStall(t *testing.T) {
 func TestServerDies(t *testing.T) {
 	server := minio.StartOwn(t)
 	cfg := config(server)
-	cfg.Timeout = time.Second
+	cfg.Attempts = 2
 	s := results.New(open(t, cfg))
 	job := storetest.Pending(storetest.ID(time.Now(), 1))
 	done := storetest.Done(storetest.ID(time.Now(), 2), 100)

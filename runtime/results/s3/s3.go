@@ -132,7 +132,11 @@ func (o *Objects) bound(ctx context.Context) (context.Context, context.CancelFun
 	return context.WithTimeout(ctx, o.limit())
 }
 
-func (o *Objects) limit() time.Duration { return time.Duration(o.cfg.Attempts) * o.cfg.Timeout }
+// limit leaves minio-go the second that it waits at most between two attempts:
+// were the time up then, what went wrong would be forgotten.
+func (o *Objects) limit() time.Duration {
+	return time.Duration(o.cfg.Attempts) * (o.cfg.Timeout + time.Second)
+}
 
 func (o *Objects) name(key string) string { return o.target.prefix + key }
 
@@ -196,7 +200,7 @@ func (o *Objects) isOurs(ctx context.Context, key string, data []byte) (bool, er
 
 // sleep waits longer with each attempt; false when ctx ended.
 func sleep(ctx context.Context, attempt int) bool {
-	longest := min(10*time.Millisecond<<attempt, time.Second)
+	longest := min(10*time.Millisecond<<attempt, 250*time.Millisecond)
 	timer := time.NewTimer(longest/2 + rand.N(longest/2)) //nolint:gosec // jitter
 	defer timer.Stop()
 	select {
