@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -134,16 +135,7 @@ func canonical(c *question.Column, rows int) (*coding, error) {
 		}
 		byText = append(byText, int32(code))
 	}
-	slices.SortFunc(byText, func(a, b int32) int {
-		switch x, y := c.Dict[a], c.Dict[b]; {
-		case x < y:
-			return -1
-		case x > y:
-			return 1
-		default:
-			return 0
-		}
-	})
+	slices.SortFunc(byText, func(a, b int32) int { return strings.Compare(c.Dict[a], c.Dict[b]) })
 	for _, code := range byText {
 		if n := len(k.dict); n == 0 || k.dict[n-1] != c.Dict[code] {
 			k.dict = append(k.dict, c.Dict[code])

@@ -1,8 +1,10 @@
 package dataset
 
 import (
-	"math"
+	"cmp"
+	"math/bits"
 	"slices"
+	"sort"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
@@ -10,40 +12,47 @@ import (
 // Select returns the rows that pass all conditions, as ascending ranges that do
 // not touch and are never empty; without conditions one range of all rows. A
 // missing value never passes, nor does anything pass a condition on a column that
-// is not there. Conditions on the sort column cost nothing a row; each other one
-// costs about a nanosecond for each row that the ones before it let through.
+// is not there. Conditions on the sort column are looked up in the index and cost
+// nothing a row; the others cost about a nanosecond for each row that is left.
 func (d *Dataset) Select(conds []question.Condition) []question.Range {
-	var ranges []question.Range
-	if d.rows > 0 {
-		ranges = []question.Range{{Start: 0, Count: uint32(d.rows)}}
-	}
-	isSort := func(c *question.Condition) bool { return d.sorted >= 0 && d.byName[c.Column] == d.sorted }
+	ranges := appendRange(nil, 0, uint32(d.rows))
+	var tests []test
 	for i := range conds {
-		if _, ok := d.byName[conds[i].Column]; !ok {
+		at, ok := d.byName[conds[i].Column]
+		switch {
+		case !ok:
 			return nil
-		}
-		if isSort(&conds[i]) {
+		case at == d.sorted:
 			ranges = intersect(ranges, d.runs(conds[i].Codes))
-		}
-	}
-	for i := range conds {
-		if len(ranges) == 0 {
-			return nil
-		}
-		if isSort(&conds[i]) {
-			continue
-		}
-		c := &d.columns[d.byName[conds[i].Column]]
-		switch c.Type {
-		case question.String:
-			ranges = filterCodes(ranges, c, conds[i].Codes)
-		case question.Integer:
-			ranges = filterIntervals(ranges, c, c.Integers, conds[i].Intervals)
 		default:
-			ranges = filterIntervals(ranges, c, c.Numbers, conds[i].Intervals)
+			tests = append(tests, newTest(&d.columns[at], &conds[i]))
 		}
 	}
-	return ranges
+	if len(tests) == 0 {
+		return ranges
+	}
+	var out []question.Range
+	for _, r := range ranges {
+		for start, end := r.Start, r.Start+r.Count; start < end; start += 64 {
+			n := min(64, end-start)
+			word := ^uint64(0) >> (64 - n)
+			for _, t := range tests {
+				if word &= t(start, n); word == 0 {
+					break
+				}
+			}
+			for word != 0 {
+				from := uint32(bits.TrailingZeros64(word))
+				length := uint32(bits.TrailingZeros64(^(word >> from)))
+				out = appendRange(out, start+from, start+from+length)
+				if from+length == 64 {
+					break
+				}
+				word = word >> (from + length) << (from + length)
+			}
+		}
+	}
+	return out
 }
 
 // runs returns the rows of the given codes of the sort column; the codes ascend.
@@ -90,43 +99,87 @@ func intersect(a, b []question.Range) []question.Range {
 	return out
 }
 
-// filterCodes keeps the rows that have one of the codes.
-func filterCodes(ranges []question.Range, c *question.Column, codes []int32) []question.Range {
-	pass := make([]bool, max(1, len(c.Dict)))
-	for _, code := range codes {
-		if code >= 0 && int(code) < len(c.Dict) {
-			pass[code] = true
+// test returns which of the n rows from start on pass, n being 64 at most: row
+// start+i is bit i. Bits from n on mean nothing. Words of rows instead of single
+// ones: there is no branch to guess for each row.
+type test func(start, n uint32) uint64
+
+func newTest(c *question.Column, cond *question.Condition) test {
+	var t test
+	switch c.Type {
+	case question.String:
+		t = testCodes(c, cond.Codes)
+	case question.Integer:
+		t = testIntervals(c.Integers, cond.Intervals)
+	default:
+		t = testIntervals(c.Numbers, cond.Intervals)
+	}
+	if c.Valid == nil {
+		return t
+	}
+	return func(start, n uint32) uint64 {
+		if word := window(c.Valid, start, n); word != 0 {
+			return word & t(start, n)
 		}
+		return 0
 	}
-	if pass[0] && c.Valid != nil { // a missing row's code is 0
-		return filter(ranges, func(row uint32) bool { return pass[c.Codes[row]] && c.Valid.Get(int(row)) })
-	}
-	return filter(ranges, func(row uint32) bool { return pass[c.Codes[row]] })
 }
 
-// filterIntervals keeps the rows whose value lies in one of the intervals.
-func filterIntervals[T int64 | float64](ranges []question.Range, c *question.Column, values []T, given []question.Interval) []question.Range {
+// window returns n bits, 64 at most, from bit start on.
+func window(b question.Bitmap, start, n uint32) uint64 {
+	first, shift := start/8, start%8
+	word := uint64(b[first]) >> shift
+	for i := first + 1; i <= (start+n-1)/8; i++ {
+		word |= uint64(b[i]) << (8*(i-first) - shift)
+	}
+	return word
+}
+
+// testCodes passes rows that have one of the codes.
+func testCodes(c *question.Column, codes []int32) test {
+	pass := make([]uint8, max(1, len(c.Dict))) // by code: 0 or 1
+	for _, code := range codes {
+		if code >= 0 && int(code) < len(c.Dict) {
+			pass[code] = 1
+		}
+	}
+	return func(start, n uint32) (word uint64) {
+		for i, code := range c.Codes[start : start+n] {
+			word |= uint64(pass[code]) << i
+		}
+		return word
+	}
+}
+
+// testIntervals passes rows whose value lies in one of the intervals.
+func testIntervals[T int64 | float64](values []T, given []question.Interval) test {
 	merged := mergeIntervals(given)
 	switch len(merged) {
 	case 0:
-		return nil
+		return func(uint32, uint32) uint64 { return 0 }
 	case 1:
-		iv := merged[0]
-		return filter(ranges, func(row uint32) bool {
-			v := float64(values[row])
-			return v >= iv.Min && v <= iv.Max && c.Present(int(row))
-		})
-	default:
-		return filter(ranges, func(row uint32) bool {
-			v := float64(values[row])
-			at, _ := slices.BinarySearchFunc(merged, v, func(iv question.Interval, v float64) int {
-				if iv.Max < v {
-					return -1
+		lo, hi := merged[0].Min, merged[0].Max
+		return func(start, n uint32) (word uint64) {
+			for i, v := range values[start : start+n] {
+				var bit uint64
+				if f := float64(v); f >= lo && f <= hi {
+					bit = 1
 				}
-				return 1
-			})
-			return at < len(merged) && v >= merged[at].Min && c.Present(int(row))
-		})
+				word |= bit << i
+			}
+			return word
+		}
+	default:
+		return func(start, n uint32) (word uint64) {
+			for i, v := range values[start : start+n] {
+				f := float64(v)
+				at := sort.Search(len(merged), func(k int) bool { return merged[k].Max >= f })
+				if at < len(merged) && merged[at].Min <= f {
+					word |= 1 << i
+				}
+			}
+			return word
+		}
 	}
 }
 
@@ -139,46 +192,15 @@ func mergeIntervals(given []question.Interval) []question.Interval {
 			out = append(out, iv)
 		}
 	}
-	slices.SortFunc(out, func(a, b question.Interval) int {
-		switch {
-		case a.Min < b.Min:
-			return -1
-		case a.Min > b.Min:
-			return 1
-		default:
-			return 0
-		}
-	})
+	slices.SortFunc(out, func(a, b question.Interval) int { return cmp.Compare(a.Min, b.Min) })
 	n := 0
 	for _, iv := range out {
 		if n > 0 && iv.Min <= out[n-1].Max {
-			out[n-1].Max = math.Max(out[n-1].Max, iv.Max)
+			out[n-1].Max = max(out[n-1].Max, iv.Max)
 			continue
 		}
 		out[n] = iv
 		n++
 	}
 	return out[:n]
-}
-
-// filter keeps the rows that pass.
-func filter(ranges []question.Range, pass func(row uint32) bool) []question.Range {
-	var out []question.Range
-	for _, r := range ranges {
-		row, end := r.Start, r.Start+r.Count
-		for {
-			for row < end && !pass(row) {
-				row++
-			}
-			if row == end {
-				break
-			}
-			start := row
-			for row < end && pass(row) {
-				row++
-			}
-			out = append(out, question.Range{Start: start, Count: row - start})
-		}
-	}
-	return out
 }

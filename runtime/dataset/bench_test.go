@@ -1,0 +1,217 @@
+package dataset
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/le-stats-sportifs/lestats/runtime/question"
+)
+
+const benchRows = 104_000
+
+// cdcHeader is the published file's, trailing space included.
+const cdcHeader = `YearStart,YearEnd,LocationAbbr,LocationDesc,Datasource,Class,Topic,Question,Data_Value_Unit,Data_Value_Type,` +
+	`Data_Value,Data_Value_Alt,Data_Value_Footnote_Symbol,Data_Value_Footnote,Low_Confidence_Limit,High_Confidence_Limit ,` +
+	`Sample_Size,Total,Age(years),Education,Gender,Income,Race/Ethnicity,GeoLocation,ClassID,TopicID,QuestionID,` +
+	`DataValueTypeID,LocationID,StratificationCategory1,Stratification1,StratificationCategoryId1,StratificationID1`
+
+// writeCDC writes rows in the published file's form and in no order, about 400
+// bytes each, a tenth of them without figures. Equal arguments give equal bytes.
+func writeCDC(out io.Writer, rows int) error {
+	w := bufio.NewWriterSize(out, 1<<20)
+	fmt.Fprintf(w, "%s\r\n", cdcHeader)
+	random := rand.New(rand.NewPCG(1, 2))
+	for range rows {
+		year, place, q, stratum := 2011+random.IntN(13), random.IntN(55), random.IntN(9), random.IntN(28)
+		value, low, high, size, symbol, footnote := "", "", "", "", "~", "Data not available because sample size is insufficient."
+		if random.IntN(10) > 0 {
+			v := 100 + random.IntN(600)
+			value, low, high = fmt.Sprintf("%d.%d", v/10, v%10), fmt.Sprintf("%d.%d", v/10-3, v%10), fmt.Sprintf("%d.%d", v/10+3, v%10)
+			size, symbol, footnote = strconv.Itoa(50+random.IntN(40_000)), "", ""
+		}
+		category := stratum % 6
+		fmt.Fprintf(w, `%d,%d,L%02d,Location %d,Behavioral Risk Factor Surveillance System,Class %d,Class %d - Behavior,`+
+			`"Percent of adults who do thing number %d for at least 150 minutes a week of moderate-intensity, or 75 of vigorous-intensity, activity (or an equivalent)",`+
+			`,Value,%s,%s,%s,%s,%s,%s,%s,,,,,,Stratum %d,"(%d.444304, -%d.793731)",C%d,C%d1,Q0%d,VALUE,%d,Category %d,Stratum %d,CAT%d,STRAT%d`+"\r\n",
+			year, year, place, place, q/3, q/3, q, value, value, symbol, footnote, low, high, size,
+			stratum, place, place, q/3, q/3, q, place, category, stratum, category, stratum)
+	}
+	return w.Flush()
+}
+
+// benchCSV returns the file at LESTATS_BENCH_CSV, written there if need be, which
+// infra/bench/csv_vs_pandas.py reads too; without it a temporary file.
+func benchCSV(b *testing.B) string {
+	b.Helper()
+	path := os.Getenv("LESTATS_BENCH_CSV")
+	if path == "" {
+		path = filepath.Join(b.TempDir(), "bench.csv")
+	}
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := writeCDC(f, benchRows); err != nil {
+		b.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		b.Fatal(err)
+	}
+	return path
+}
+
+// cdcDataset returns a dataset of the given number of rows.
+func cdcDataset(t testing.TB, rows int) *Dataset {
+	t.Helper()
+	var csv bytes.Buffer
+	if err := writeCDC(&csv, rows); err != nil {
+		t.Fatal(err)
+	}
+	ds, err := ReadCSV(context.Background(), &csv, npao(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ds
+}
+
+func BenchmarkReadCSV(b *testing.B) {
+	path := benchCSV(b)
+	info, err := os.Stat(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	d := npao(b)
+	b.SetBytes(info.Size())
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Open(context.Background(), path, d); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkArrow is what stands between start and first answer.
+func BenchmarkArrow(b *testing.B) {
+	ds := cdcDataset(b, benchRows)
+	var file bytes.Buffer
+	if err := WriteArrow(&file, ds); err != nil {
+		b.Fatal(err)
+	}
+	path := filepath.Join(b.TempDir(), "bench.arrow")
+	if err := os.WriteFile(path, file.Bytes(), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	run := func(name string, each func() error) {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(file.Len()))
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := each(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	run("read", func() error { _, err := ReadArrow(file.Bytes()); return err })
+	run("verify", ds.Verify)
+	run("write", func() error { return WriteArrow(io.Discard, ds) })
+	run("open", func() error { // map, read, verify, unmap
+		d, err := Open(context.Background(), path, nil)
+		if err != nil {
+			return err
+		}
+		return d.Close()
+	})
+}
+
+func BenchmarkSelect(b *testing.B) {
+	ds := cdcDataset(b, benchRows)
+	code := func(column string, n int32) question.Condition {
+		return question.Condition{Column: column, Codes: []int32{n}}
+	}
+	years := question.Condition{Column: "year", Intervals: []question.Interval{{Min: 2015, Max: 2020}}}
+	for _, c := range []struct {
+		name  string
+		conds []question.Condition
+	}{
+		{"question", []question.Condition{code("question", 4)}},
+		{"question+location", []question.Condition{code("question", 4), code("location", 7)}},
+		{"question+category", []question.Condition{code("question", 4), code("category", 2)}},
+		{"question+years", []question.Condition{code("question", 4), years}},
+		{"question+years+category", []question.Condition{code("question", 4), years, code("category", 2)}},
+		{"location", []question.Condition{code("location", 7)}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if len(ds.Select(c.conds)) == 0 {
+					b.Fatal("nothing")
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkResident reports what a mapped dataset of full scale takes, in MB: of
+// the heap, and resident in all.
+func BenchmarkResident(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "bench.arrow")
+	f, err := os.Create(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := WriteArrow(f, cdcDataset(b, benchRows)); err != nil {
+		b.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		b.Fatal(err)
+	}
+	heap := func() float64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return float64(m.HeapAlloc) / 1e6
+	}
+	for b.Loop() {
+		heapBefore, before := heap(), resident()
+		ds, err := Open(context.Background(), path, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(resident()-before, "MB-resident")
+		b.ReportMetric(heap()-heapBefore, "MB-heap")
+		if err := ds.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// resident returns the process's resident set in MB, 0 where /proc does not say.
+func resident() float64 {
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(text))
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, err := strconv.Atoi(fields[1])
+	if err != nil {
+		return 0
+	}
+	return float64(pages) * float64(os.Getpagesize()) / 1e6
+}
