@@ -1,0 +1,37 @@
+package sdk
+
+import "unsafe"
+
+// guest is the plugin of this module.
+var guest Guest
+
+// Serve makes p the plugin of this module. It is called once, from init; main
+// stays empty.
+func Serve(p *Plugin) { guest = Guest{plugin: p, json: p.manifest()} }
+
+//go:wasmexport lestats_v1_alloc
+func exportAlloc(size, align uint32) uint32 { return guest.Alloc(size, align) }
+
+//go:wasmexport lestats_v1_describe
+func exportDescribe() uint64 { return guest.Describe() }
+
+//go:wasmexport lestats_v1_open
+func exportOpen(ptr, length uint32) uint64 { return guest.Open(ptr, length) }
+
+//go:wasmexport lestats_v1_answer
+func exportAnswer(ptr, length uint32) uint64 { return guest.Answer(ptr, length) }
+
+// listeners are the host's.
+type listeners struct{}
+
+//go:wasmimport lestats_v1 log
+func importLog(level uint32, ptr unsafe.Pointer, length uint32)
+
+//go:wasmimport lestats_v1 progress
+func importProgress(done, total int64)
+
+func (*Guest) log(level Level, text string) {
+	importLog(uint32(level), unsafe.Pointer(unsafe.StringData(text)), uint32(len(text)))
+}
+
+func (*Guest) progress(done, total int64) { importProgress(done, total) }

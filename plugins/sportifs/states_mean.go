@@ -1,0 +1,27 @@
+package main
+
+import "github.com/le-stats-sportifs/lestats/plugins/sdk"
+
+var statesMean = &sdk.Question{
+	Name: "states_mean", Title: "Mean of each state",
+	Description: "The mean of every state's values, the lowest first.",
+	Params:      []sdk.Param{survey},
+	Result: sdk.Result{
+		Keys: []sdk.ResultColumn{byLocation}, Values: []sdk.ResultColumn{mean},
+		Layout: sdk.LayoutMap, Chart: sdk.ChartMap,
+	},
+	Answer: func(job *sdk.Job) error {
+		answerMeans(job, locationMeans(sumByLocation(job)))
+		return nil
+	},
+}
+
+// answerMeans makes the means the job's result.
+func answerMeans(job *sdk.Job, means []located) {
+	locations, values := byLocation.Column(job), mean.Column(job)
+	job.Grow(len(means))
+	for _, m := range means {
+		locations.Append(m.location)
+		values.Append(m.mean)
+	}
+}
