@@ -51,7 +51,7 @@ func (e *Engine) Load(ctx context.Context, wasm []byte) (_ *Plugin, err error) {
 			err = badPlugin("loading it made the host fail; the log says more")
 		}
 		if err != nil {
-			p.gate.close() //nolint:contextcheck // releases what there is, whether ctx has ended or not
+			p.gate.close() // releases what there is
 		}
 	}()
 	if err := p.load(ctx, wasm); err != nil {
