@@ -140,7 +140,7 @@ func makeFolder(path string) error {
 // others that this one has. o.lock stays nil when the lock file cannot be opened.
 func (o *Objects) takeLock() error {
 	path := filepath.Join(o.root, lockFile)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, fileMode) //nolint:gosec // the path is ours
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, fileMode)
 	if err != nil {
 		return err
 	}
@@ -290,7 +290,7 @@ func (o *Objects) publish(path string, data []byte, move func(tmp string) (bool,
 }
 
 func (o *Objects) write(tmp string, data []byte) error {
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode) //nolint:gosec // the path is ours
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 	if err != nil {
 		return err
 	}
@@ -322,7 +322,7 @@ func (o *Objects) syncFolder(folder string) error {
 }
 
 func fsync(folder string) error {
-	f, err := os.Open(folder) //nolint:gosec // the path is ours
+	f, err := os.Open(folder)
 	if err != nil {
 		return err
 	}
@@ -347,9 +347,9 @@ func (o *Objects) Get(ctx context.Context, key string, limit int) ([]byte, error
 
 func read(path string, limit int) ([]byte, error) {
 	if limit <= 0 {
-		return os.ReadFile(path) //nolint:gosec // the path is ours
+		return os.ReadFile(path)
 	}
-	f, err := os.Open(path) //nolint:gosec // the path is ours
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -407,7 +407,7 @@ func (o *Objects) names(ctx context.Context, folder, after string) ([]string, er
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(path) //nolint:gosec // the path is ours
+	f, err := os.Open(path)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) && o.present() == nil {
 			return nil, nil

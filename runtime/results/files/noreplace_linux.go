@@ -14,7 +14,7 @@ func renameNoReplace(oldPath, newPath string) error {
 		if err == nil {
 			return nil
 		}
-		if err != unix.EINTR { //nolint:errorlint // the call returns a bare errno
+		if err != unix.EINTR {
 			return &os.LinkError{Op: "renameat2", Old: oldPath, New: newPath, Err: err}
 		}
 	}

@@ -1,9 +1,9 @@
 package s3
 
 import (
-	"net"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -71,7 +71,8 @@ type target struct {
 	lookup         minio.BucketLookupType
 }
 
-func (c *Config) validate() (t target, err error) {
+// resolve checks a Config and fills in its defaults.
+func resolve(c *Config) (t target, err error) {
 	refuse := func(format string, args ...any) (target, error) {
 		return target{}, question.Errorf(question.CodeStoreUnavailable, format, args...)
 	}
@@ -101,7 +102,7 @@ func (c *Config) validate() (t target, err error) {
 		return refuse("the S3 endpoint %q: it is http://host:port or https://host:port and nothing more", redact(endpoint))
 	}
 	if port := u.Port(); port != "" {
-		if _, err := net.LookupPort("tcp", port); err != nil {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 			return refuse("the S3 endpoint %q: its port is none", redact(endpoint))
 		}
 	}

@@ -23,23 +23,20 @@ func (o *Objects) explain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	var told *question.Error
-	if errors.As(err, &told) {
+	if _, told := errors.AsType[*question.Error](err); told {
 		return err
 	}
 	if ctx.Err() != nil {
 		return question.Errorf(question.CodeStoreUnavailable, "%s did not answer in the time that was left: %w", o.where, ctx.Err())
 	}
-	var e minio.ErrorResponse
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[minio.ErrorResponse](err); ok {
 		if e.Code == minio.NoSuchKey {
 			return fmt.Errorf("%w: %w", results.ErrNotFound, err)
 		}
 		return question.Errorf(question.CodeStoreUnavailable, "%s: %s: %w", o.where, o.adviceOf(e), err)
 	}
 	advice := o.adviceOfNetwork(err)
-	var at *url.Error
-	if errors.As(err, &at) { // the address is long and says nothing new
+	if at, ok := errors.AsType[*url.Error](err); ok { // the address is long and says nothing new
 		err = at.Err
 	}
 	return question.Errorf(question.CodeStoreUnavailable, "%s: %s: %w", o.where, advice, err)

@@ -267,7 +267,7 @@ func TestAmbiguous(t *testing.T) {
 	// Each attempt is stored by nobody, and then another writer is first.
 	f := newFake(t)
 	o := f.open(t)
-	f.hook = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	f.hook = func(w http.ResponseWriter, _ *http.Request, n int) bool {
 		if n == 1 {
 			f.objects["some/prefix/"+object] = []byte("theirs")
 			hangUp(w)

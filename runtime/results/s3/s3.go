@@ -50,7 +50,7 @@ var _ results.Objects = (*Objects)(nil)
 // Open connects to the bucket and checks that it can be listed. Its errors are
 // *question.Error with CodeStoreUnavailable. ctx bounds Open alone.
 func Open(ctx context.Context, cfg Config) (_ *Objects, err error) {
-	t, err := cfg.validate()
+	t, err := resolve(&cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -356,23 +356,20 @@ func (o *Objects) Close() error {
 }
 
 func codeOf(err error) string {
-	var e minio.ErrorResponse
-	errors.As(err, &e)
+	e, _ := errors.AsType[minio.ErrorResponse](err)
 	return e.Code
 }
 
 func statusOf(err error) int {
-	var e minio.ErrorResponse
-	errors.As(err, &e)
+	e, _ := errors.AsType[minio.ErrorResponse](err)
 	return e.StatusCode
 }
 
 // temporary tells whether a call that failed so may succeed a moment later.
 func temporary(err error) bool {
-	var e minio.ErrorResponse
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[minio.ErrorResponse](err); ok {
 		return e.StatusCode >= 500 || e.StatusCode == http.StatusTooManyRequests || e.StatusCode == http.StatusRequestTimeout
 	}
-	var cert *tls.CertificateVerificationError
-	return !errors.As(err, &cert) && !errors.Is(err, errNoCredentials) && !isPlainHTTP(err)
+	_, distrust := errors.AsType[*tls.CertificateVerificationError](err)
+	return !distrust && !errors.Is(err, errNoCredentials) && !isPlainHTTP(err)
 }

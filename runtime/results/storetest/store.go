@@ -278,6 +278,7 @@ type counting struct {
 	bytes atomic.Int64
 }
 
+// Get implements results.Objects.
 func (c *counting) Get(ctx context.Context, key string, limit int) ([]byte, error) {
 	data, err := c.Objects.Get(ctx, key, limit)
 	c.bytes.Add(int64(len(data)))

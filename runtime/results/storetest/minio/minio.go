@@ -65,7 +65,7 @@ func StartOwn(t testing.TB) *Server {
 	if binary == "" {
 		binary = filepath.Join(moduleRoot(t), ".tools", "minio")
 	}
-	if _, err := os.Stat(binary); err != nil {
+	if _, err := os.Stat(binary); err != nil { //nolint:gosec // the tester names it
 		message := fmt.Sprintf("no S3 server: set %s=http://key:secret@host:port/bucket, or %s to a MinIO binary, or run `make .tools/minio` (%v)", EnvServer, EnvBinary, err)
 		if os.Getenv("CI") == "true" {
 			t.Fatal(message)
@@ -77,7 +77,7 @@ func StartOwn(t testing.TB) *Server {
 	var err error
 	for range 3 { // somebody else may take the free port first
 		var listener net.Listener
-		if listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		if listener, err = new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0"); err != nil {
 			t.Fatal(err)
 		}
 		s.Endpoint = "http://" + listener.Addr().String()
