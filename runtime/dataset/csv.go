@@ -2,7 +2,6 @@ package dataset
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -24,6 +23,8 @@ const (
 	csvBuffer = 256 << 10 // bytes that are read at a time
 )
 
+const byteOrderMark = "\xef\xbb\xbf"
+
 // ReadCSV reads CSV as RFC 4180 has it: UTF-8, with or without a byte order mark,
 // lines that end in LF or CRLF, quotes where needed. The first record is the
 // header; a column is found by its header, name or alias, in this order, at any
@@ -35,10 +36,14 @@ func ReadCSV(ctx context.Context, r io.Reader, d *Descriptor, progress func(byte
 	if err := d.check(); err != nil {
 		return nil, err
 	}
-	src := &source{ctx: ctx, r: r, progress: progress}
+	src := &source{ctx: ctx, r: r, progress: progress, left: csvBuffer}
 	in := bufio.NewReaderSize(src, csvBuffer)
-	if mark, _ := in.Peek(3); bytes.Equal(mark, []byte("\xef\xbb\xbf")) {
-		in.Discard(3) //nolint:errcheck // these bytes are in the buffer
+	mark, err := in.Peek(len(byteOrderMark))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if string(mark) == byteOrderMark {
+		in.Discard(len(mark)) //nolint:errcheck // these bytes are in the buffer
 	}
 	records := csv.NewReader(in)
 	records.ReuseRecord = true
@@ -64,10 +69,10 @@ func ReadCSV(ctx context.Context, r io.Reader, d *Descriptor, progress func(byte
 			return nil, err
 		}
 		if len(record) != width {
-			return nil, fmt.Errorf("line %d: the row has %d fields; the header has %d", lineOf(records), len(record), width)
+			return nil, fmt.Errorf("line %d: the row has %d fields; the header has %d", src.line, len(record), width)
 		}
 		if rows == math.MaxInt32 {
-			return nil, fmt.Errorf("line %d: there are more than %d rows", lineOf(records), math.MaxInt32)
+			return nil, fmt.Errorf("line %d: there are more than %d rows", src.line, math.MaxInt32)
 		}
 		for i := range columns {
 			c := &columns[i]
@@ -84,11 +89,6 @@ func ReadCSV(ctx context.Context, r io.Reader, d *Descriptor, progress func(byte
 	return Build(d, built)
 }
 
-func lineOf(r *csv.Reader) int {
-	line, _ := r.FieldPos(0)
-	return line
-}
-
 // source is the reader under the CSV reader: it bounds what one record may take,
 // counts, and ends with the context.
 type source struct {
@@ -96,6 +96,7 @@ type source struct {
 	r        io.Reader
 	progress func(int64)
 	total    int64
+	line     int   // of the last record
 	left     int   // bytes that the current record may still read
 	err      error // what ended it, other than io.EOF
 }
@@ -126,10 +127,13 @@ func (s *source) record(r *csv.Reader) ([]string, error) {
 	record, err := r.Read()
 	var syntax *csv.ParseError
 	switch {
-	case err == nil || errors.Is(err, io.EOF):
-		return record, err
+	case err == nil:
+		s.line, _ = r.FieldPos(0)
+		return record, nil
+	case errors.Is(err, io.EOF):
+		return nil, err
 	case s.err != nil:
-		return nil, fmt.Errorf("after %d bytes: %w", s.total, s.err)
+		return nil, fmt.Errorf("after line %d: %w", s.line, s.err)
 	case errors.As(err, &syntax):
 		return nil, fmt.Errorf("line %d, byte %d: it is not CSV: %w", syntax.Line, syntax.Column, syntax.Err)
 	default:

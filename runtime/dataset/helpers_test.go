@@ -1,19 +1,34 @@
 package dataset
 
 import (
+	"fmt"
 	"slices"
+	"testing"
+	"unsafe"
+
+	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// mustEqual compares identity and every value.
-func mustEqual(t interface {
+// tester is what *testing.T and *rapid.T have in common.
+type tester interface {
 	Helper()
 	Errorf(string, ...any)
-}, got, want *Dataset,
-) {
+	Fatalf(string, ...any)
+}
+
+func sprint(v any) string { return fmt.Sprint(v) }
+
+// mustEqual compares identity and every value.
+func mustEqual(t tester, got, want *Dataset) {
 	t.Helper()
 	if got.Info() != want.Info() {
 		t.Errorf("info %+v, want %+v", got.Info(), want.Info())
 	}
+	sameColumns(t, got, want)
+}
+
+func sameColumns(t tester, got, want *Dataset) {
+	t.Helper()
 	for i := range want.columns {
 		g, w := &got.columns[i], &want.columns[i]
 		if g.Name != w.Name || g.Type != w.Type || g.Title != w.Title || g.Unit != w.Unit || g.Role != w.Role {
@@ -26,5 +41,39 @@ func mustEqual(t interface {
 	}
 	if !slices.Equal(got.starts, want.starts) {
 		t.Errorf("index %v, want %v", got.starts, want.starts)
+	}
+}
+
+// checkCanonical checks what Dataset promises: building it again changes nothing.
+func checkCanonical(t tester, d *Dataset) {
+	t.Helper()
+	again, err := Build(d.desc, d.columns)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	sameColumns(t, d, again)
+	for i := range d.columns {
+		if got := d.columns[i].Len(); got != d.rows {
+			t.Errorf("column %s has %d rows, want %d", d.columns[i].Name, got, d.rows)
+		}
+	}
+	if all := d.Select(nil); len(all) > 1 || d.rows > 0 != (len(all) == 1 && all[0] == question.Range{Count: uint32(d.rows)}) {
+		t.Errorf("without conditions %v, want one range of %d rows", all, d.rows)
+	}
+}
+
+// checkAligned checks that every buffer starts on a 64-byte boundary.
+func checkAligned(t testing.TB, d *Dataset) {
+	t.Helper()
+	for i := range d.columns {
+		c := &d.columns[i]
+		for _, p := range []unsafe.Pointer{
+			unsafe.Pointer(unsafe.SliceData(c.Numbers)), unsafe.Pointer(unsafe.SliceData(c.Integers)),
+			unsafe.Pointer(unsafe.SliceData(c.Codes)), unsafe.Pointer(unsafe.SliceData(c.Valid)),
+		} {
+			if uintptr(p)%64 != 0 {
+				t.Errorf("column %s has a buffer at %#x", c.Name, uintptr(p))
+			}
+		}
 	}
 }

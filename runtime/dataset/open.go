@@ -16,19 +16,19 @@ import (
 // (replacing it by renaming is fine), and Close releases it. Its digest is verified.
 // Errors name the path.
 func Open(ctx context.Context, path string, d *Descriptor) (*Dataset, error) {
-	ds, err := open(ctx, path, d)
-	if err != nil && !strings.Contains(err.Error(), path) {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return ds, err
-}
-
-func open(ctx context.Context, path string, d *Descriptor) (_ *Dataset, err error) {
 	f, err := os.Open(path) //nolint:gosec // the operator names it
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // it was only read, and a mapping outlives it
+	ds, err := open(ctx, f, d)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return ds, nil
+}
+
+func open(ctx context.Context, f *os.File, d *Descriptor) (*Dataset, error) {
 	in := bufio.NewReaderSize(f, csvBuffer)
 	start, err := in.Peek(len(arrowMagic))
 	if err != nil && !errors.Is(err, io.EOF) {

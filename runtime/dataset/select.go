@@ -45,10 +45,7 @@ func (d *Dataset) Select(conds []question.Condition) []question.Range {
 				from := uint32(bits.TrailingZeros64(word))
 				length := uint32(bits.TrailingZeros64(^(word >> from)))
 				out = appendRange(out, start+from, start+from+length)
-				if from+length == 64 {
-					break
-				}
-				word = word >> (from + length) << (from + length)
+				word = word >> (from + length) << (from + length) // of 64: 0
 			}
 		}
 	}

@@ -136,7 +136,8 @@ func (r *yamlReader) column(at string, n ast.Node) Column {
 	return c
 }
 
-// mapping calls set for each entry, with its name and its whole key.
+// mapping calls set for each entry, with its name and its whole key. That a key
+// stands there once, the parser has seen to.
 func (r *yamlReader) mapping(at string, n ast.Node, known []string, set func(name, key string, v ast.Node)) {
 	var entries []*ast.MappingValueNode
 	switch n := n.(type) {
@@ -152,7 +153,6 @@ func (r *yamlReader) mapping(at string, n ast.Node, known []string, set func(nam
 		r.fail(where, "it is %s; a mapping with the keys %s", describe(n), strings.Join(known, ", "))
 		return
 	}
-	var seen []string
 	for _, e := range entries {
 		text, ok := e.Key.(*ast.StringNode)
 		if !ok {
@@ -163,19 +163,13 @@ func (r *yamlReader) mapping(at string, n ast.Node, known []string, set func(nam
 		if at != "" {
 			key = at + "." + name
 		}
-		if !slices.Contains(seen, name) {
-			r.lines[key] = line(e.Key)
-		}
-		switch {
-		case !slices.Contains(known, name):
+		r.lines[key] = line(e.Key)
+		if !slices.Contains(known, name) {
 			r.fail(key, "this key is unknown; the keys are %s", strings.Join(known, ", "))
-		case slices.Contains(seen, name):
-			r.fail(key, "this key stands twice, again on line %d", line(e.Key))
 		}
 		if r.err != nil {
 			return
 		}
-		seen = append(seen, name)
 		set(name, key, e.Value)
 	}
 }
