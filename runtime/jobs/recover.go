@@ -1,0 +1,137 @@
+package jobs
+
+import (
+	"context"
+	"time"
+
+	"github.com/le-stats-sportifs/lestats/runtime/question"
+)
+
+const pendingPage = 64
+
+// keep takes up, now and then, the jobs in the store that nobody has in hand.
+func (p *Pool) keep() {
+	every := time.NewTicker(2 * p.cfg.TimeLimit)
+	defer every.Stop()
+	for {
+		p.takeUp()
+		select {
+		case <-every.C:
+		case <-p.running.Done():
+			return
+		}
+	}
+}
+
+// takeUp looks through the pending jobs in the store. A store of our own is looked
+// through only when something may be there.
+func (p *Pool) takeUp() {
+	p.mu.Lock()
+	if p.cfg.Sole && !p.owed || !p.cfg.Sole && p.draining {
+		p.mu.Unlock()
+		return
+	}
+	p.owed, p.looking = false, true
+	p.open++
+	p.mu.Unlock()
+
+	count, err := p.takeUpAll()
+	if count > 0 {
+		p.cfg.Log.Info("unfinished jobs were taken up from the store", "count", count)
+	}
+	if err != nil && p.running.Err() == nil {
+		p.cfg.Log.Warn("the store cannot be searched for unfinished jobs: trying again later", "error", err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.owed, p.looking = p.owed || err != nil, false
+	p.finish()
+}
+
+func (p *Pool) takeUpAll() (count int, err error) {
+	after := ""
+	for {
+		ctx, cancel := context.WithTimeout(p.running, storeTimeout)
+		page, err := p.store.Pending(ctx, after, pendingPage)
+		cancel()
+		if err != nil {
+			return count, err
+		}
+		for _, job := range page {
+			after = job.ID
+			if !p.cfg.Sole {
+				if time.Since(job.Created) <= 2*p.cfg.TimeLimit {
+					return count, nil // and so are all after it
+				}
+				if time.Since(job.Started) <= 2*p.cfg.TimeLimit {
+					continue
+				}
+			}
+			taken, err := p.takeUpOne(job)
+			if err != nil {
+				return count, err
+			}
+			if taken {
+				count++
+			}
+		}
+		if len(page) < pendingPage {
+			return count, nil
+		}
+	}
+}
+
+// takeUpOne queues a pending job of the store once there is room for it. A worker
+// finds out whether it has ended meanwhile.
+func (p *Pool) takeUpOne(stored *question.Job) (taken bool, err error) {
+	id := stored.ID
+	p.mu.Lock()
+	inHand, ended := p.live[id] != nil, p.recent.get(id) != nil
+	p.mu.Unlock()
+	if inHand {
+		return false, nil
+	}
+	if ended {
+		p.deletePending(id)
+		return false, nil
+	}
+	select {
+	case p.adopt <- struct{}{}:
+	case <-p.running.Done():
+		return false, errClosing
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.live[id] != nil || p.recent.get(id) != nil || !p.cfg.Sole && p.draining {
+		<-p.adopt
+		return false, nil
+	}
+	job := *stored
+	job.Status, job.Started = question.Queued, time.Time{}
+	e := &entry{job: &job, done: make(chan struct{}), adopted: true, acked: true, pending: written, noted: job.Attempts}
+	p.live[id] = e
+	p.open++
+	p.push(e)
+	return true, nil
+}
+
+// sweep removes old outcomes, now and every hour, or every tenth of a retention
+// that is short.
+func (p *Pool) sweep() {
+	every := time.NewTicker(max(time.Second, min(time.Hour, p.cfg.Retention/10)))
+	defer every.Stop()
+	for {
+		removed, err := p.store.Sweep(p.running, time.Now().Add(-p.cfg.Retention))
+		if removed > 0 {
+			p.cfg.Log.Info("old results were removed", "count", removed, "older than", p.cfg.Retention)
+		}
+		if err != nil && p.running.Err() == nil {
+			p.cfg.Log.Warn("old results cannot be removed: trying again later", "error", err)
+		}
+		select {
+		case <-every.C:
+		case <-p.running.Done():
+			return
+		}
+	}
+}
