@@ -53,10 +53,11 @@ func (p *puller) explain(err error) error {
 	}
 	var refused *refusal
 	var path *os.PathError
+	var link *os.LinkError
 	switch {
 	case errors.As(err, &refused):
 		e.Next = "open " + p.Source.URL + " in a browser to see what it gives, or name another address"
-	case errors.As(err, &path):
+	case errors.As(err, &path), errors.As(err, &link):
 		e.Next = "look at the disk and its permissions, then run the same command again"
 	case isPermanent(err):
 		e.Next = "check the connection and the address, " + p.Source.URL

@@ -26,7 +26,7 @@ type Config struct {
 	Verify Verify
 
 	Progress func(done, total int64) // called by Pull's goroutine at every read, in bytes; total is -1 while unknown; done goes back when the download starts afresh; nil: none
-	Client   *http.Client            // nil: one of its own
+	Client   *http.Client            // nil: one of its own, which follows no redirect from https to http
 	Attempts int                     // how often the server is asked before giving up; 0: 8
 	Backoff  time.Duration           // wait after the first failure, twice as long after each further one, at most 30 times as long; 0: 1 s
 	Stall    time.Duration           // an attempt ends when no byte came for so long; 0: 1 min
@@ -104,7 +104,7 @@ type puller struct {
 func (p *puller) run(ctx context.Context) (rows int, err error) {
 	p.client = p.Client
 	if p.client == nil {
-		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true}
 		defer transport.CloseIdleConnections()
 		p.client = &http.Client{Transport: transport, CheckRedirect: keepHTTPS}
 	}
