@@ -25,6 +25,9 @@ func NewGuest(p *Plugin, block []byte) *Guest {
 	return g
 }
 
+// Manifest returns the JSON that Describe points to.
+func (g *Guest) Manifest() []byte { return g.json }
+
 // OnLog has f called with each line that the plugin logs.
 func (g *Guest) OnLog(f func(Level, string)) { g.onLog = f }
 
