@@ -14,7 +14,20 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// goCache keeps compiled Go guests for the time of one test run: each takes
+// wazero a second, and ten under the race detector.
+var goCache string
+
+func TestMain(m *testing.M) {
+	var err error
+	if goCache, err = os.MkdirTemp("", "lestats-sandbox-test"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(goCache)
+		os.Exit(code)
+	}))
+}
 
 // fakeDataset is eight rows, sorted by state.
 type fakeDataset struct{ columns []question.Column }
@@ -40,9 +53,9 @@ func (d *fakeDataset) Column(name string) (*question.Column, bool) {
 	return &d.columns[i], true
 }
 func (d *fakeDataset) Columns() []question.Column { return d.columns }
-func (d *fakeDataset) Rows() int                  { return 8 }
+func (d *fakeDataset) Rows() int                  { return d.columns[0].Len() }
 func (d *fakeDataset) Digest() string             { return "sha256:" + strings.Repeat("5", 64) }
-func (d *fakeDataset) SortedBy() string           { return "state" }
+func (d *fakeDataset) SortedBy() string           { return d.columns[0].Name }
 
 func fixture(t testing.TB, name string) []byte {
 	t.Helper()

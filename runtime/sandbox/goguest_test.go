@@ -40,7 +40,7 @@ func buildGo(t testing.TB, folder string) []byte {
 func TestGoGuest(t *testing.T) {
 	var log bytes.Buffer
 	ds := newFakeDataset()
-	p, err := newEngine(t, Config{MemoryLimit: 16 << 20, Log: textLog(&log)}, ds).Load(t.Context(), buildGo(t, "./testdata/goguest"))
+	p, err := newEngine(t, Config{CacheDir: goCache, MemoryLimit: 16 << 20, Log: textLog(&log)}, ds).Load(t.Context(), buildGo(t, "./testdata/goguest"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestGoGuest(t *testing.T) {
 
 func TestGoGuestHammer(t *testing.T) {
 	ds := newFakeDataset()
-	p, err := newEngine(t, Config{}, ds).Load(t.Context(), buildGo(t, "./testdata/goguest"))
+	p, err := newEngine(t, Config{CacheDir: goCache}, ds).Load(t.Context(), buildGo(t, "./testdata/goguest"))
 	if err != nil {
 		t.Fatal(err)
 	}

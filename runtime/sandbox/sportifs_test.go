@@ -1,0 +1,198 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/le-stats-sportifs/lestats/runtime/question"
+)
+
+const sportifs = "github.com/le-stats-sportifs/lestats/plugins/sportifs"
+
+// surveyDataset has the columns of the built-in plugin, sorted by question: 9
+// questions, 55 locations, 28 strata in 7 categories, every 13th value missing.
+func surveyDataset(rows int) *fakeDataset {
+	dict := func(prefix string, n int) []string {
+		out := make([]string, n)
+		for i := range out {
+			out[i] = fmt.Sprintf("%s %02d", prefix, i)
+		}
+		return out
+	}
+	questions := dict("Question", 9)
+	questions[0] = "Percent of adults aged 18 years and older who have obesity" // better: less
+	column := func(name string, dict []string) question.Column {
+		return question.Column{Name: name, Type: question.String, Role: question.RoleDimension, Dict: dict, Codes: make([]int32, rows)}
+	}
+	d := &fakeDataset{[]question.Column{
+		column("question", questions), column("location", dict("State", 55)), column("category", dict("Category", 7)), column("stratum", dict("Stratum", 28)),
+		{Name: "value", Type: question.Number, Role: question.RoleMeasure, Unit: "%", Numbers: make([]float64, rows), Valid: question.NewBitmap(rows)},
+	}}
+	slices.Sort(questions)
+	for i := range rows {
+		stratum := i % 28
+		d.columns[0].Codes[i] = int32(i * 9 / rows)
+		d.columns[1].Codes[i] = int32(i / 28 % 55)
+		d.columns[2].Codes[i] = int32(stratum / 4)
+		d.columns[3].Codes[i] = int32(stratum)
+		if i%13 != 0 {
+			d.columns[4].Valid.Set(i)
+			d.columns[4].Numbers[i] = float64(i*7919%1000) / 10
+		}
+	}
+	return d
+}
+
+// rowsOf is the rows of one question: the dataset is sorted by it.
+func (d *fakeDataset) rowsOf(code int32) question.Range {
+	first, _ := slices.BinarySearch(d.columns[0].Codes, code)
+	end, _ := slices.BinarySearch(d.columns[0].Codes, code+1)
+	return question.Range{Start: uint32(first), Count: uint32(end - first)}
+}
+
+// nativeMeans is what states_mean computes, in plain Go.
+func (d *fakeDataset) nativeMeans(r question.Range) (means [55]float64) {
+	var sums, counts [55]float64
+	locations, values, valid := d.columns[1].Codes, d.columns[4].Numbers, d.columns[4].Valid
+	for i := int(r.Start); i < int(r.Start+r.Count); i++ {
+		if valid.Get(i) {
+			sums[locations[i]] += values[i]
+			counts[locations[i]]++
+		}
+	}
+	for i := range means {
+		means[i] = sums[i] / counts[i]
+	}
+	return means
+}
+
+func loadSportifs(t testing.TB, ds *fakeDataset) *Plugin {
+	t.Helper()
+	p, err := newEngine(t, Config{CacheDir: goCache}, ds).Load(t.Context(), buildGo(t, sportifs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// surveyParams is a request that each of the nine questions answers.
+func surveyParams(ds *fakeDataset, q *question.Question, code int32) map[string]any {
+	params := map[string]any{}
+	for i := range q.Params {
+		switch p := &q.Params[i]; p.Column {
+		case "question":
+			params[p.Name] = ds.columns[0].Dict[code]
+		case "location":
+			params[p.Name] = "State 07"
+		}
+	}
+	return params
+}
+
+func TestSportifs(t *testing.T) {
+	ds := surveyDataset(20_000)
+	p := loadSportifs(t, ds)
+	if n := len(p.Manifest().Questions); n != 9 {
+		t.Fatalf("%d questions", n)
+	}
+	obesity := slices.Index(ds.columns[0].Dict, "Percent of adults aged 18 years and older who have obesity")
+	for i := range p.Manifest().Questions {
+		q := &p.Manifest().Questions[i]
+		got, err := ask(t.Context(), p, ds, q.Name, surveyParams(ds, q, int32(obesity)), ds.rowsOf(int32(obesity)))
+		if err != nil {
+			t.Errorf("%s: %v", q.Name, err)
+			continue
+		}
+		if last := got.Columns[len(got.Columns)-1]; got.Rows() == 0 || last.Unit != "%" {
+			t.Errorf("%s: %d rows in %q", q.Name, got.Rows(), last.Unit)
+		}
+	}
+}
+
+func TestSportifsHammer(t *testing.T) {
+	ds := surveyDataset(5_000)
+	p := loadSportifs(t, ds)
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			for i := range 6 {
+				code := int32((g + i) % 9)
+				rows := ds.rowsOf(code)
+				got, err := ask(context.Background(), p, ds, "states_mean", surveyParams(ds, &p.Manifest().Questions[0], code), rows)
+				if err != nil {
+					t.Error(err)
+					continue
+				}
+				want := ds.nativeMeans(rows)
+				for r, location := range got.Columns[0].Codes {
+					if math.Abs(got.Columns[1].Numbers[r]-want[location]) > 1e-9 {
+						t.Errorf("question %d, %v: %v; want %v", code, got.Columns[0].Value(r), got.Columns[1].Numbers[r], want[location])
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// BenchmarkAnswer is one job, from binding to the copied table, at full scale.
+// native is the loop of states_mean in plain Go on the same rows.
+func BenchmarkAnswer(b *testing.B) {
+	ds := surveyDataset(104_000)
+	p := loadSportifs(b, ds)
+	obesity := int32(slices.Index(ds.columns[0].Dict, "Percent of adults aged 18 years and older who have obesity"))
+	rows := ds.rowsOf(obesity)
+	b.Run("native", func(b *testing.B) {
+		for b.Loop() {
+			ds.nativeMeans(rows)
+		}
+	})
+	for i := range p.Manifest().Questions {
+		q := &p.Manifest().Questions[i]
+		params := surveyParams(ds, q, obesity)
+		b.Run(q.Name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := ask(b.Context(), p, ds, q.Name, params, rows); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkLoad is a plugin compiled, and found in the cache.
+func BenchmarkLoad(b *testing.B) {
+	ds := surveyDataset(104_000)
+	wasm := buildGo(b, sportifs)
+	run := func(b *testing.B, dir string) {
+		b.Helper()
+		e, err := New(b.Context(), Config{CacheDir: dir, TimeLimit: time.Minute}, ds)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := e.Load(b.Context(), wasm); err != nil {
+			b.Fatal(err)
+		}
+		if err := e.Close(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("compiled", func(b *testing.B) {
+		for b.Loop() {
+			run(b, "")
+		}
+	})
+	b.Run("cached", func(b *testing.B) {
+		dir := b.TempDir()
+		run(b, dir)
+		for b.Loop() {
+			run(b, dir)
+		}
+	})
+}
