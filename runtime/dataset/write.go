@@ -39,8 +39,8 @@ const (
 // usable as it is. Descriptor and digest are in the schema's metadata. Equal
 // datasets give equal bytes. w is written to in large pieces and not closed.
 func WriteArrow(w io.Writer, d *Dataset) error {
-	// Messages of an Arrow file start at multiples of 8, and the library has no
-	// option for more. So the file is written twice: first to see where the rows
+	// The library aligns to 8 bytes and has no option for more. So buffers have
+	// whole 64 bytes, and the file is written twice: first to see where the rows
 	// would start, then with as much padding in the schema as it takes.
 	var probe tail
 	if err := writeArrow(&probe, d, 0); err != nil {
@@ -130,9 +130,9 @@ func arrowArray(c *question.Column, rows int) arrow.Array {
 		defer texts.Release()
 		dict = texts.Data()
 	}
-	buffers := []*memory.Buffer{nil, memory.NewBufferBytes(values)}
+	buffers := []*memory.Buffer{nil, memory.NewBufferBytes(padded(values))}
 	if c.Valid != nil {
-		buffers[0] = memory.NewBufferBytes(c.Valid)
+		buffers[0] = memory.NewBufferBytes(padded(c.Valid))
 	}
 	missing := missingCount(c.Valid, rows)
 	var data *array.Data
@@ -143,4 +143,14 @@ func arrowArray(c *question.Column, rows int) arrow.Array {
 	}
 	defer data.Release()
 	return array.MakeFromData(data)
+}
+
+// padded returns b, or a copy of it, with zeros up to a multiple of 64 bytes.
+func padded(b []byte) []byte {
+	if len(b)%bufferAlign == 0 {
+		return b
+	}
+	p := aligned((len(b) + bufferAlign - 1) / bufferAlign * bufferAlign)
+	copy(p, b)
+	return p
 }

@@ -71,8 +71,7 @@ func (p *puller) pause(ctx context.Context, last error) error {
 	most := 30 * p.Backoff
 	p.wait = min(max(p.Backoff, 2*p.wait), most)
 	wait := p.wait
-	var b *busy
-	if errors.As(last, &b) {
+	if b, ok := errors.AsType[*busy](last); ok {
 		wait = min(max(wait, b.after), most)
 	}
 	t := time.NewTimer(wait)
@@ -187,7 +186,7 @@ func (p *puller) whole(resp *http.Response) (io.Reader, error) {
 		return nil, &permanent{fmt.Errorf("the server sent the file compressed with %q, and was asked not to", encoding)}
 	}
 	if v.Total > p.Source.MaxBytes {
-		return nil, p.tooLong("the server offers " + humanize.IBytes(uint64(v.Total)))
+		return nil, p.tooLong("the server offers " + size(v.Total))
 	}
 	if err := p.begin(v); err != nil {
 		return nil, &permanent{err}
@@ -208,7 +207,7 @@ func (p *puller) rest(resp *http.Response) (io.Reader, error) {
 		resp.Header.Get("Content-Encoding") != "" && resp.Header.Get("Content-Encoding") != "identity":
 		return nil, p.afresh()
 	case total > p.Source.MaxBytes:
-		return nil, p.tooLong("the server offers " + humanize.IBytes(uint64(total)))
+		return nil, p.tooLong("the server offers " + size(total))
 	}
 	p.version.Total, p.spliced = total, true
 	return resp.Body, nil
@@ -231,7 +230,7 @@ func validators(h http.Header) (etag, modified string) {
 }
 
 func (p *puller) tooLong(what string) error {
-	return &permanent{fmt.Errorf("%s; this dataset has at most %s", what, humanize.IBytes(uint64(p.Source.MaxBytes)))}
+	return &permanent{fmt.Errorf("%s; this dataset has at most %s", what, size(p.Source.MaxBytes))}
 }
 
 // receive appends body to part, and keeps the watch from firing while bytes come.
@@ -272,9 +271,11 @@ func (p *puller) progress() {
 
 // received says how much of the file there is.
 func (p *puller) received() string {
-	have := humanize.IBytes(uint64(p.have))
+	have := size(p.have)
 	if p.version.Total < 0 {
 		return have
 	}
-	return have + " of " + humanize.IBytes(uint64(p.version.Total))
+	return have + " of " + size(p.version.Total)
 }
+
+func size(bytes int64) string { return humanize.IBytes(uint64(max(bytes, 0))) }

@@ -36,8 +36,8 @@ func (p *puller) versionPath() string { return p.Target + ".part.json" }
 // open takes the lock and opens what an earlier run left. Everything that can be
 // known to be wrong with the place is found here, before anything is downloaded.
 func (p *puller) open() (err error) {
-	if real, err := filepath.EvalSymlinks(p.Target); err == nil {
-		p.Target = real // a link stays, the file behind it is replaced
+	if file, err := filepath.EvalSymlinks(p.Target); err == nil {
+		p.Target = file // a link stays, the file behind it is replaced
 	}
 	folder := filepath.Dir(p.Target)
 	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
@@ -58,7 +58,7 @@ func (p *puller) open() (err error) {
 	if info, err := os.Lstat(name); err == nil && !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is no file: it is in the way", name)
 	}
-	if p.part, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644); err != nil {
+	if p.part, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644); err != nil { //nolint:gosec // a public dataset, for all to read
 		return fmt.Errorf("cannot write to %s: %w", folder, err)
 	}
 	b, err := os.ReadFile(p.versionPath())
@@ -90,16 +90,16 @@ func (p *puller) begin(v version) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(p.versionPath(), append(b, '\n'), 0o644)
+	return os.WriteFile(p.versionPath(), append(b, '\n'), 0o644) //nolint:gosec // as readable as the part beside it
 }
 
 // close leaves a part behind only where the next run can go on with it.
 func (p *puller) close() {
 	if p.part != nil {
-		p.part.Close() //nolint:errcheck // nothing depends on it any more
+		_ = p.part.Close() // nothing depends on it any more
 		if p.have == 0 || p.version.validator() == "" {
-			os.Remove(p.part.Name()) //nolint:errcheck // the next run empties it
-			os.Remove(p.versionPath())
+			_ = os.Remove(p.part.Name()) // what stays is emptied by the next run
+			_ = os.Remove(p.versionPath())
 		}
 	}
 	p.unlock()
@@ -122,7 +122,7 @@ func lock(target string) (unlock func(), err error) {
 			return nil, fmt.Errorf("cannot write to %s: %w", filepath.Dir(path), err)
 		}
 		if !ok {
-			l.Close() //nolint:errcheck // it holds nothing
+			_ = l.Close() // it holds nothing
 			return nil, fmt.Errorf("another download to %s is running", target)
 		}
 		// The one who held it before may have removed it between our open and our
@@ -131,8 +131,8 @@ func lock(target string) (unlock func(), err error) {
 		there, err2 := os.Stat(path)
 		if err1 == nil && err2 == nil && os.SameFile(ours, there) {
 			return func() {
-				os.Remove(path) //nolint:errcheck // one that stays is harmless
-				l.Close()       //nolint:errcheck // the end of the process frees it too
+				_ = os.Remove(path) // one that stays is harmless
+				_ = l.Close()       // the end of the process frees it too
 			}, nil
 		}
 		if err := l.Close(); err != nil {

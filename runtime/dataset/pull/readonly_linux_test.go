@@ -11,11 +11,7 @@ import (
 // A folder that may not be written to is found out before anything is downloaded.
 func TestReadOnlyFolder(t *testing.T) {
 	s := serve(t, content(good, v1))
-	dir, err := os.MkdirTemp(os.TempDir(), "pull")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
+	dir := t.TempDir()
 	target := filepath.Join(dir, "rows.csv")
 	if err := os.WriteFile(target, []byte("old"), 0o644); err != nil {
 		t.Fatal(err)
@@ -23,15 +19,22 @@ func TestReadOnlyFolder(t *testing.T) {
 	if err := os.Chmod(dir, 0o555); err != nil {
 		t.Fatal(err)
 	}
-	if os.Getuid() == 0 {
-		// Root may write anywhere: this thread opens files as nobody, and is not
-		// used again.
-		runtime.LockOSThread()
-		if err := syscall.Setfsuid(65534); err != nil {
-			t.Fatal(err)
-		}
+	// The folder's own folder is for its owner alone at first.
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
 	}
-	_, err = Pull(t.Context(), s.pullOf(target))
+	failure := make(chan error)
+	go func() {
+		if os.Getuid() == 0 { // who may write anywhere
+			runtime.LockOSThread() // this thread opens files as nobody, and ends with the goroutine
+			if err := syscall.Setfsuid(65534); err != nil {
+				t.Error(err)
+			}
+		}
+		_, err := Pull(t.Context(), s.pullOf(target))
+		failure <- err
+	}()
+	err := <-failure
 	wantError(t, err, "cannot write to "+dir, "permission denied")
 	if n, _ := s.asked(); n != 0 {
 		t.Errorf("the server was asked %d times", n)

@@ -76,7 +76,7 @@ type server struct {
 	requests []*http.Request
 }
 
-func serve(t interface{ Cleanup(func()) }, steps ...step) *server {
+func serve(t interface{ Cleanup(f func()) }, steps ...step) *server {
 	s := &server{steps: steps}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
@@ -242,7 +242,7 @@ func zipped(b []byte) []byte {
 
 // encoded serves b under a Content-Encoding that nobody asked for.
 func encoded(encoding string, b []byte) step {
-	return func(w http.ResponseWriter, r *http.Request) {
+	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Encoding", encoding)
 		w.Header().Set("ETag", `"z"`)
 		w.Header().Set("Content-Length", fmt.Sprint(len(b)))
@@ -293,8 +293,7 @@ func wantAlone(t *testing.T, target string, names ...string) {
 
 func wantError(t *testing.T, err error, parts ...string) {
 	t.Helper()
-	var e *Error
-	if !errors.As(err, &e) {
+	if _, ok := errors.AsType[*Error](err); !ok {
 		t.Fatalf("the error is %v, no *Error", err)
 	}
 	for _, part := range parts {

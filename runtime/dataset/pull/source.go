@@ -1,6 +1,7 @@
 package pull
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,7 +45,7 @@ func Find(name string) (Source, error) {
 func (s *Source) validate() error {
 	switch {
 	case s.Name == "":
-		return fmt.Errorf("the source has no name")
+		return errors.New("the source has no name")
 	case !strings.HasPrefix(s.URL, "http://") && !strings.HasPrefix(s.URL, "https://"):
 		return fmt.Errorf("%q is no address to download from; one begins with https:// or http://", s.URL)
 	case s.MaxBytes < 0:
