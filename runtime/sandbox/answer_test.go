@@ -117,8 +117,8 @@ func TestFaults(t *testing.T) {
 		code     question.Code
 		part     string
 	}{
-		{"endless_loop", question.CodeTimeLimit, "300ms"},
-		{"endless_calls", question.CodeTimeLimit, "300ms"},
+		{"endless_loop", question.CodeTimeLimit, "500ms"},
+		{"endless_calls", question.CodeTimeLimit, "500ms"},
 		{"unreachable", question.CodePluginTrap, "lestats_v1_answer trapped: unreachable"},
 		{"divide", question.CodePluginTrap, "integer divide by zero"},
 		{"outside", question.CodePluginTrap, "out of bounds memory access"},
@@ -217,6 +217,21 @@ func TestCancelling(t *testing.T) {
 	}
 }
 
+func inside(p *Plugin) int {
+	p.gate.mu.Lock()
+	defer p.gate.mu.Unlock()
+	return p.gate.inside
+}
+
+func waitUntilInside(t *testing.T, p *Plugin) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); inside(p) == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("no answer began")
+		}
+	}
+}
+
 func TestCloseWaits(t *testing.T) {
 	e := newEngine(t, Config{TimeLimit: 200 * time.Millisecond}, newFakeDataset())
 	p, err := e.Load(t.Context(), fixture(t, "faults"))
@@ -228,16 +243,14 @@ func TestCloseWaits(t *testing.T) {
 		_, err := ask(context.Background(), p, newFakeDataset(), "endless_loop", nil)
 		answered <- err
 	}()
-	time.Sleep(50 * time.Millisecond)
+	waitUntilInside(t, p)
 	if err := e.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case err := <-answered:
-		wantError(t, err, question.CodeTimeLimit)
-	case <-time.After(20 * time.Millisecond):
+	if inside(p) != 0 {
 		t.Error("Close returned before the answer")
 	}
+	wantError(t, <-answered, question.CodeTimeLimit)
 	_, err = ask(t.Context(), p, newFakeDataset(), "global", nil)
 	wantError(t, err, question.CodeShuttingDown)
 	_, err = e.Load(t.Context(), fixture(t, "faults"))
@@ -258,7 +271,7 @@ func TestCloseStopsWhatDoesNotEnd(t *testing.T) {
 		_, err := ask(context.Background(), p, newFakeDataset(), "endless_loop", nil)
 		answered <- err
 	}()
-	time.Sleep(50 * time.Millisecond)
+	waitUntilInside(t, p)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if err := e.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {

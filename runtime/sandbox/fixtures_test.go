@@ -117,4 +117,4 @@ func wantError(t *testing.T, err error, code question.Code, parts ...string) {
 	}
 }
 
-const short = 300 * time.Millisecond
+const short = 500 * time.Millisecond
