@@ -3,6 +3,7 @@ package jobs
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/le-stats-sportifs/lestats/runtime/results"
 	"github.com/le-stats-sportifs/lestats/runtime/results/files"
@@ -21,15 +22,11 @@ func BenchmarkJob(b *testing.B) {
 			return o
 		},
 	} {
-		for _, grace := range []bool{true, false} {
+		for _, grace := range []time.Duration{0, 2 * time.Millisecond, DefaultGrace} {
 			for _, callers := range []int{1, 16} {
 				b.Run(fmt.Sprintf("%s/grace=%v/callers=%d", name, grace, 2*callers), func(b *testing.B) {
 					s := results.New(open())
-					cfg := Config{Sole: true, Log: quiet}
-					if grace {
-						cfg.Grace = DefaultGrace
-					}
-					p, err := New(cfg, s, newRunner())
+					p, err := New(Config{Sole: true, Grace: grace, Log: quiet}, s, newRunner())
 					if err != nil {
 						b.Fatal(err)
 					}

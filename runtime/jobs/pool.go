@@ -17,7 +17,7 @@ import (
 // What Config's fields are usually set to where their zero means "off".
 const (
 	DefaultRetention = 7 * 24 * time.Hour
-	DefaultGrace     = 2 * time.Millisecond
+	DefaultGrace     = 10 * time.Millisecond
 )
 
 // Config says how much a pool takes on, and for how long. The zero value is fine.
@@ -105,7 +105,7 @@ const (
 	stopTimeout  = time.Second      // how long Close waits, twice, for goroutines that were told to stop
 	writers      = 16               // outcomes that are written beside the workers; the workers write the rest
 	adoptAhead   = 2                // jobs a worker that are taken up from the store before one ends
-	earlyAhead   = 8                // jobs a worker in the queue up to which Submit's Grace is worth waiting for
+	earlyAhead   = 32               // jobs a worker in the queue up to which Submit's Grace is worth waiting for
 )
 
 var (

@@ -1,0 +1,284 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/le-stats-sportifs/lestats/runtime/question"
+)
+
+func TestConfig(t *testing.T) {
+	for _, cfg := range []Config{{Workers: -1}, {Queue: -1}, {MaxAttempts: -1}, {TimeLimit: -1}, {Retention: -1}, {Grace: -1}} {
+		if _, err := New(cfg, nil, nil); err == nil {
+			t.Errorf("New(%+v) is fine, want an error", cfg)
+		}
+	}
+	var cfg Config
+	if err := cfg.validate(); err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Workers < 1 || cfg.Queue != 1024 || cfg.TimeLimit != 5*time.Second || cfg.MaxAttempts != 3 || cfg.Log == nil {
+		t.Errorf("defaults: %+v", cfg)
+	}
+	a, _ := cfg.newID()
+	b, _ := cfg.newID()
+	if checkID(a) != nil || a >= b {
+		t.Errorf("ids %s and %s: want ascending UUIDv7", a, b)
+	}
+}
+
+// What becomes of a question, with and without grace.
+func TestEnds(t *testing.T) {
+	for _, tt := range []struct {
+		question string
+		status   question.Status
+		code     question.Code
+	}{
+		{"ok", question.Done, ""},
+		{"fail", question.Failed, question.CodeNoData},
+		{"plain", question.Failed, question.CodeInternal},
+		{"panic", question.Failed, question.CodeInternal},
+		{"nothing", question.Failed, question.CodeInternal},
+		{"no table", question.Failed, question.CodeInternal},
+		{"held", question.Failed, question.CodeTimeLimit},
+		{"coded limit", question.Failed, question.CodeTimeLimit},
+	} {
+		for _, grace := range []time.Duration{0, DefaultGrace} {
+			t.Run(fmt.Sprintf("%s/%v", tt.question, grace), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b := newBed(t, Config{Workers: 1, Grace: grace, Sole: true, newID: bubbleIDs()})
+					start := time.Now()
+					job := b.submit(tt.question, "1")
+					if (tt.code != question.CodeTimeLimit && grace > 0) != job.Status.Final() {
+						t.Errorf("Submit returns a job that is %s", job.Status)
+					}
+					job = b.wait(job.ID)
+					if job.Status != tt.status || question.Code(codeOf(job)) != tt.code {
+						t.Errorf("it is %s, %v; want %s, %q", job.Status, job.Error, tt.status, tt.code)
+					}
+					if (job.Result != nil) != (job.Status == question.Done) || (job.Provenance != nil) != (job.Status == question.Done) {
+						t.Errorf("%s with result %v, provenance %v", job.Status, job.Result, job.Provenance)
+					}
+					if job.Attempts != 1 || job.Created.IsZero() || job.Started.Before(job.Created) || job.Finished.Before(job.Started) {
+						t.Errorf("attempts %d, created %v, started %v, finished %v", job.Attempts, job.Created, job.Started, job.Finished)
+					}
+					if tt.code == question.CodeTimeLimit && time.Since(start) != 5*time.Second {
+						t.Errorf("it ended after %v, want 5 s", time.Since(start))
+					}
+					synctest.Wait()
+					if n := atRest(t, b.store); n != 1 {
+						t.Errorf("%d outcomes in the store, want 1", n)
+					}
+					stored, err := b.store.Get(t.Context(), job.ID)
+					if err != nil || text(stored) != text(job) {
+						t.Errorf("stored: %s (%v), want %s", text(stored), err, text(job))
+					}
+					// The worker lives on.
+					if job := b.wait(b.submit("ok", "2").ID); job.Status != question.Done {
+						t.Errorf("the next job is %s", job.Status)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestOrderOfWrites(t *testing.T) {
+	t.Run("without grace", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBed(t, Config{Workers: 1, Sole: true, newID: bubbleIDs()})
+			b.wait(b.submit("ok", "").ID)
+			synctest.Wait()
+			b.wrote("Put pending", "Create jobs", "Delete pending")
+		})
+	})
+	t.Run("within grace", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBed(t, Config{Workers: 1, Sole: true, Grace: DefaultGrace, newID: bubbleIDs()})
+			if job := b.submit("ok", ""); job.Status != question.Done {
+				t.Errorf("it is %s", job.Status)
+			}
+			b.wrote("Create jobs")
+		})
+	})
+	t.Run("the outcome takes longer than the grace", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBed(t, Config{Workers: 1, Sole: true, Grace: DefaultGrace, newID: bubbleIDs()})
+			b.fail(func(string) error { time.Sleep(20 * DefaultGrace); return nil })
+			if job := b.submit("ok", ""); job.Status != question.Done {
+				t.Errorf("it is %s", job.Status)
+			}
+			b.wrote("Create jobs")
+		})
+	})
+	t.Run("after grace", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBed(t, Config{Workers: 1, Sole: true, Grace: DefaultGrace, newID: bubbleIDs()})
+			job := b.submit("held", "1")
+			if job.Status != question.Running {
+				t.Errorf("it is %s", job.Status)
+			}
+			b.wrote("Put pending")
+			b.runner.release("1")
+			b.wait(job.ID)
+			synctest.Wait()
+			b.wrote("Create jobs", "Delete pending")
+		})
+	})
+	t.Run("it ends while it is stored as pending", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBed(t, Config{Workers: 1, Sole: true, Grace: DefaultGrace, newID: bubbleIDs()})
+			b.fail(func(op string) error {
+				if op == "Put pending" {
+					b.runner.release("1")
+					time.Sleep(time.Second)
+				}
+				return nil
+			})
+			if job := b.submit("held", "1"); job.Status != question.Done {
+				t.Errorf("it is %s", job.Status)
+			}
+			b.wrote("Put pending", "Create jobs", "Delete pending")
+			atRest(t, b.store)
+		})
+	})
+}
+
+// A store that fails while a job is being accepted.
+func TestNotAccepted(t *testing.T) {
+	down := question.Errorf(question.CodeStoreUnavailable, "%w", errDown)
+	for _, tt := range []struct {
+		name     string
+		grace    time.Duration
+		question string
+		fails    string
+		release  bool // the job ends while its pending record is being written
+		status   question.Status
+		runs     int
+	}{
+		{name: "pending, no grace", question: "ok", fails: "Put pending"},
+		{name: "pending, running", grace: DefaultGrace, question: "held", fails: "Put pending", runs: 1},
+		{name: "pending, ended meanwhile", grace: DefaultGrace, question: "held", fails: "Put pending", release: true, status: question.Done, runs: 1},
+		{name: "outcome", grace: DefaultGrace, question: "ok", fails: "Create jobs", runs: 1},
+		{name: "both", grace: DefaultGrace, question: "held", fails: "both", release: true, runs: 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBed(t, Config{Workers: 1, Sole: true, Grace: tt.grace, newID: bubbleIDs()})
+				b.fail(func(op string) error {
+					if op == "Put pending" && tt.release {
+						b.runner.release("1")
+						time.Sleep(time.Second)
+					}
+					if op == tt.fails || tt.fails == "both" && op != "Delete pending" {
+						return down
+					}
+					return nil
+				})
+				job, err := b.pool.Submit(t.Context(), ask(tt.question, "1"))
+				if tt.status == "" {
+					wantCode(t, err, question.CodeStoreUnavailable)
+					if !errors.Is(err, errDown) {
+						t.Errorf("%v does not wrap the cause", err)
+					}
+				} else if err != nil || job.Status != tt.status {
+					t.Errorf("Submit: %v, %v, want %s", job, err, tt.status)
+				}
+				synctest.Wait()
+				if got := b.runner.started("1"); got != tt.runs {
+					t.Errorf("it was started %d times, want %d", got, tt.runs)
+				}
+				b.fail(nil)
+				atRest(t, b.store)
+				if n, err := b.pool.Unfinished(t.Context()); n != 0 || err != nil {
+					t.Errorf("Unfinished: %d, %v", n, err)
+				}
+				// Its place and its worker are free again.
+				if job := b.wait(b.submit("ok", "").ID); job.Status != question.Done {
+					t.Errorf("the next job is %s", job.Status)
+				}
+			})
+		})
+	}
+}
+
+func TestCheckComesFirst(t *testing.T) {
+	b := newBed(t, Config{Workers: 1})
+	b.pool.Drain()
+	if _, err := b.pool.Submit(t.Context(), ask("unknown", "")); err != errNoQuestion {
+		t.Errorf("error %v, want the runner's own", err)
+	}
+	b.wrote()
+}
+
+func TestShuttingDown(t *testing.T) {
+	b := newBed(t, Config{Workers: 1})
+	b.pool.Drain()
+	b.pool.Drain()
+	_, err := b.pool.Submit(t.Context(), ask("ok", ""))
+	wantCode(t, err, question.CodeShuttingDown)
+	b.wrote()
+}
+
+func TestCallerIsGone(t *testing.T) {
+	b := newBed(t, Config{Workers: 1})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := b.pool.Submit(ctx, ask("ok", ""))
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want the context's", err)
+	}
+	b.wrote()
+}
+
+func TestQueueFull(t *testing.T) {
+	for _, grace := range []time.Duration{0, DefaultGrace} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBed(t, Config{Workers: 2, Queue: 3, Grace: grace, TimeLimit: time.Hour, newID: bubbleIDs()})
+			for range 5 {
+				b.submit("held", "1")
+			}
+			b.calls()
+			_, err := b.pool.Submit(t.Context(), ask("ok", ""))
+			wantCode(t, err, question.CodeQueueFull)
+			b.wrote()
+			b.runner.release("1")
+			synctest.Wait()
+			for range 5 {
+				b.submit("ok", "")
+			}
+		})
+	}
+}
+
+// Before Start jobs are accepted, and wait.
+func TestSubmitBeforeStart(t *testing.T) {
+	b := idleBed(t, Config{Workers: 1, Grace: DefaultGrace})
+	job := b.submit("ok", "")
+	b.status(job.ID, question.Queued)
+	b.start()
+	b.wait(job.ID)
+}
+
+// A result that cannot be written is the job's failure, not the store's.
+func TestResultThatCannotBeStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{Workers: 1, Grace: DefaultGrace, newID: bubbleIDs()})
+		first := true
+		b.fail(func(op string) error {
+			if op == "Create jobs" && first {
+				first = false
+				return question.Errorf(question.CodeInternal, "too large")
+			}
+			return nil
+		})
+		job := b.submit("ok", "")
+		if job.Status != question.Failed || job.Error.Code != question.CodeInternal || job.Result != nil {
+			t.Errorf("it is %s, %v", job.Status, job.Error)
+		}
+	})
+}
