@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
@@ -267,10 +268,15 @@ func exampleValue(p *question.Param) any {
 	}
 }
 
-// jsonValue returns v as question.Request holds it.
+// jsonValue returns a value of the dataset as question.Request holds it; it
+// shares no memory with the dataset.
 func jsonValue(v any) any {
-	if n, ok := v.(int64); ok {
-		return json.Number(strconv.FormatInt(n, 10))
+	switch v := v.(type) {
+	case int64:
+		return json.Number(strconv.FormatInt(v, 10))
+	case string:
+		return strings.Clone(v)
+	default:
+		return v
 	}
-	return v
 }
