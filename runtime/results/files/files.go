@@ -284,9 +284,9 @@ func (o *Objects) publish(path string, data []byte, move func(tmp string) (bool,
 		return false, err
 	}
 	if o.disk {
-		return true, o.syncFolder(filepath.Dir(path))
+		err = o.syncFolder(filepath.Dir(path))
 	}
-	return true, nil
+	return err == nil, err
 }
 
 func (o *Objects) write(tmp string, data []byte) error {
@@ -467,10 +467,10 @@ func (o *Objects) path(ctx context.Context, key string) (string, error) {
 	return o.root + string(filepath.Separator) + filepath.FromSlash(key), nil
 }
 
-// present returns an error when the folder is not what was opened: a file that is
-// missing in it says nothing then.
+// present returns an error when the folder is not what was opened (unmounted,
+// perhaps): a file that is missing in it says nothing then.
 func (o *Objects) present() error {
-	_, err := os.Lstat(filepath.Join(o.root, lockFile))
+	_, err := os.Lstat(filepath.Join(o.root, tmpFolder))
 	return err
 }
 
