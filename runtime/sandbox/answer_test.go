@@ -142,6 +142,9 @@ func TestFaults(t *testing.T) {
 	if n := one(t, p, "grow_and_give_up"); n < 49 || n > 65 {
 		t.Errorf("it got %d pages", n)
 	}
+	if n := one(t, p, "table"); n < 1000 || n > maxTableEntries {
+		t.Errorf("its table got %d entries", n)
+	}
 	// And whatever happened, the next job is as good as the first.
 	if n := one(t, p, "global"); n != 1 {
 		t.Errorf("the global was %d", n)

@@ -49,8 +49,10 @@ var contract = []struct {
 	{abi.ExportAnswer, signature{"ii", "j"}, false},
 }
 
-// Kinds of imports and exports, and limit flags, as the binary format has them.
+// Numbers of the binary format: sections, kinds of imports and exports, flags of limits.
 const (
+	sectionTable = 4
+
 	kindFunc   = 0
 	kindMemory = 2
 
@@ -81,8 +83,8 @@ type exportEntry struct {
 }
 
 type limits struct {
-	flags uint32
-	min   uint64
+	flags    uint32
+	min, max uint64 // max: with limitMax
 }
 
 // module is what the host reads in a plugin's binary before it has it compiled.
@@ -183,7 +185,7 @@ func (m *module) readSection(id byte, r *reader) {
 		})
 	case 3:
 		r.vec(func() { m.functions = append(m.functions, r.u32()) })
-	case 4:
+	case sectionTable:
 		r.vec(func() {
 			r.byte()
 			m.tables = append(m.tables, r.limits())
@@ -306,12 +308,49 @@ func (m *module) checkMemory() (uint64, *question.Error) {
 	}
 	var entries uint64
 	for _, t := range m.tables {
+		if t.flags > limitMax {
+			return 0, badPlugin("one of its tables has the flags %#x, which WebAssembly 2.0 does not have", t.flags)
+		}
 		entries += min(t.min, maxTableEntries+1)
 	}
 	if entries > maxTableEntries {
 		return 0, badPlugin("its tables have more than %d entries together", maxTableEntries)
 	}
 	return m.memories[0].min, nil
+}
+
+// boundTables returns wasm, which checkModule has passed, with a maximum on each
+// table: a guest's table.grow would take memory of the host's without end.
+func boundTables(wasm []byte) []byte {
+	out := append(make([]byte, 0, len(wasm)+64), wasm[:8]...)
+	r := reader{rest: wasm[8:]}
+	for len(r.rest) > 0 && !r.bad {
+		section := r.rest
+		id := r.byte()
+		body := reader{rest: r.bytes(r.u32())}
+		if id != sectionTable {
+			out = append(out, section[:len(section)-len(r.rest)]...)
+			continue
+		}
+		count := body.u32()
+		bounded := binary.AppendUvarint(nil, uint64(count))
+		share := maxTableEntries / max(uint64(count), 1)
+		for range count {
+			bounded = append(bounded, body.byte())
+			l := body.limits()
+			most := max(share, l.min)
+			if l.flags&limitMax != 0 {
+				most = min(most, l.max)
+			}
+			bounded = append(bounded, limitMax)
+			bounded = binary.AppendUvarint(bounded, l.min)
+			bounded = binary.AppendUvarint(bounded, most)
+		}
+		out = append(out, id)
+		out = binary.AppendUvarint(out, uint64(len(bounded)))
+		out = append(out, bounded...)
+	}
+	return out
 }
 
 // reader reads the binary format. A read beyond the end sets bad and yields
@@ -376,7 +415,7 @@ func (r *reader) name() string {
 func (r *reader) limits() limits {
 	l := limits{flags: r.u32(), min: r.uleb(10)}
 	if l.flags&limitMax != 0 {
-		r.uleb(10)
+		l.max = r.uleb(10)
 	}
 	return l
 }

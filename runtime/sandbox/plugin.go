@@ -76,7 +76,7 @@ func (p *Plugin) load(ctx context.Context, wasm []byte) *question.Error {
 		return badPlugin("its memory starts with %d bytes; the limit is %s", pages*wasmPage, humanBytes(limit))
 	}
 	var err error
-	p.runtime, p.compiled, err = p.engine.compile(ctx, wasm)
+	p.runtime, p.compiled, err = p.engine.compile(ctx, boundTables(wasm))
 	if err != nil {
 		if ctx.Err() != nil {
 			return p.engine.interrupted(ctx)

@@ -309,5 +309,14 @@ func FuzzCheckModule(f *testing.F) {
 	for _, name := range []string{"good", "faults", "memory64", "import_memory", "huge_table"} {
 		f.Add(fixture(f, name))
 	}
-	f.Fuzz(func(_ *testing.T, wasm []byte) { _, _ = checkModule(wasm) })
+	f.Fuzz(func(t *testing.T, wasm []byte) {
+		pages, err := checkModule(wasm)
+		if err != nil {
+			return
+		}
+		bounded := boundTables(wasm)
+		if again, err := checkModule(bounded); err != nil || again != pages {
+			t.Fatalf("%d pages, then %d, %v", pages, again, err)
+		}
+	})
 }

@@ -7,7 +7,8 @@
   (import "wasi_snapshot_preview1" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))
   (memory (export "memory") 1)
   (table funcref (elem $endless_loop $endless_calls $unreachable $divide $outside $grow $grow_and_give_up $recurse
-    $exit $flood $stderr $randomly $clocks $global $memory $log_outside $large))
+    $exit $flood $stderr $randomly $clocks $global $memory $log_outside $large $table))
+  (table $grows 1 funcref)
   (global $seen (mut i64) (i64.const 0))
   (global $top (mut i32) (i32.const 0x10000))
   (func (export "lestats_v1_alloc") (param $size i32) (param $align i32) (result i32) (local $p i32) (local $have i32)
@@ -18,7 +19,7 @@
       (if (i32.lt_s (memory.grow (i32.shr_u (i32.add (i32.sub (global.get $top) (local.get $have)) (i32.const 0xffff)) (i32.const 16))) (i32.const 0)) (then
         (return (i32.const 0))))))
     (local.get $p))
-  (func (export "lestats_v1_describe") (result i64) (i64.const 0x40000000650)) ;; 1616 bytes at 0x400
+  (func (export "lestats_v1_describe") (result i64) (i64.const 0x400000006a7)) ;; 1703 bytes at 0x400
   (func (export "lestats_v1_open") (param i32 i32) (result i64) (i64.const 0))
   ;; each question is a fault of its own; what the function returns is the answer's one value, n
   (func (export "lestats_v1_answer") (param $r i32) (param $len i32) (result i64)
@@ -72,6 +73,10 @@
   (func $log_outside (result i64) (call $log (i32.const 0) (i32.const 0) (i32.const -1)) (i64.const 0))
   ;; states more rows than a result may have
   (func $large (result i64) (i32.store (i32.const 0x3024) (i32.const 0x20000000)) (i64.const 0))
+  ;; grows a table, which is memory of the host's, until it may not
+  (func $table (result i64)
+    (loop $l (br_if $l (i32.ge_s (table.grow $grows (ref.null func) (i32.const 1000)) (i32.const 0))))
+    (i64.extend_i32_u (table.size $grows)))
   (data (i32.const 0x3000) ;; Response: size, version, ok, one table, its stride, at 0x3020
     "\20\00\00\00" "\01\00\00\00" "\00\00\00\00" "\01\00\00\00" "\20\00\00\00" "\20\30\00\00")
   (data (i32.const 0x3020) ;; Table: kind, rows, columns, their stride, at 0x3040
@@ -99,5 +104,6 @@
     "{\"name\":\"global\",\"result\":{\"layout\":\"record\",\"values\":[{\"name\":\"n\",\"type\":\"integer\"}]}},"
     "{\"name\":\"memory\",\"result\":{\"layout\":\"record\",\"values\":[{\"name\":\"n\",\"type\":\"integer\"}]}},"
     "{\"name\":\"log_outside\",\"result\":{\"layout\":\"record\",\"values\":[{\"name\":\"n\",\"type\":\"integer\"}]}},"
-    "{\"name\":\"large\",\"result\":{\"layout\":\"rows\",\"values\":[{\"name\":\"n\",\"type\":\"integer\"}]}}]}")
+    "{\"name\":\"large\",\"result\":{\"layout\":\"rows\",\"values\":[{\"name\":\"n\",\"type\":\"integer\"}]}},"
+    "{\"name\":\"table\",\"result\":{\"layout\":\"record\",\"values\":[{\"name\":\"n\",\"type\":\"integer\"}]}}]}")
 )
