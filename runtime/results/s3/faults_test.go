@@ -29,6 +29,9 @@ const (
 	secret = "hush-hush-secret"
 	token  = "hush-hush-token"
 	object = "jobs/2026-11-25T03/a.json"
+
+	// patience is for busy machines: unbounded calls take a minute, or for ever.
+	patience = 15 * time.Second
 )
 
 // fake is as much of an S3 service as the adapter needs, with a say in every
@@ -193,7 +196,7 @@ func TestSlowDown(t *testing.T) {
 	wantUnavailable(t, o.Put(t.Context(), "pending/b", []byte("x")), "slow down")
 	_, err = o.Get(t.Context(), "pending/b", 0)
 	wantUnavailable(t, err, "slow down")
-	if took := time.Since(start); took > 4*time.Second {
+	if took := time.Since(start); took > patience {
 		t.Errorf("three calls took %s to give up", took)
 	}
 }
@@ -410,7 +413,7 @@ func TestNobodyThere(t *testing.T) {
 			start := time.Now()
 			_, err := s3.Open(t.Context(), cfg)
 			wantUnavailable(t, err, test.want)
-			if took := time.Since(start); took > 2*time.Second {
+			if took := time.Since(start); took > patience {
 				t.Errorf("it took %s to say so", took)
 			}
 			// The caller's patience comes first, and is what is told.
@@ -423,7 +426,7 @@ func TestNobodyThere(t *testing.T) {
 			} else if test.name == "silent" && !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("%v: want the deadline of the caller", err)
 			}
-			if took := time.Since(start); took > time.Second {
+			if took := time.Since(start); took > patience {
 				t.Errorf("it took %s in spite of the context", took)
 			}
 		})
@@ -452,7 +455,7 @@ func TestStall(t *testing.T) {
 		err = errors.Join(err, e)
 	}
 	wantUnavailable(t, err, "does not answer within")
-	if took := time.Since(start); took > 2*time.Second {
+	if took := time.Since(start); took > patience {
 		t.Errorf("it took %s", took)
 	}
 }
