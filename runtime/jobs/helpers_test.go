@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,7 +19,11 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/results/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	_ = flag.Set("rapid.nofailfile", "true") // goroutines make it differ from run to run: a seed says little, a file clutters
+	_ = flag.Set("rapid.checks", "25")       // go test -rapid.checks=1000 looks further
+	goleak.VerifyTestMain(m)
+}
 
 // fakeRunner answers by the question's name.
 type fakeRunner struct {

@@ -222,7 +222,7 @@ func (m *model) burst(t *rapid.T) (wait func()) {
 	for range rapid.IntRange(2, 6).Draw(t, "clients") {
 		name := rapid.SampledFrom([]string{"ok", "ok", "held", "fail"}).Draw(t, "question")
 		pause := rapid.SampledFrom([]time.Duration{0, time.Millisecond, 15 * time.Millisecond}).Draw(t, "pause")
-		cancel := rapid.IntRange(-len(ids), len(ids)-1).Draw(t, "cancel")
+		cancel := rapid.IntRange(-len(ids)-1, len(ids)-1).Draw(t, "cancel")
 		wg.Go(func() {
 			time.Sleep(pause)
 			if cancel < 0 {
@@ -341,7 +341,7 @@ func TestModel(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/faults=%v", name, faulty), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					newID := bubbleIDs()
-					rapid.Check(t, func(t *rapid.T) {
+					rapid.Check(struct{ *testing.T }{t}, func(t *rapid.T) { // wrapped, for a bubble has no deadline
 						objects, remove := open(t)
 						defer remove()
 						m := newModel(objects, Config{

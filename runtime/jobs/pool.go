@@ -140,6 +140,7 @@ type entry struct {
 	noted     int    // attempts that the record tells of
 	acked     bool   // the id was given out, now or in an earlier life
 	adopted   bool   // found in the store, not submitted here
+	checked   bool   // adopted, and it had not ended when it was started
 	abandoned bool   // its pending record could not be written: nobody will ask for it
 	kept      bool   // let go: the pending record stays
 	interrupt context.CancelCauseFunc

@@ -42,10 +42,15 @@ func (p *Pool) look(ctx context.Context, id string) (*question.Job, *entry, erro
 		if !shared {
 			return job, e, nil
 		}
-		if stored, err := p.store.Get(ctx, id); err == nil && stored.Status.Final() {
+		stored, err := p.store.Get(ctx, id)
+		switch {
+		case err == nil && stored.Status.Final():
 			return stored, nil, nil
+		case err != nil && transient(err):
+			return nil, nil, err // it may have ended: what memory has may be a lie
+		default:
+			return job, e, nil
 		}
-		return job, e, nil
 	}
 	p.mu.Unlock()
 	job, err := p.store.Get(ctx, id)
@@ -167,8 +172,12 @@ func (p *Pool) unfinished(ctx context.Context) (map[string]*question.Job, error)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, job := range stored {
-		if byID[job.ID] == nil && p.live[job.ID] == nil && p.recent.get(job.ID) == nil {
+		switch e := p.live[job.ID]; {
+		case byID[job.ID] != nil || p.recent.get(job.ID) != nil:
+		case e == nil:
 			byID[job.ID] = job
+		case e.acked: // taken up meanwhile
+			byID[job.ID] = e.job
 		}
 	}
 	return byID, nil

@@ -142,7 +142,7 @@ func (p *Pool) prepare(e *entry) (job *question.Job, run bool) {
 	}
 	next := *job
 	next.Attempts = stored.Attempts + 1
-	e.job, e.pending = &next, writing
+	e.job, e.pending, e.checked = &next, writing, true
 	p.mu.Unlock()
 	if err := p.persist(e, &next); err != nil {
 		p.giveUp(e, err)
@@ -168,10 +168,13 @@ func transient(err error) bool {
 	return question.CodeOf(err) == question.CodeStoreUnavailable || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
-// shared reports whether another process may have ended the job, so that the
-// store knows better than this process. p.mu is held.
+// shared reports whether another process, or an earlier one, may have ended the
+// job, so that the store knows better than this one. p.mu is held.
 func (p *Pool) shared(e *entry) bool {
-	return e.adopted || !p.cfg.Sole && time.Since(e.job.Created) > 2*p.cfg.TimeLimit
+	if p.cfg.Sole {
+		return e.adopted && !e.checked
+	}
+	return e.adopted || time.Since(e.job.Created) > 2*p.cfg.TimeLimit
 }
 
 // answer asks the runner and turns a panic into an error.
