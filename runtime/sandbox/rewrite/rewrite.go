@@ -47,7 +47,7 @@ const (
 )
 
 // DefaultStack is how many bytes of native stack a guest gets by default.
-const DefaultStack = 8 << 20
+const DefaultStack = 4 << 20
 
 // Config says how a module is rewritten.
 type Config struct {
