@@ -165,11 +165,11 @@ func TestHostileArrow(t *testing.T) {
 	if _, err := ReadArrow(good); err != nil {
 		t.Fatal(err)
 	}
-	replace := func(old, new string) []byte {
-		if !bytes.Contains(good, []byte(old)) || len(old) != len(new) {
+	replace := func(old, now string) []byte {
+		if !bytes.Contains(good, []byte(old)) || len(old) != len(now) {
 			t.Fatalf("cannot replace %q", old)
 		}
-		return bytes.ReplaceAll(good, []byte(old), []byte(new))
+		return bytes.ReplaceAll(good, []byte(old), []byte(now))
 	}
 	footer := func(length uint32) []byte {
 		b := bytes.Clone(good)
@@ -288,10 +288,7 @@ func TestDamagedArrow(t *testing.T) {
 }
 
 func FuzzReadArrow(f *testing.F) {
-	for _, rows := range []int{0, 1, 9} {
-		f.Add(arrowBytes(f, cdcDataset(f, rows)))
-	}
-	f.Add(arrowBytes(f, few(f)))
+	f.Add(arrowBytes(f, few(f))) // small: the fuzzer shrinks what it finds byte by byte
 	f.Add([]byte("ARROW1\x00\x00ARROW1"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		d, err := ReadArrow(b)

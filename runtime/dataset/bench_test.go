@@ -42,7 +42,7 @@ func writeCDC(out io.Writer, rows int) error {
 		category := stratum % 6
 		fmt.Fprintf(w, `%d,%d,L%02d,Location %d,Behavioral Risk Factor Surveillance System,Class %d,Class %d - Behavior,`+
 			`"Percent of adults who do thing number %d for at least 150 minutes a week of moderate-intensity, or 75 of vigorous-intensity, activity (or an equivalent)",`+
-			`,Value,%s,%s,%s,%s,%s,%s,%s,,,,,,Stratum %d,"(%d.444304, -%d.793731)",C%d,C%d1,Q0%d,VALUE,%d,Category %d,Stratum %d,CAT%d,STRAT%d`+"\r\n",
+			`,Value,%s,%s,%s,%s,%s,%s,%s,,,,,,Stratum %d,"(%d.444304, -%d.793731)",C%d,C%d1,Q0%d,VALUE,%d,Category %d,Stratum %d,CAT%d,S%d`+"\r\n",
 			year, year, place, place, q/3, q/3, q, value, value, symbol, footnote, low, high, size,
 			stratum, place, place, q/3, q/3, q, place, category, stratum, category, stratum)
 	}

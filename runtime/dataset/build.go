@@ -21,6 +21,18 @@ import (
 // not matter. Rows are sorted by the sort column, rows that are equal in it keep
 // their order, rows without a value come first. The error names column and row.
 func Build(d *Descriptor, columns []question.Column) (*Dataset, error) {
+	ds, err := assemble(d, columns)
+	if err != nil {
+		return nil, err
+	}
+	if ds.digest, err = digest(ds.desc, ds.columns, ds.rows); err != nil {
+		return nil, err
+	}
+	return ds, nil
+}
+
+// assemble does all of Build but the digest.
+func assemble(d *Descriptor, columns []question.Column) (*Dataset, error) {
 	desc := d.clone()
 	if err := desc.check(); err != nil {
 		return nil, err
@@ -49,11 +61,7 @@ func Build(d *Descriptor, columns []question.Column) (*Dataset, error) {
 	for i, c := range ordered {
 		out[i] = gather(c, codes[i], order, rows)
 	}
-	ds := newDataset(desc, out, rows)
-	if ds.digest, err = digest(desc, out, rows); err != nil {
-		return nil, err
-	}
-	return ds, nil
+	return newDataset(desc, out, rows), nil
 }
 
 // match returns the given columns in the descriptor's order.

@@ -43,7 +43,9 @@ func ReadCSV(ctx context.Context, r io.Reader, d *Descriptor, progress func(byte
 		return nil, err
 	}
 	if string(mark) == byteOrderMark {
-		in.Discard(len(mark)) //nolint:errcheck // these bytes are in the buffer
+		if _, err := in.Discard(len(mark)); err != nil {
+			return nil, err
+		}
 	}
 	records := csv.NewReader(in)
 	records.ReuseRecord = true

@@ -77,16 +77,16 @@ func (e *keyError) Error() string { return "descriptor: " + e.key + ": " + e.rea
 
 // check reports the first thing that is wrong.
 func (d *Descriptor) check() *keyError {
-	if err := checkName("name", d.Name); err != nil {
+	if err := checkName(keyName, d.Name); err != nil {
 		return err
 	}
-	for _, t := range []struct{ key, text string }{{"title", d.Title}, {"source", d.Source}, {"license", d.License}} {
+	for _, t := range []struct{ key, text string }{{keyTitle, d.Title}, {keySource, d.Source}, {keyLicense, d.License}} {
 		if err := checkText(t.key, t.text, maxText); err != nil {
 			return err
 		}
 	}
 	if n := len(d.Columns); n == 0 || n > question.MaxColumns {
-		return &keyError{"columns", fmt.Sprintf("there are %d; 1 to %d", n, question.MaxColumns)}
+		return &keyError{keyColumns, fmt.Sprintf("there are %d; 1 to %d", n, question.MaxColumns)}
 	}
 	owner := map[string]string{} // every name, header and alias -> the column's name
 	measure := ""
@@ -111,14 +111,14 @@ func (d *Descriptor) check() *keyError {
 		measure = c.Name
 	}
 	if measure == "" {
-		return &keyError{"columns", "none has the role measure; one does"}
+		return &keyError{keyColumns, "none has the role measure; one does"}
 	}
 	if d.Sort == "" {
 		return nil
 	}
 	i := slices.IndexFunc(d.Columns, func(c Column) bool { return c.Name == d.Sort })
 	if i < 0 || d.Columns[i].Type != question.String {
-		return &keyError{"sort", fmt.Sprintf("%q is no string column of this dataset; its string columns are %s", d.Sort, d.listStrings())}
+		return &keyError{keySort, fmt.Sprintf("%q is no string column of this dataset; its string columns are %s", d.Sort, d.listStrings())}
 	}
 	return nil
 }

@@ -89,11 +89,11 @@ func TestNPAO(t *testing.T) {
 }
 
 func TestBadDescriptors(t *testing.T) {
-	edit := func(old, new string) string {
+	edit := func(old, now string) string {
 		if !strings.Contains(tinyYAML, old) {
 			t.Fatalf("no %q", old)
 		}
-		return strings.Replace(tinyYAML, old, new, 1)
+		return strings.Replace(tinyYAML, old, now, 1)
 	}
 	for _, c := range []struct{ name, yaml, want string }{
 		{"empty", "", "0 YAML documents"},

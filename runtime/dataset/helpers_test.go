@@ -12,8 +12,8 @@ import (
 // tester is what *testing.T and *rapid.T have in common.
 type tester interface {
 	Helper()
-	Errorf(string, ...any)
-	Fatalf(string, ...any)
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
 }
 
 func sprint(v any) string { return fmt.Sprint(v) }
@@ -47,7 +47,7 @@ func sameColumns(t tester, got, want *Dataset) {
 // checkCanonical checks what Dataset promises: building it again changes nothing.
 func checkCanonical(t tester, d *Dataset) {
 	t.Helper()
-	again, err := Build(d.desc, d.columns)
+	again, err := assemble(d.desc, d.columns)
 	if err != nil {
 		t.Fatalf("%v", err)
 	}

@@ -16,11 +16,11 @@ import (
 // (replacing it by renaming is fine), and Close releases it. Its digest is verified.
 // Errors name the path.
 func Open(ctx context.Context, path string, d *Descriptor) (*Dataset, error) {
-	f, err := os.Open(path) //nolint:gosec // the operator names it
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // it was only read, and a mapping outlives it
+	defer f.Close() // a mapping outlives it
 	ds, err := open(ctx, f, d)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

@@ -336,7 +336,7 @@ func (f *arrowFile) values(r *batchReader, count, width int) ([]byte, error) {
 	if f.used += len(b); f.used > len(f.bytes) {
 		return nil, errors.New("its buffers overlap")
 	}
-	if len(b) > 0 && uintptr(unsafe.Pointer(&b[0]))%uintptr(width) != 0 { //nolint:gosec // the address is looked at, not followed
+	if len(b) > 0 && uintptr(unsafe.Pointer(&b[0]))%uintptr(width) != 0 {
 		moved := aligned(len(b))
 		copy(moved, b)
 		b = moved

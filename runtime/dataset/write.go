@@ -101,7 +101,7 @@ func writeArrow(w io.Writer, d *Dataset, padding int) (err error) {
 // fieldMetadata is for readers other than ReadArrow.
 func fieldMetadata(c *question.Column) arrow.Metadata {
 	var keys, values []string
-	for _, m := range [][2]string{{"title", c.Title}, {"unit", c.Unit}, {"role", string(c.Role)}} {
+	for _, m := range [][2]string{{keyTitle, c.Title}, {keyUnit, c.Unit}, {keyRole, string(c.Role)}} {
 		if m[1] != "" {
 			keys, values = append(keys, m[0]), append(values, m[1])
 		}

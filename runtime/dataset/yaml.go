@@ -58,9 +58,25 @@ func ParseDescriptor(b []byte) (d *Descriptor, err error) {
 	return d, nil
 }
 
+// The keys of a descriptor, and those of a column.
+const (
+	keyName      = "name"
+	keyTitle     = "title"
+	keySource    = "source"
+	keyLicense   = "license"
+	keySynthetic = "synthetic"
+	keySort      = "sort"
+	keyColumns   = "columns"
+	keyType      = "type"
+	keyUnit      = "unit"
+	keyRole      = "role"
+	keyHeader    = "header"
+	keyAliases   = "aliases"
+)
+
 var (
-	descriptorKeys = []string{"name", "title", "source", "license", "synthetic", "sort", "columns"}
-	columnKeys     = []string{"name", "title", "type", "unit", "role", "header", "aliases"}
+	descriptorKeys = []string{keyName, keyTitle, keySource, keyLicense, keySynthetic, keySort, keyColumns}
+	columnKeys     = []string{keyName, keyTitle, keyType, keyUnit, keyRole, keyHeader, keyAliases}
 )
 
 // yamlReader turns a YAML tree into a Descriptor. After the first error, which it
@@ -80,7 +96,7 @@ func (r *yamlReader) located() error {
 	return r.err
 }
 
-func (r *yamlReader) fail(key, format string, args ...any) {
+func (r *yamlReader) failf(key, format string, args ...any) {
 	if r.err == nil {
 		r.err = &keyError{key, fmt.Sprintf(format, args...)}
 	}
@@ -90,19 +106,19 @@ func (r *yamlReader) descriptor(n ast.Node) *Descriptor {
 	var d Descriptor
 	r.mapping("", n, descriptorKeys, func(name, key string, v ast.Node) {
 		switch name {
-		case "name":
+		case keyName:
 			d.Name = r.text(key, v)
-		case "title":
+		case keyTitle:
 			d.Title = r.text(key, v)
-		case "source":
+		case keySource:
 			d.Source = r.text(key, v)
-		case "license":
+		case keyLicense:
 			d.License = r.text(key, v)
-		case "synthetic":
+		case keySynthetic:
 			d.Synthetic = r.boolean(key, v)
-		case "sort":
+		case keySort:
 			d.Sort = r.text(key, v)
-		case "columns":
+		case keyColumns:
 			r.sequence(key, v, func(key string, v ast.Node) {
 				d.Columns = append(d.Columns, r.column(key, v))
 			})
@@ -115,19 +131,19 @@ func (r *yamlReader) column(at string, n ast.Node) Column {
 	var c Column
 	r.mapping(at, n, columnKeys, func(name, key string, v ast.Node) {
 		switch name {
-		case "name":
+		case keyName:
 			c.Name = r.text(key, v)
-		case "title":
+		case keyTitle:
 			c.Title = r.text(key, v)
-		case "type":
+		case keyType:
 			c.Type = question.Type(r.text(key, v))
-		case "unit":
+		case keyUnit:
 			c.Unit = r.text(key, v)
-		case "role":
+		case keyRole:
 			c.Role = question.Role(r.text(key, v))
-		case "header":
+		case keyHeader:
 			c.Header = r.text(key, v)
-		case "aliases":
+		case keyAliases:
 			r.sequence(key, v, func(key string, v ast.Node) {
 				c.Aliases = append(c.Aliases, r.text(key, v))
 			})
@@ -150,13 +166,13 @@ func (r *yamlReader) mapping(at string, n ast.Node, known []string, set func(nam
 		if where == "" {
 			where = "(the whole)"
 		}
-		r.fail(where, "it is %s; a mapping with the keys %s", describe(n), strings.Join(known, ", "))
+		r.failf(where, "it is %s; a mapping with the keys %s", describe(n), strings.Join(known, ", "))
 		return
 	}
 	for _, e := range entries {
 		text, ok := e.Key.(*ast.StringNode)
 		if !ok {
-			r.fail(at+"?", "line %d: %s is no key here; the keys are %s", line(e.Key), describe(e.Key), strings.Join(known, ", "))
+			r.failf(at+"?", "line %d: %s is no key here; the keys are %s", line(e.Key), describe(e.Key), strings.Join(known, ", "))
 			return
 		}
 		name, key := text.Value, text.Value
@@ -165,7 +181,7 @@ func (r *yamlReader) mapping(at string, n ast.Node, known []string, set func(nam
 		}
 		r.lines[key] = line(e.Key)
 		if !slices.Contains(known, name) {
-			r.fail(key, "this key is unknown; the keys are %s", strings.Join(known, ", "))
+			r.failf(key, "this key is unknown; the keys are %s", strings.Join(known, ", "))
 		}
 		if r.err != nil {
 			return
@@ -177,7 +193,7 @@ func (r *yamlReader) mapping(at string, n ast.Node, known []string, set func(nam
 func (r *yamlReader) sequence(key string, n ast.Node, each func(key string, v ast.Node)) {
 	s, ok := n.(*ast.SequenceNode)
 	if !ok {
-		r.fail(key, "it is %s; a list", describe(n))
+		r.failf(key, "it is %s; a list", describe(n))
 		return
 	}
 	for i, v := range s.Values {
@@ -196,9 +212,9 @@ func (r *yamlReader) text(key string, n ast.Node) string {
 	case *ast.LiteralNode:
 		return strings.TrimSpace(n.Value.Value)
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
-		r.fail(key, "it is %s; put it in quotes where a text is meant", describe(n))
+		r.failf(key, "it is %s; put it in quotes where a text is meant", describe(n))
 	default:
-		r.fail(key, "it is %s; a text", describe(n))
+		r.failf(key, "it is %s; a text", describe(n))
 	}
 	return ""
 }
@@ -206,7 +222,7 @@ func (r *yamlReader) text(key string, n ast.Node) string {
 func (r *yamlReader) boolean(key string, n ast.Node) bool {
 	b, ok := n.(*ast.BoolNode)
 	if !ok {
-		r.fail(key, "it is %s; true or false", describe(n))
+		r.failf(key, "it is %s; true or false", describe(n))
 		return false
 	}
 	return b.Value
