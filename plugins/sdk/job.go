@@ -26,14 +26,6 @@ func (job *Job) Ranges() []Range { return job.ranges }
 // Selected returns the number of selected rows.
 func (job *Job) Selected() int { return job.rows }
 
-// Grow makes room for this many more rows of the result. It is never necessary,
-// and saves time where a result is large.
-func (job *Job) Grow(rows int) {
-	for i := range job.outputs {
-		job.outputs[i].grow(rows)
-	}
-}
-
 // Level says how much a line of the log matters.
 type Level uint32
 

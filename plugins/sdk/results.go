@@ -115,6 +115,24 @@ func (c *Strings) AppendMissing() {
 	c.Append("")
 }
 
+// Extend adds n rows and returns them, to be filled in before the next call.
+// What they hold at first has no meaning.
+func (c *Codes) Extend(n int) []int32 { return extend(&c.codes, n) }
+
+// Extend adds n rows and returns them, to be filled in before the next call.
+// What they hold at first has no meaning.
+func (c *Numbers) Extend(n int) []float64 { return extend(&c.numbers, n) }
+
+// Extend adds n rows and returns them, to be filled in before the next call.
+// What they hold at first has no meaning.
+func (c *Integers) Extend(n int) []int64 { return extend(&c.integers, n) }
+
+func extend[T any](s *[]T, n int) []T {
+	from := len(*s)
+	*s = slices.Grow(*s, n)[:from+n]
+	return (*s)[from:]
+}
+
 // Len returns the number of rows so far.
 func (c *Codes) Len() int { return len(c.codes) }
 
@@ -144,18 +162,6 @@ func (o *output) reset(d resultDecl) {
 	o.resultDecl = d
 	o.numbers, o.integers, o.codes = o.numbers[:0], o.integers[:0], o.codes[:0]
 	o.bytes, o.offsets, o.missing = o.bytes[:0], append(o.offsets[:0], 0), o.missing[:0]
-}
-
-// grow makes room for rows more rows.
-func (o *output) grow(rows int) {
-	switch o.kind {
-	case abi.TypeFloat64:
-		o.numbers = slices.Grow(o.numbers, rows)
-	case abi.TypeInt64:
-		o.integers = slices.Grow(o.integers, rows)
-	default:
-		o.codes = slices.Grow(o.codes, rows)
-	}
 }
 
 func (o *output) rows() int {

@@ -1,6 +1,10 @@
 package main
 
-import "github.com/le-stats-sportifs/lestats/plugins/sdk"
+import (
+	"slices"
+
+	"github.com/le-stats-sportifs/lestats/plugins/sdk"
+)
 
 var best5 = &sdk.Question{
 	Name: "best5", Title: "Best five states",
@@ -25,7 +29,7 @@ var best5 = &sdk.Question{
 func answerFive(job *sdk.Job, lowest bool) {
 	means := locationMeans(sumByLocation(job))
 	if !lowest {
-		descending(means)
+		slices.SortFunc(means, descending)
 	}
 	answerMeans(job, means[:min(5, len(means))])
 }

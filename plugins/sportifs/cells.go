@@ -15,63 +15,84 @@ type cell struct{ location, category, stratum int32 }
 var maxCells = 1 << 18
 
 // answerCells makes the mean of each cell that has a value the job's result, by
-// location, category, stratum, over the rows that pass the filters.
-func answerCells(job *sdk.Job, filters ...sdk.Filter) {
-	locations, categories, strata := byLocation.Column(job), byCategory.Column(job), byStratum.Column(job)
-	means := mean.Column(job)
-	put := func(c cell, s sum) {
-		locations.Append(c.location)
-		categories.Append(c.category)
-		strata.Append(c.stratum)
-		means.Append(s.mean())
-	}
+// location, category, stratum, over the rows that pass the filters. Their
+// locations are among the n from first on.
+func answerCells(job *sdk.Job, first int32, n int, filters ...sdk.Filter) {
 	filters = append(filters, value, location, category, stratum)
-	nl, nc, ns := location.Count(job), category.Count(job), stratum.Count(job)
-	if possible := float64(nl) * float64(nc) * float64(ns); possible > float64(maxCells) {
-		sumSparseCells(job, filters, put)
+	nc, ns := category.Count(job), stratum.Count(job)
+	if float64(n)*float64(nc)*float64(ns) > float64(maxCells) {
+		answerSparseCells(job, filters)
 		return
 	}
-	groups := sumCells(job, filters, nl*nc*ns, nc, ns)
-	n := 0
-	for i := range groups {
-		if groups[i].count > 0 {
-			n++
+	pairs := sumPairs(job, filters, first, n, nc, ns)
+	rows := 0
+	for _, p := range pairs {
+		for i := range p.sums {
+			if p.sums[i].count > 0 {
+				rows++
+			}
 		}
 	}
-	job.Grow(n)
-	for i, s := range groups {
-		if s.count > 0 {
-			put(cell{int32(i / ns / nc), int32(i / ns % nc), int32(i % ns)}, s)
+	locations, means := byLocation.Column(job).Extend(rows), mean.Column(job).Extend(rows)
+	categories, strata := byCategory.Column(job).Extend(rows), byStratum.Column(job).Extend(rows)
+	row := 0
+	for l := range n {
+		for i := range pairs {
+			p := &pairs[i]
+			if g := &p.sums[l]; g.count > 0 {
+				locations[row], categories[row], strata[row] = first+int32(l), p.category, p.stratum
+				means[row] = g.mean()
+				row++
+			}
 		}
 	}
 }
 
-// sumCells adds up the values of each of n cells; the one of location l, category
-// c and stratum s is number (l*nc+c)*ns+s.
-func sumCells(job *sdk.Job, filters []sdk.Filter, n, nc, ns int) sums {
-	groups := make(sums, n)
+// pair is a category and a stratum that occur together, with the sum of each of
+// the locations.
+type pair struct {
+	category, stratum int32
+	sums              sums
+}
+
+// sumPairs adds up the values of each pair and location. Few of the possible
+// pairs occur: most strata belong to one category.
+func sumPairs(job *sdk.Job, filters []sdk.Filter, first int32, n, nc, ns int) []pair {
+	groups, occurs := make(sums, nc*ns*n), make([]bool, nc*ns)
+	add := func(pair int, l int32, v float64, keep uint32) {
+		if keep != 0 {
+			occurs[pair] = true
+			groups.add(pair*n+int(l-first), v, keep)
+		}
+	}
 	values := value.Values(job)
 	locations, categories, strata := location.Codes(job), category.Codes(job), stratum.Codes(job)
 	for blocks := range job.Blocks(filters...) {
 		for _, b := range blocks {
 			v, keep := sdk.Eight(values, b), b.Mask
 			l, c, s := sdk.Eight(locations, b), sdk.Eight(categories, b), sdk.Eight(strata, b)
-			groups.add((int(l[0])*nc+int(c[0]))*ns+int(s[0]), v[0], keep&1)
-			groups.add((int(l[1])*nc+int(c[1]))*ns+int(s[1]), v[1], keep&2)
-			groups.add((int(l[2])*nc+int(c[2]))*ns+int(s[2]), v[2], keep&4)
-			groups.add((int(l[3])*nc+int(c[3]))*ns+int(s[3]), v[3], keep&8)
-			groups.add((int(l[4])*nc+int(c[4]))*ns+int(s[4]), v[4], keep&16)
-			groups.add((int(l[5])*nc+int(c[5]))*ns+int(s[5]), v[5], keep&32)
-			groups.add((int(l[6])*nc+int(c[6]))*ns+int(s[6]), v[6], keep&64)
-			groups.add((int(l[7])*nc+int(c[7]))*ns+int(s[7]), v[7], keep&128)
+			add(int(c[0])*ns+int(s[0]), l[0], v[0], keep&1)
+			add(int(c[1])*ns+int(s[1]), l[1], v[1], keep&2)
+			add(int(c[2])*ns+int(s[2]), l[2], v[2], keep&4)
+			add(int(c[3])*ns+int(s[3]), l[3], v[3], keep&8)
+			add(int(c[4])*ns+int(s[4]), l[4], v[4], keep&16)
+			add(int(c[5])*ns+int(s[5]), l[5], v[5], keep&32)
+			add(int(c[6])*ns+int(s[6]), l[6], v[6], keep&64)
+			add(int(c[7])*ns+int(s[7]), l[7], v[7], keep&128)
 		}
 	}
-	return groups
+	var pairs []pair
+	for i, found := range occurs {
+		if found {
+			pairs = append(pairs, pair{int32(i / ns), int32(i % ns), groups[i*n : (i+1)*n]})
+		}
+	}
+	return pairs
 }
 
-// sumSparseCells adds up the values of each cell that occurs and puts them in
-// order: slower, for data with so many possible cells that few occur.
-func sumSparseCells(job *sdk.Job, filters []sdk.Filter, put func(cell, sum)) {
+// answerSparseCells is answerCells for data with so many possible cells that few
+// of them occur: it keeps a sum only of those that do, which is slower.
+func answerSparseCells(job *sdk.Job, filters []sdk.Filter) {
 	found := map[cell]sum{}
 	values := value.Values(job)
 	locations, categories, strata := location.Codes(job), category.Codes(job), stratum.Codes(job)
@@ -90,6 +111,9 @@ func sumSparseCells(job *sdk.Job, filters []sdk.Filter, put func(cell, sum)) {
 		return cmp.Or(cmp.Compare(a.location, b.location), cmp.Compare(a.category, b.category), cmp.Compare(a.stratum, b.stratum))
 	})
 	for _, c := range order {
-		put(c, found[c])
+		byLocation.Column(job).Append(c.location)
+		byCategory.Column(job).Append(c.category)
+		byStratum.Column(job).Append(c.stratum)
+		mean.Column(job).Append(found[c].mean())
 	}
 }

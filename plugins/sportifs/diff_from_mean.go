@@ -13,11 +13,9 @@ var diffFromMean = &sdk.Question{
 	Answer: func(job *sdk.Job) error {
 		groups := sumByLocation(job)
 		means, global := locationMeans(groups), overall(job, groups).mean()
-		locations, differences := byLocation.Column(job), difference.Column(job)
-		job.Grow(len(means))
-		for _, m := range means {
-			locations.Append(m.location)
-			differences.Append(global - m.mean)
+		locations, differences := byLocation.Column(job).Extend(len(means)), difference.Column(job).Extend(len(means))
+		for i, m := range means {
+			locations[i], differences[i] = m.location, global-m.mean
 		}
 		return nil
 	},

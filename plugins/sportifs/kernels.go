@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/le-stats-sportifs/lestats/plugins/sdk"
@@ -15,6 +14,15 @@ type sum struct {
 
 func (s sum) mean() float64 { return s.total / float64(s.count) }
 
+// plus counts v in where keep is not 0.
+func (s sum) plus(v float64, keep uint32) sum {
+	if keep != 0 {
+		s.total += v
+		s.count++
+	}
+	return s
+}
+
 // sums is a sum a group.
 type sums []sum
 
@@ -26,21 +34,28 @@ func (s sums) add(group int, v float64, keep uint32) {
 	}
 }
 
-// sumOf adds up the values of the rows that pass the filters.
+// sumOf adds up the values of the rows that pass the filters. Eight rows are
+// written out because a turn of a loop costs a guest as much as an addition.
 func sumOf(job *sdk.Job, filters ...sdk.Filter) sum {
 	var s sum
 	values := value.Values(job)
-	for rows := range job.Rows(append(filters, value)...) {
-		for _, row := range rows {
-			s.total += values[row]
+	for blocks := range job.Blocks(append(filters, value)...) {
+		for _, b := range blocks {
+			v, keep := sdk.Eight(values, b), b.Mask
+			s = s.plus(v[0], keep&1)
+			s = s.plus(v[1], keep&2)
+			s = s.plus(v[2], keep&4)
+			s = s.plus(v[3], keep&8)
+			s = s.plus(v[4], keep&16)
+			s = s.plus(v[5], keep&32)
+			s = s.plus(v[6], keep&64)
+			s = s.plus(v[7], keep&128)
 		}
-		s.count += len(rows)
 	}
 	return s
 }
 
-// sumByLocation adds up the values of each location, by its code. Eight rows are
-// written out because a turn of a loop costs a guest as much as an addition.
+// sumByLocation adds up the values of each location, by its code.
 func sumByLocation(job *sdk.Job) sums {
 	groups := make(sums, location.Count(job))
 	values, locations := value.Values(job), location.Codes(job)
@@ -75,17 +90,26 @@ func locationMeans(groups sums) []located {
 			means = append(means, located{int32(code), s.mean()})
 		}
 	}
-	slices.SortFunc(means, func(a, b located) int {
-		return cmp.Or(cmp.Compare(a.mean, b.mean), cmp.Compare(a.location, b.location))
-	})
+	slices.SortFunc(means, ascending)
 	return means
 }
 
-// descending puts means that ascend the other way round; equal ones stay by name.
-func descending(means []located) {
-	slices.SortFunc(means, func(a, b located) int {
-		return cmp.Or(cmp.Compare(b.mean, a.mean), cmp.Compare(a.location, b.location))
-	})
+func ascending(a, b located) int {
+	switch {
+	case a.mean < b.mean:
+		return -1
+	case a.mean > b.mean:
+		return 1
+	default:
+		return int(a.location - b.location)
+	}
+}
+
+func descending(a, b located) int {
+	if a.mean == b.mean {
+		return int(a.location - b.location)
+	}
+	return ascending(b, a)
 }
 
 // overall is the sum of all rows. Where every row has a location it is that of

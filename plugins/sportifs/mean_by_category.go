@@ -11,7 +11,7 @@ var meanByCategory = &sdk.Question{
 		Layout: sdk.LayoutMap, Chart: sdk.ChartNone,
 	},
 	Answer: func(job *sdk.Job) error {
-		answerCells(job)
+		answerCells(job, 0, location.Count(job))
 		return nil
 	},
 }

@@ -117,16 +117,16 @@ func TestSeedAnswers(t *testing.T) {
 	}
 }
 
-// pair is a key and a mean, in the order of an answer.
-type pair struct {
+// entry is a key and a mean, in the order of an answer.
+type entry struct {
 	key  string
 	mean float64
 }
 
 // asSeed writes an answer's keys as the seed does.
-func asSeed(endpoint string, r *sdktest.Result) []pair {
+func asSeed(endpoint string, r *sdktest.Result) []entry {
 	keys, values := r.Columns[:len(r.Columns)-1], r.Columns[len(r.Columns)-1]
-	out := make([]pair, r.Rows)
+	out := make([]entry, r.Rows)
 	for i := range out {
 		parts := make([]string, len(keys))
 		for k := range keys {
@@ -152,13 +152,13 @@ func tuple(parts []string) string { return "('" + strings.Join(parts, "', '") + 
 
 // compare checks keys and values. The order is checked elsewhere: where groups
 // without a value are left out, that of the seed is what sorting NaNs made of it.
-func compare(t *testing.T, want expectation, got []pair) {
+func compare(t *testing.T, want expectation, got []entry) {
 	t.Helper()
-	var flat []pair
+	var flat []entry
 	if want.Endpoint == "state_mean_by_category" {
 		for _, outer := range members(t, want.Data) {
 			for _, p := range numbers(t, outer.value) {
-				flat = append(flat, pair{outer.key + " " + p.key, p.mean})
+				flat = append(flat, entry{outer.key + " " + p.key, p.mean})
 			}
 		}
 	} else {
@@ -168,7 +168,7 @@ func compare(t *testing.T, want expectation, got []pair) {
 		t.Errorf("%s %v: %d rows, want %d", want.Endpoint, want.Request, len(got), len(flat))
 		return
 	}
-	byKey := func(a, b pair) int { return strings.Compare(a.key, b.key) }
+	byKey := func(a, b entry) int { return strings.Compare(a.key, b.key) }
 	slices.SortFunc(got, byKey)
 	slices.SortFunc(flat, byKey)
 	for i := range flat {
@@ -207,11 +207,11 @@ func members(t *testing.T, b json.RawMessage) []member {
 	return out
 }
 
-func numbers(t *testing.T, b json.RawMessage) []pair {
+func numbers(t *testing.T, b json.RawMessage) []entry {
 	t.Helper()
-	var out []pair
+	var out []entry
 	for _, m := range members(t, b) {
-		p := pair{key: m.key}
+		p := entry{key: m.key}
 		if err := json.Unmarshal(m.value, &p.mean); err != nil {
 			t.Fatal(err)
 		}

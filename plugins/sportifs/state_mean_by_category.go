@@ -12,7 +12,7 @@ var stateMeanByCategory = &sdk.Question{
 	},
 	Answer: func(job *sdk.Job) error {
 		code, _ := state.Get(job)
-		answerCells(job, location.Is(code))
+		answerCells(job, code, 1, location.Is(code))
 		if byLocation.Column(job).Len() == 0 {
 			return noValue(job, code)
 		}

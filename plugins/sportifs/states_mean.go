@@ -18,10 +18,8 @@ var statesMean = &sdk.Question{
 
 // answerMeans makes the means the job's result.
 func answerMeans(job *sdk.Job, means []located) {
-	locations, values := byLocation.Column(job), mean.Column(job)
-	job.Grow(len(means))
-	for _, m := range means {
-		locations.Append(m.location)
-		values.Append(m.mean)
+	locations, values := byLocation.Column(job).Extend(len(means)), mean.Column(job).Extend(len(means))
+	for i, m := range means {
+		locations[i], values[i] = m.location, m.mean
 	}
 }
