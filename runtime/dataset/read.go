@@ -178,7 +178,10 @@ func (f *arrowFile) read() (*Dataset, error) {
 		return nil, err
 	}
 	fields := schema.tables(schemaFields)
-	if len(fields) != len(desc.Columns) || schema.i16(schemaEndianness) != 0 {
+	if schema.i16(schemaEndianness) != 0 {
+		return nil, fmt.Errorf(errFormat, "it is big-endian")
+	}
+	if len(fields) != len(desc.Columns) {
 		return nil, fmt.Errorf(errFormat, fmt.Sprintf("it has %d columns, its descriptor %d", len(fields), len(desc.Columns)))
 	}
 	dicts, err := f.dictionaries(footer)
