@@ -25,7 +25,7 @@ func TestSample(t *testing.T) {
 	if err := ds.Verify(); err != nil {
 		t.Error(err)
 	}
-	if info := ds.Info(); info.Name != "npao" || !info.Synthetic {
-		t.Errorf("%+v, want npao, marked as synthetic", info)
+	if info := ds.Info(); info.Name != "npao_sample" || !info.Synthetic {
+		t.Errorf("%+v, want npao_sample, marked as synthetic", info)
 	}
 }
