@@ -32,8 +32,6 @@ var testSchema = schema{
 	{Name: "value", Type: Number, Role: RoleMeasure},
 }
 
-func ptr(f float64) *float64 { return &f }
-
 // testManifest has a parameter of every type.
 func testManifest(t testing.TB) *Manifest {
 	t.Helper()
@@ -48,8 +46,8 @@ func testManifest(t testing.TB) *Manifest {
 					{Name: "question", Type: ParamColumn, Column: "question", Required: true, Select: true},
 					{Name: "states", Type: ParamColumn, Column: "location", List: true},
 					{Name: "since", Type: ParamColumn, Column: "year"},
-					{Name: "share", Type: ParamNumber, Min: ptr(0), Max: ptr(1), Default: json.Number("0.5")},
-					{Name: "top", Type: ParamInteger, Min: ptr(1)},
+					{Name: "share", Type: ParamNumber, Min: new(0.0), Max: new(1.0), Default: json.Number("0.5")},
+					{Name: "top", Type: ParamInteger, Min: new(1.0)},
 					{Name: "order", Type: ParamChoice, Choices: []string{"up", "down"}, Default: "down"},
 					{Name: "exact", Type: ParamBoolean},
 				},
@@ -203,7 +201,7 @@ func TestBindRefuses(t *testing.T) {
 func TestParseRequestRefuses(t *testing.T) {
 	for body, reason := range map[string]string{
 		"":                          "empty",
-		" \n":                       "empty",
+		" ":                         "empty",
 		"{":                         "ends in the middle",
 		"{'a':1}":                   "at byte",
 		"[]":                        "a list",

@@ -75,7 +75,7 @@ func arrowArray(pool memory.Allocator, c *question.Column) arrow.Array {
 		}
 		return b.NewArray()
 	}
-	var kind arrow.DataType = arrow.PrimitiveTypes.Float64
+	kind := arrow.PrimitiveTypes.Float64
 	bytes := arrow.Float64Traits.CastToBytes(c.Numbers)
 	if c.Type == question.Integer {
 		kind, bytes = arrow.PrimitiveTypes.Int64, arrow.Int64Traits.CastToBytes(c.Integers)

@@ -30,7 +30,7 @@ var _ results.Objects = (*Faults)(nil)
 // NewFaults returns o, not failing yet. The same seed fails the same calls, as
 // far as they come in the same order.
 func NewFaults(o results.Objects, seed uint64) *Faults {
-	return &Faults{Objects: o, rng: rand.New(rand.NewPCG(seed, 0))} //nolint:gosec // for tests
+	return &Faults{Objects: o, rng: rand.New(rand.NewPCG(seed, 0))}
 }
 
 // SetRate lets calls fail with this probability: 0 none, 1 all.

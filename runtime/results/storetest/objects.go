@@ -386,9 +386,9 @@ func testContext(t *testing.T, open Open) {
 func sealed(writer uint32, n int) []byte {
 	b := make([]byte, 8, n+8)
 	binary.LittleEndian.PutUint32(b, writer)
-	binary.LittleEndian.PutUint32(b[4:], uint32(n)) //nolint:gosec // small
+	binary.LittleEndian.PutUint32(b[4:], uint32(n))
 	for i := range n {
-		b = append(b, byte(uint32(i)*2654435761>>24)^byte(writer)) //nolint:gosec // cut on purpose
+		b = append(b, byte(uint32(i)*2654435761>>24)^byte(writer))
 	}
 	return b
 }

@@ -30,7 +30,7 @@ func ID(at time.Time, n int) string {
 	var u uuid.UUID
 	ms := uint64(at.UnixMilli())
 	binary.BigEndian.PutUint64(u[:8], ms<<16|0x7000)
-	binary.BigEndian.PutUint64(u[8:], 1<<63|uint64(n)) //nolint:gosec // not below 0
+	binary.BigEndian.PutUint64(u[8:], 1<<63|uint64(n))
 	return u.String()
 }
 

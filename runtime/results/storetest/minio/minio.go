@@ -65,7 +65,7 @@ func StartOwn(t testing.TB) *Server {
 	if binary == "" {
 		binary = filepath.Join(moduleRoot(t), ".tools", "minio")
 	}
-	if _, err := os.Stat(binary); err != nil { //nolint:gosec // the tester names it
+	if _, err := os.Stat(binary); err != nil {
 		message := fmt.Sprintf("no S3 server: set %s=http://key:secret@host:port/bucket, or %s to a MinIO binary, or run `make .tools/minio` (%v)", EnvServer, EnvBinary, err)
 		if os.Getenv("CI") == "true" {
 			t.Fatal(message)
@@ -95,7 +95,7 @@ func StartOwn(t testing.TB) *Server {
 func (s *Server) Restart(ctx context.Context) error {
 	s.Kill()
 	s.output = new(safeBuffer)
-	s.command = exec.Command(s.binary, "server", "--quiet", "--address", strings.TrimPrefix(s.Endpoint, "http://"), s.folder) //nolint:gosec,noctx // a test's binary, killed by Kill
+	s.command = exec.Command(s.binary, "server", "--quiet", "--address", strings.TrimPrefix(s.Endpoint, "http://"), s.folder) //nolint:noctx // a test's binary, killed by Kill
 	s.command.Env = append(os.Environ(),
 		"MINIO_ROOT_USER="+s.AccessKey, "MINIO_ROOT_PASSWORD="+s.SecretKey,
 		"MINIO_BROWSER=off", "MINIO_UPDATE=off", "MINIO_CI_CD=on", "HOME="+s.folder, "GOMAXPROCS=2")
