@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"testing"
 	"time"
 
@@ -24,13 +23,11 @@ var kernels = []struct {
 // kernel is the kernels' module, instantiated.
 func kernel(t testing.TB, ctx context.Context, config wazero.RuntimeConfig, cfg *Config) api.Module {
 	t.Helper()
-	wasm, err := os.ReadFile("testdata/kernels.wasm")
-	if err != nil {
-		t.Fatal(err)
-	}
+	wasm := read(t, "kernels")
 	r := wazero.NewRuntimeWithConfig(ctx, config)
 	t.Cleanup(func() { _ = r.Close(ctx) })
 	if cfg != nil {
+		var err error
 		if wasm, _, err = Rewrite(wasm, *cfg); err != nil {
 			t.Fatal(err)
 		}

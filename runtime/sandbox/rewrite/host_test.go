@@ -3,6 +3,7 @@ package rewrite
 import (
 	"context"
 	"errors"
+	"os"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
@@ -19,25 +20,28 @@ var (
 type host struct {
 	slice  int64 // units
 	limit  int64 // units in all; 0: no end
-	given  int64
+	given  int64 // units, all slices together and what was overdrawn
 	yields int
-	stack  int64 // the least that was left at a yield
 }
 
-func (h *host) yield(_ context.Context, stack []uint64) {
+func (h *host) yield(ctx context.Context, stack []uint64) {
 	fuel, left := int64(stack[0]), int64(stack[1])
 	h.yields++
-	h.stack = min(h.stack, left)
-	if left < 0 {
+	switch {
+	case ctx.Err() != nil:
+		panic(ctx.Err())
+	case left < 0:
 		panic(errStack)
-	}
-	if h.limit > 0 && h.given-fuel > h.limit {
+	case h.limit > 0 && h.given-fuel > h.limit:
 		panic(errFuel)
 	}
-	if fuel < 0 {
-		h.given += h.slice - fuel // what was overdrawn, and a new slice
-	}
+	h.given += h.slice - fuel
 	stack[0] = uint64(h.slice)
+}
+
+// spent is what an instance has spent; it is the host's only one.
+func (h *host) spent(mod api.Module) int64 {
+	return h.given - int64(mod.ExportedGlobal(Fuel).Get())
 }
 
 // register makes the host's module in a runtime.
@@ -49,4 +53,38 @@ func (h *host) register(t testing.TB, ctx context.Context, r wazero.Runtime) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// read reads a module from testdata.
+func read(t testing.TB, name string) []byte {
+	t.Helper()
+	wasm, err := os.ReadFile("testdata/" + name + ".wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wasm
+}
+
+// start instantiates a rewritten module in a runtime of its own. With a nil host
+// it stays unmetered.
+func start(t testing.TB, wasm []byte, h *host) (api.Module, *Info) {
+	t.Helper()
+	ctx := context.Background()
+	r := wazero.NewRuntimeWithConfig(ctx, engine())
+	t.Cleanup(func() { _ = r.Close(ctx) })
+	out, info, err := Rewrite(wasm, Config{Unmetered: h == nil})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h != nil {
+		h.register(t, ctx, r)
+	}
+	mod, err := r.InstantiateWithConfig(ctx, out, wazero.NewModuleConfig().WithStartFunctions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := initialise(ctx, mod, info); err != nil {
+		t.Fatal(err)
+	}
+	return mod, info
 }
