@@ -114,8 +114,16 @@ func (m *model) breach(format string, args ...any) {
 	m.broken = append(m.broken, fmt.Sprintf(format, args...))
 }
 
-// saw holds what a client was told against what clients were told before.
-func (m *model) saw(how, id string, job *question.Job, err error) {
+// known returns the final state that clients were told of, or "".
+func (m *model) known(id string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.acked[id]
+}
+
+// saw holds what a client was told against what clients were told before: before
+// is what was known when it asked.
+func (m *model) saw(how, id, before string, job *question.Job, err error) {
 	if err != nil {
 		// Faults may show as a store that is away, and as nothing else.
 		if question.CodeOf(err) != question.CodeStoreUnavailable {
@@ -131,7 +139,8 @@ func (m *model) saw(how, id string, job *question.Job, err error) {
 	switch final := m.acked[id]; {
 	case final == "" && job.Status.Final():
 		m.acked[id] = text(job)
-	case final == "" || final == text(job):
+	case final == text(job):
+	case before == "" && !job.Status.Final():
 	default:
 		m.broken = append(m.broken, fmt.Sprintf("%s %s: it was final as\n%s\nand is now\n%s", how, id, final, text(job)))
 	}
@@ -153,7 +162,7 @@ func (m *model) given(how string, job *question.Job, err error) {
 	}
 	m.acked[job.ID] = ""
 	m.mu.Unlock()
-	m.saw(how, job.ID, job, nil)
+	m.saw(how, job.ID, "", job, nil)
 }
 
 func (m *model) ids() []string {
@@ -172,6 +181,7 @@ func (m *model) submit(p *Pool, name string) {
 }
 
 func (m *model) cancel(p *Pool, id string) {
+	before := m.known(id)
 	job, err := p.Cancel(context.Background(), id)
 	switch {
 	case question.CodeOf(err) == question.CodeAlreadyFinal:
@@ -179,7 +189,7 @@ func (m *model) cancel(p *Pool, id string) {
 	case err == nil && job.Status != question.Cancelled:
 		m.breach("Cancel %s returns a job that is %s", id, job.Status)
 	default:
-		m.saw("Cancel", id, job, err)
+		m.saw("Cancel", id, before, job, err)
 	}
 }
 
@@ -237,8 +247,9 @@ func (m *model) burst(t *rapid.T) (wait func()) {
 }
 
 func (m *model) look(p *Pool, id string) {
+	before := m.known(id)
 	job, err := p.Get(context.Background(), id)
-	m.saw("Get", id, job, err)
+	m.saw("Get", id, before, job, err)
 }
 
 // lookAll asks for every id that was given out.
@@ -258,9 +269,7 @@ func (m *model) lookAll() {
 			listed[job.ID] = job
 		}
 		for _, id := range m.ids() {
-			m.mu.Lock()
-			final := m.acked[id]
-			m.mu.Unlock()
+			final := m.known(id)
 			if listed[id] == nil || final != "" && !listed[id].Status.Final() {
 				m.breach("List has %v for %s, which was given out; final: %s", listed[id], id, final)
 			}
@@ -282,7 +291,7 @@ func (m *model) rest() {
 	m.lookAll()
 	ctx := context.Background()
 	for _, id := range m.ids() {
-		if m.acked[id] == "" {
+		if m.known(id) == "" {
 			m.breach("at rest %s has not ended", id)
 		}
 	}
@@ -387,8 +396,9 @@ func (m *model) steps(t *rapid.T, faulty bool) {
 			id := pick(t)
 			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 			defer cancel()
+			before := m.known(id)
 			job, err := m.pool.Wait(ctx, id)
-			m.saw("Wait", id, job, err)
+			m.saw("Wait", id, before, job, err)
 		},
 		"sleep": func(t *rapid.T) {
 			time.Sleep(time.Duration(rapid.IntRange(1, 3000).Draw(t, "ms")) * time.Millisecond)
