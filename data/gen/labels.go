@@ -1,4 +1,5 @@
-package main //nolint:goconst // tables repeat names
+//nolint:goconst // tables repeat names
+package main
 
 // What is the CDC's in the sample is here: the names of things, which are in the
 // public domain. No figure is.

@@ -42,9 +42,9 @@ const (
 // draw returns a number in [0, n) that depends on the arguments alone. PCG's
 // numbers are fixed by its documentation; those of rand.Rand's methods are not.
 func draw(n int, about, a, b, c, d int) int {
-	key := uint64(about)<<48 | uint64(a)<<36 | uint64(b)<<24 | uint64(c)<<12 | uint64(d) //nolint:gosec // each is in [0, 4096)
-	high, _ := bits.Mul64(rand.NewPCG(2011, key).Uint64(), uint64(n))                    //nolint:gosec // positive
-	return int(high)                                                                     //nolint:gosec // below n
+	key := uint64(about)<<48 | uint64(a)<<36 | uint64(b)<<24 | uint64(c)<<12 | uint64(d)
+	high, _ := bits.Mul64(rand.NewPCG(2011, key).Uint64(), uint64(n))
+	return int(high)
 }
 
 // around returns a number in [-n, n], more often a small one.
@@ -175,7 +175,7 @@ func columns(rows []row) []question.Column {
 			s := of(&rows[i])
 			code, ok := codes[s]
 			if !ok {
-				code = int32(len(c.Dict)) //nolint:gosec // a few dozen
+				code = int32(len(c.Dict))
 				codes[s] = code
 				c.Dict = append(c.Dict, s)
 			}

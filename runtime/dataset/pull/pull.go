@@ -25,11 +25,19 @@ type Config struct {
 	Target string // the file; its folder exists
 	Verify Verify
 
-	Progress func(done, total int64) // called by Pull's goroutine at every read, in bytes; total is -1 while unknown; done goes back when the download starts afresh; nil: none
-	Client   *http.Client            // nil: one of its own, which follows no redirect from https to http
-	Attempts int                     // how often the server is asked before giving up; 0: 8
-	Backoff  time.Duration           // wait after the first failure, twice as long after each further one, at most 30 times as long; 0: 1 s
-	Stall    time.Duration           // an attempt ends when no byte came for so long; 0: 1 min
+	// Progress is told at every read, by Pull's goroutine, how many bytes there are,
+	// and how many there will be (-1 while that is unknown). done goes back when the
+	// download starts afresh. nil: nobody is told.
+	Progress func(done, total int64)
+	// Client asks the server. nil: one that follows no redirect from https to http.
+	Client *http.Client
+	// Attempts is how often the server is asked before giving up. 0: 8.
+	Attempts int
+	// Backoff is the wait after the first failure; it doubles with each further one,
+	// up to 30 times this. A server's Retry-After counts within that bound. 0: 1 s.
+	Backoff time.Duration
+	// Stall ends an attempt when no byte came for so long. 0: 1 min.
+	Stall time.Duration
 }
 
 func (c *Config) validate() error {
@@ -156,10 +164,15 @@ func (p *puller) install() error {
 		return err
 	}
 	p.part = nil
-	return errors.Join(part.Close(), forget(p.versionPath()), syncFolder(filepath.Dir(p.Target)))
+	// It is in place: what follows is no reason to say that it is not.
+	_ = part.Close()
+	_ = os.Remove(p.versionPath())
+	_ = syncFolder(filepath.Dir(p.Target))
+	return nil
 }
 
-// syncFolder makes a rename in a folder survive a loss of power.
+// syncFolder makes a rename in a folder survive a loss of power, where the file
+// system can.
 func syncFolder(name string) error {
 	f, err := os.Open(name)
 	if err != nil {
