@@ -27,7 +27,7 @@ func (p *Pool) Cancel(ctx context.Context, id string) (*question.Job, error) {
 		job := e.job
 		p.mu.Unlock()
 		if mine {
-			p.settle(e, cancelled(job))
+			p.settle(e, cancelled(job)) //nolint:contextcheck // see Pool.call
 			if e.final == nil {
 				return nil, e.err
 			}
@@ -50,14 +50,14 @@ func (p *Pool) cancelStored(ctx context.Context, id string) (*question.Job, erro
 	if job.Status.Final() {
 		return nil, alreadyFinal(job)
 	}
-	final, _, err := p.putOutcome(cancelled(job))
+	final, _, err := p.putOutcome(cancelled(job)) //nolint:contextcheck // see Pool.call
 	if err != nil {
 		return nil, err
 	}
 	p.mu.Lock()
 	p.recent.put(final)
 	p.mu.Unlock()
-	p.deletePending(id)
+	p.deletePending(id) //nolint:contextcheck // see Pool.call
 	return isCancelled(final)
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"sync"
@@ -143,7 +142,7 @@ type bed struct {
 	on  func(op string) error
 }
 
-var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+var quiet = slog.New(slog.DiscardHandler)
 
 // newBed starts a pool; the test's end closes it and checks that it is at rest.
 func newBed(t testing.TB, cfg Config) *bed {

@@ -124,15 +124,14 @@ func TestRetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t, Config{Workers: 1, Grace: DefaultGrace, newID: bubbleIDs()})
 		running := b.submit("held", "1")
-		failed := running
 		_, err := b.pool.Retry(t.Context(), running.ID)
 		wantCode(t, err, question.CodeNotRetryable)
-		if failed, err = b.pool.Cancel(t.Context(), running.ID); err != nil {
+		if _, err := b.pool.Cancel(t.Context(), running.ID); err != nil {
 			t.Fatal(err)
 		}
 		b.runner.release("1")
-		again, err := b.pool.Retry(t.Context(), failed.ID)
-		if err != nil || again.ID == failed.ID || again.RetryOf != failed.ID || again.Status != question.Done || again.Request.Params["n"] != "1" {
+		again, err := b.pool.Retry(t.Context(), running.ID)
+		if err != nil || again.ID == running.ID || again.RetryOf != running.ID || again.Status != question.Done || again.Request.Params["n"] != "1" {
 			t.Errorf("Retry: %+v, %v", again, err)
 		}
 		_, err = b.pool.Retry(t.Context(), again.ID)

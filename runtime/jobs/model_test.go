@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -103,12 +104,12 @@ func (m *model) begin() {
 		err = pool.Start(context.Background())
 	}
 	if err != nil {
-		m.breach("a new pool: %v", err)
+		m.breachf("a new pool: %v", err)
 	}
 	m.pool = pool
 }
 
-func (m *model) breach(format string, args ...any) {
+func (m *model) breachf(format string, args ...any) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.broken = append(m.broken, fmt.Sprintf(format, args...))
@@ -127,12 +128,12 @@ func (m *model) saw(how, id, before string, job *question.Job, err error) {
 	if err != nil {
 		// Faults may show as a store that is away, and as nothing else.
 		if question.CodeOf(err) != question.CodeStoreUnavailable {
-			m.breach("%s %s: %v", how, id, err)
+			m.breachf("%s %s: %v", how, id, err)
 		}
 		return
 	}
 	if job.ID != id {
-		m.breach("%s %s returns %s", how, id, job.ID)
+		m.breachf("%s %s returns %s", how, id, job.ID)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -152,7 +153,7 @@ func (m *model) given(how string, job *question.Job, err error) {
 		switch question.CodeOf(err) {
 		case question.CodeStoreUnavailable, question.CodeQueueFull, question.CodeShuttingDown:
 		default:
-			m.breach("%s: %v", how, err)
+			m.breachf("%s: %v", how, err)
 		}
 		return
 	}
@@ -187,7 +188,7 @@ func (m *model) cancel(p *Pool, id string) {
 	case question.CodeOf(err) == question.CodeAlreadyFinal:
 		// It is, so from now on Get must say so; the next look checks how it ended.
 	case err == nil && job.Status != question.Cancelled:
-		m.breach("Cancel %s returns a job that is %s", id, job.Status)
+		m.breachf("Cancel %s returns a job that is %s", id, job.Status)
 	default:
 		m.saw("Cancel", id, before, job, err)
 	}
@@ -199,7 +200,7 @@ func (m *model) retry(p *Pool, id string) {
 		return
 	}
 	if err == nil && job.RetryOf != id {
-		m.breach("Retry of %s returns a retry of %q", id, job.RetryOf)
+		m.breachf("Retry of %s returns a retry of %q", id, job.RetryOf)
 	}
 	m.given("Retry", job, err)
 }
@@ -219,7 +220,7 @@ func (m *model) restart(patience time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := m.pool.Close(ctx); err != nil && !errors.Is(err, errClosing) {
-		m.breach("Close: %v", err)
+		m.breachf("Close: %v", err)
 	}
 	m.life.kill() // a call that hangs longer than Close waits ends with the process
 	m.begin()
@@ -260,7 +261,7 @@ func (m *model) lookAll() {
 	jobs, err := m.pool.List(context.Background(), "", 1000)
 	for i, job := range jobs {
 		if i > 0 && jobs[i-1].ID <= job.ID {
-			m.breach("List is not newest first: %s, %s", jobs[i-1].ID, job.ID)
+			m.breachf("List is not newest first: %s, %s", jobs[i-1].ID, job.ID)
 		}
 	}
 	if err == nil {
@@ -271,7 +272,7 @@ func (m *model) lookAll() {
 		for _, id := range m.ids() {
 			final := m.known(id)
 			if listed[id] == nil || final != "" && !listed[id].Status.Final() {
-				m.breach("List has %v for %s, which was given out; final: %s", listed[id], id, final)
+				m.breachf("List has %v for %s, which was given out; final: %s", listed[id], id, final)
 			}
 		}
 	}
@@ -292,22 +293,22 @@ func (m *model) rest() {
 	ctx := context.Background()
 	for _, id := range m.ids() {
 		if m.known(id) == "" {
-			m.breach("at rest %s has not ended", id)
+			m.breachf("at rest %s has not ended", id)
 		}
 	}
 	if n, err := m.pool.Unfinished(ctx); n != 0 || err != nil {
-		m.breach("at rest %d jobs are unfinished, %v", n, err)
+		m.breachf("at rest %d jobs are unfinished, %v", n, err)
 	}
 	pending, err := m.store.Pending(ctx, "", 0)
 	if err != nil || len(pending) > 0 {
-		m.breach("at rest %d jobs are pending (%v): %s", len(pending), err, text(pending[0]))
+		m.breachf("at rest %d jobs are pending (%v): %s", len(pending), err, text(pending[0]))
 	}
 	m.pool.Drain()
 	if !m.pool.Drained() {
-		m.breach("at rest it cannot be drained")
+		m.breachf("at rest it cannot be drained")
 	}
 	if err := m.pool.Close(ctx); err != nil {
-		m.breach("at rest it cannot be closed: %v", err)
+		m.breachf("at rest it cannot be closed: %v", err)
 	}
 }
 
@@ -332,13 +333,12 @@ func (m *model) check(t *rapid.T) {
 // never unknown, what is final never changes, and once the faults have ended every
 // job ends and nothing stays behind.
 func TestModel(t *testing.T) {
+	parent, folders := t.TempDir(), 0
 	for name, open := range map[string]func(t *rapid.T) (results.Objects, func()){
 		"memory": func(*rapid.T) (results.Objects, func()) { return &storetest.Memory{}, func() {} },
 		"files": func(t *rapid.T) (results.Objects, func()) {
-			folder, err := os.MkdirTemp("", "jobs")
-			if err != nil {
-				t.Fatal(err)
-			}
+			folders++
+			folder := filepath.Join(parent, strconv.Itoa(folders))
 			o, err := files.Open(files.Config{Folder: folder, Log: quiet})
 			if err != nil {
 				t.Fatal(err)

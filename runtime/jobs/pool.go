@@ -245,7 +245,7 @@ func (p *Pool) Drained() bool {
 }
 
 func (p *Pool) isDrained() bool {
-	return p.draining && p.open == 0 && !(p.cfg.Sole && p.owed)
+	return p.draining && p.open == 0 && (!p.cfg.Sole || !p.owed)
 }
 
 // checkDrained wakes Close when there is nothing left.

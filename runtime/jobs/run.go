@@ -64,7 +64,7 @@ func (p *Pool) claim(e *entry, cause error) bool {
 
 // run takes one job to its end.
 func (p *Pool) run(ctx context.Context, e *entry) {
-	job, ok := p.prepare(e)
+	job, ok := p.prepare(e) //nolint:contextcheck // see Pool.call
 	if !ok {
 		return
 	}
@@ -77,17 +77,17 @@ func (p *Pool) run(ctx context.Context, e *entry) {
 		return // Cancel or a failed Submit was faster
 	}
 	if err != nil && p.running.Err() != nil {
-		p.putBack(e)
+		p.putBack(e) //nolint:contextcheck // see Pool.call
 		return
 	}
 	select {
 	case p.writers <- struct{}{}:
-		p.wg.Go(func() {
+		p.wg.Go(func() { //nolint:contextcheck // see Pool.call
 			p.settle(e, outcome)
 			<-p.writers
 		})
 	default:
-		p.settle(e, outcome)
+		p.settle(e, outcome) //nolint:contextcheck // see Pool.call
 	}
 }
 

@@ -48,7 +48,7 @@ func (p *Pool) submit(ctx context.Context, req question.Request, retryOf string)
 	job := e.job
 	p.mu.Unlock()
 
-	if err := p.persist(e, job); err != nil {
+	if err := p.persist(e, job); err != nil { //nolint:contextcheck // see Pool.call
 		return p.withdraw(ctx, e, err)
 	}
 	p.mu.Lock()
@@ -164,7 +164,7 @@ func (p *Pool) withdraw(ctx context.Context, e *entry, err error) (*question.Job
 	mine := p.claim(e, errWithdrawn)
 	p.mu.Unlock()
 	if mine {
-		p.end(e, nil, err, false)
+		p.end(e, nil, err, false) //nolint:contextcheck // see Pool.call
 	}
 	return e.wait(ctx)
 }

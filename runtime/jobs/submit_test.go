@@ -209,7 +209,7 @@ func TestNotAccepted(t *testing.T) {
 func TestCheckComesFirst(t *testing.T) {
 	b := newBed(t, Config{Workers: 1})
 	b.pool.Drain()
-	if _, err := b.pool.Submit(t.Context(), ask("unknown", "")); err != errNoQuestion {
+	if _, err := b.pool.Submit(t.Context(), ask("unknown", "")); !errors.Is(err, errNoQuestion) {
 		t.Errorf("error %v, want the runner's own", err)
 	}
 	b.wrote()
