@@ -300,6 +300,9 @@ func (p *Pool) Close(ctx context.Context) error {
 	if n := p.left + len(p.live); n > 0 {
 		return fmt.Errorf("jobs: %d jobs have not ended, and are run at the next start: %w", n, errClosing)
 	}
+	if started && p.cfg.Sole && p.owed {
+		return fmt.Errorf("jobs: the store may hold jobs that have not ended, which are run at the next start: %w", errClosing)
+	}
 	return nil
 }
 

@@ -1,7 +1,9 @@
 package jobs
 
 import (
+	"math/rand/v2"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -285,6 +287,65 @@ func TestFirstWriterWins(t *testing.T) {
 				t.Error("it was run")
 			}
 		})
+	})
+}
+
+// Two processes share a store and run and cancel each other's jobs, because these
+// last longer than twice the time limit of one that waits. They agree in the end.
+func TestTwoProcesses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := Config{Workers: 2, TimeLimit: time.Second, MaxAttempts: 1000, Grace: DefaultGrace, newID: bubbleIDs()}
+		b := newBed(t, cfg)
+		b.faults.SetRate(0.05)
+		pools := []*Pool{b.pool, b.another(cfg)}
+		if err := pools[1].Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var mu sync.Mutex
+		var ids []string
+		var wg sync.WaitGroup
+		for client := range 8 {
+			wg.Go(func() {
+				rng := rand.New(rand.NewPCG(uint64(client), 0))
+				for range 30 {
+					job, err := pools[rng.IntN(2)].Submit(t.Context(), ask([]string{"ok", "held", "held", "fail"}[rng.IntN(4)], "never"))
+					if err == nil {
+						mu.Lock()
+						ids = append(ids, job.ID)
+						mu.Unlock()
+						if rng.IntN(3) == 0 {
+							time.Sleep(time.Duration(rng.IntN(5000)) * time.Millisecond)
+							_, err = pools[rng.IntN(2)].Cancel(t.Context(), job.ID)
+						}
+					}
+					switch question.CodeOf(err) {
+					case "", question.CodeStoreUnavailable, question.CodeAlreadyFinal:
+					default:
+						t.Error(err)
+					}
+					time.Sleep(time.Duration(rng.IntN(500)) * time.Millisecond)
+				}
+			})
+		}
+		wg.Wait()
+		b.faults.SetRate(0)
+		time.Sleep(5 * time.Minute)
+		for _, id := range ids {
+			stored, err := b.store.Get(t.Context(), id)
+			if err != nil || !stored.Status.Final() {
+				t.Fatalf("job %s: %v, %v", id, stored, err)
+			}
+			for _, p := range pools {
+				if job := waitFor(t, p, id); text(job) != text(stored) {
+					t.Errorf("stored is\n%s\nand one process says\n%s", text(stored), text(job))
+				}
+			}
+		}
+		atRest(t, b.store)
+		if err := pools[1].Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		t.Logf("%d jobs", len(ids))
 	})
 }
 

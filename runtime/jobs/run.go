@@ -257,6 +257,9 @@ func (p *Pool) putOutcome(outcome *question.Job) (final *question.Job, stored bo
 		if err == nil && final.Status.Final() {
 			return final, true, nil
 		}
+		if err == nil {
+			err = question.Errorf(question.CodeStoreUnavailable, "the store says that job %s has an outcome, and does not show it", outcome.ID)
+		}
 	}
 	return nil, stored, err
 }
