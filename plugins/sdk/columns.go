@@ -92,7 +92,7 @@ type column struct {
 	bytes    []byte
 	missing  int
 	unit     string
-	wire     *abi.Column // in the directory, for results that share the dictionary
+	wire     abi.Column // as the directory has it, for results that share the dictionary
 }
 
 func (c *column) text(code int32) string {

@@ -49,7 +49,13 @@ func (g *Guest) Describe() uint64 {
 // Open takes the directory. It returns 0, or an error response.
 func (g *Guest) Open(ptr, length uint32) (packed uint64) {
 	defer g.recover(&packed)
-	if err := g.open(ptr, length); err != nil {
+	err := g.open(ptr, length)
+	if err == nil && g.plugin.Open != nil {
+		if err = g.plugin.Open(&g.job); err != nil {
+			err = &Error{Code: abi.ErrDataset, Text: err.Error()}
+		}
+	}
+	if err != nil {
 		return g.fail(err, nil)
 	}
 	return 0
@@ -143,42 +149,47 @@ func (g *Guest) succeed() uint64 {
 
 // open reads the directory.
 func (g *Guest) open(ptr, length uint32) error {
-	bad := func(text string) error { return &Error{Code: abi.ErrDataset, Text: "the directory: " + text} }
 	d := view[abi.Directory](&g.memory, ptr, 1)
 	declared := g.plugin.Columns
 	switch {
 	case d == nil || length < abi.DirectorySize || d[0].Size < abi.DirectorySize || d[0].Size > length:
-		return bad("it is too short")
+		return badDirectory("it is too short")
 	case d[0].Version != abi.Version:
-		return bad("it is of another version than " + strconv.Itoa(abi.Version))
+		return badDirectory("it is of another version than " + strconv.Itoa(abi.Version))
 	case int(d[0].ColumnCount) != len(declared):
-		return bad("it has " + strconv.Itoa(int(d[0].ColumnCount)) + " columns; " + strconv.Itoa(len(declared)) + " were asked for")
+		return badDirectory("it has " + strconv.Itoa(int(d[0].ColumnCount)) + " columns; " + strconv.Itoa(len(declared)) + " were asked for")
 	case d[0].ColumnSize < abi.ColumnSize:
-		return bad("its columns are too short")
+		return badDirectory("its columns are too short")
 	}
-	g.rows = d[0].Rows
-	g.columns = make([]column, len(declared))
+	g.columns, g.rows = nil, d[0].Rows
+	columns := make([]column, len(declared))
 	for i, c := range declared {
 		name, kind := c.declare()
 		wire := view[abi.Column](&g.memory, d[0].Columns+uint32(i)*d[0].ColumnSize, 1)
 		if wire == nil {
-			return bad("the column " + name + " lies outside of the memory")
+			return badDirectory("the column " + name + " lies outside of the memory")
 		}
 		if wire[0].Type != kind {
-			return bad("the column " + name + " is not of the type that was asked for")
+			return badDirectory("the column " + name + " is not of the type that was asked for")
 		}
-		if !g.columns[i].open(&g.memory, &wire[0], g.rows) {
-			return bad("the buffers of the column " + name + " are too short, misaligned or outside of the memory")
+		if !columns[i].open(&g.memory, &wire[0], g.rows) {
+			return badDirectory("the buffers of the column " + name + " are too short, misaligned or outside of the memory")
 		}
 	}
-	g.job.guest = g
+	g.columns = columns
+	g.job = Job{guest: g, question: &Question{}}
+	if g.rows > 0 {
+		g.job.ranges, g.job.rows = []Range{{Start: 0, Count: g.rows}}, int(g.rows)
+	}
+	// The buffers are part of the image that every job starts from.
+	g.job.rowBuffer, g.job.blockBuffer = new([batchRows + 8]uint32), new([batchBlocks]Block)
 	return nil
 }
 
 // open takes the buffers of a column, and reports whether they are what the
 // contract says.
 func (c *column) open(m *memory, wire *abi.Column, rows uint32) bool {
-	*c = column{kind: wire.Type, missing: int(wire.NullCount), wire: wire}
+	*c = column{kind: wire.Type, missing: int(wire.NullCount), wire: *wire}
 	// The slices reach to the next multiple of eight rows, within the 64 bytes to
 	// which every buffer is aligned.
 	eights := (uint64(rows) + 7) &^ 7
@@ -207,48 +218,55 @@ func (c *column) open(m *memory, wire *abi.Column, rows uint32) bool {
 		ok = ok && c.valid != nil && uint64(wire.ValidityLen) >= eights/8
 	}
 	unit := view[byte](m, wire.Unit, uint64(wire.UnitLen))
-	c.unit = unsafe.String(unsafe.SliceData(unit), len(unit))
+	c.unit = string(unit)
 	return ok
 }
 
 func cut[T any](s []T, rows uint32) []T { return s[:min(len(s), int(rows))] }
 
+//go:noinline
+func badDirectory(text string) error {
+	return &Error{Code: abi.ErrDataset, Text: "the directory: " + text}
+}
+
+//go:noinline
+func badRequest(text string) error { return Failed("the request: " + text) }
+
 // request reads a request into the guest's job.
 func (g *Guest) request(ptr, length uint32) error {
-	bad := func(text string) error { return Failed("the request: " + text) }
 	if g.columns == nil {
-		return bad("it came before the dataset")
+		return badRequest("it came before the dataset")
 	}
 	r := view[abi.Request](&g.memory, ptr, 1)
 	switch {
 	case r == nil || length < abi.RequestSize || r[0].Size < abi.RequestSize || r[0].Size > length:
-		return bad("it is too short")
+		return badRequest("it is too short")
 	case r[0].Version != abi.Version:
-		return bad("it is of another version than " + strconv.Itoa(abi.Version))
+		return badRequest("it is of another version than " + strconv.Itoa(abi.Version))
 	case uint64(r[0].Question) >= uint64(len(g.plugin.Questions)):
-		return bad("there is no question " + strconv.Itoa(int(r[0].Question)))
+		return badRequest("there is no question " + strconv.Itoa(int(r[0].Question)))
 	}
 	q := g.plugin.Questions[r[0].Question]
 	if uint64(r[0].ParamCount) != uint64(len(q.Params)) || r[0].ParamSize < abi.ParamSize {
-		return bad("its parameters are not those of " + q.Name)
+		return badRequest("its parameters are not those of " + q.Name)
 	}
 	job := &g.job
 	job.question, job.params = q, job.params[:0]
 	for i, declared := range q.Params {
 		values, ok := g.param(declared.declareParam(), r[0].Params+uint32(i)*r[0].ParamSize)
 		if !ok {
-			return bad("the parameter " + declared.declareParam().name + " is not what was declared")
+			return badRequest("the parameter " + declared.declareParam().name + " is not what was declared")
 		}
 		job.params = append(job.params, values)
 	}
 	job.ranges, job.rows = view[Range](&g.memory, r[0].Ranges, uint64(r[0].RangeCount)), 0
 	if job.ranges == nil {
-		return bad("its row ranges lie outside of the memory")
+		return badRequest("its row ranges lie outside of the memory")
 	}
 	end := uint64(0)
 	for _, run := range job.ranges {
 		if uint64(run.Start) < end || uint64(run.Start)+uint64(run.Count) > uint64(g.rows) {
-			return bad("its row ranges are out of order or outside of the dataset")
+			return badRequest("its row ranges are out of order or outside of the dataset")
 		}
 		end = uint64(run.Start) + uint64(run.Count)
 		job.rows += int(run.Count)

@@ -6,8 +6,6 @@ import (
 	"github.com/le-stats-sportifs/lestats/plugins/abi"
 )
 
-var typeNames = map[abi.Type]string{abi.TypeFloat64: "number", abi.TypeInt64: "integer", abi.TypeString: "string"}
-
 // manifest is the JSON by which the host knows the plugin. It is written by hand
 // because encoding/json would make a plugin half as large again.
 func (p *Plugin) manifest() []byte {
@@ -20,13 +18,13 @@ func (p *Plugin) manifest() []byte {
 		e.optional("license", p.License)
 		e.optional("homepage", p.Homepage)
 		e.key("columns")
-		array(&e, p.Columns, func(c Column) {
-			name, kind := c.declare()
+		e.objects(len(p.Columns), func(i int) {
+			name, kind := p.Columns[i].declare()
 			e.pair("name", name)
-			e.pair("type", typeNames[kind])
+			e.pair("type", typeName(kind))
 		})
 		e.key("questions")
-		array(&e, p.Questions, func(q *Question) { q.manifest(&e) })
+		e.objects(len(p.Questions), func(i int) { p.Questions[i].manifest(&e) })
 	})
 	return e.out
 }
@@ -37,32 +35,55 @@ func (q *Question) manifest(e *encoder) {
 	e.optional("description", q.Description)
 	if len(q.Params) > 0 {
 		e.key("params")
-		array(e, q.Params, func(p Param) { p.declareParam().manifest(e) })
+		e.objects(len(q.Params), func(i int) { q.Params[i].declareParam().manifest(e) })
 	}
 	e.key("result")
 	e.object(func() {
-		result := func(r ResultColumn) { r.declareResult().manifest(e) }
 		if len(q.Result.Keys) > 0 {
-			e.key("keys")
-			array(e, q.Result.Keys, result)
+			e.results("keys", q.Result.Keys)
 		}
-		e.key("values")
-		array(e, q.Result.Values, result)
+		e.results("values", q.Result.Values)
 		e.optional("layout", string(q.Result.Layout))
 		e.optional("chart", string(q.Result.Chart))
 	})
 }
 
-var paramNames = map[uint32]string{
-	abi.ParamColumn: "column", abi.ParamNumber: "number", abi.ParamInteger: "integer",
-	abi.ParamChoice: "choice", abi.ParamBoolean: "boolean",
+func (e *encoder) results(key string, columns []ResultColumn) {
+	e.key(key)
+	e.objects(len(columns), func(i int) { columns[i].declareResult().manifest(e) })
+}
+
+func typeName(t abi.Type) string {
+	switch t {
+	case abi.TypeFloat64:
+		return "number"
+	case abi.TypeInt64:
+		return "integer"
+	default:
+		return "string"
+	}
+}
+
+func paramName(kind uint32) string {
+	switch kind {
+	case abi.ParamColumn:
+		return "column"
+	case abi.ParamNumber:
+		return "number"
+	case abi.ParamInteger:
+		return "integer"
+	case abi.ParamChoice:
+		return "choice"
+	default:
+		return "boolean"
+	}
 }
 
 func (d paramDecl) manifest(e *encoder) {
 	e.pair("name", d.name)
 	e.optional("title", d.title)
 	e.optional("description", d.description)
-	e.pair("type", paramNames[d.kind])
+	e.pair("type", paramName(d.kind))
 	if d.column != nil {
 		name, _ := d.column.declare()
 		e.pair("column", name)
@@ -83,20 +104,14 @@ func (d paramDecl) manifest(e *encoder) {
 		e.key("default")
 		d.fallback(e)
 	}
-	for _, flag := range []struct {
-		name string
-		set  bool
-	}{{"required", d.required}, {"list", d.list}, {"select", d.selects}} {
-		if flag.set {
-			e.key(flag.name)
-			e.boolean(true)
-		}
-	}
+	e.flag("required", d.required)
+	e.flag("list", d.list)
+	e.flag("select", d.selects)
 }
 
 func (d resultDecl) manifest(e *encoder) {
 	e.pair("name", d.name)
-	e.pair("type", typeNames[d.kind])
+	e.pair("type", typeName(d.kind))
 	e.optional("title", d.title)
 	e.optional("unit", d.unit)
 	if d.unitOf != nil {
@@ -134,9 +149,8 @@ func (e *encoder) list(n int, element func(i int)) {
 	e.end(']')
 }
 
-// array writes an array of objects.
-func array[T any](e *encoder, of []T, members func(T)) {
-	e.list(len(of), func(i int) { e.object(func() { members(of[i]) }) })
+func (e *encoder) objects(n int, members func(i int)) {
+	e.list(n, func(i int) { e.object(func() { members(i) }) })
 }
 
 func (e *encoder) key(name string) {
@@ -152,6 +166,14 @@ func (e *encoder) pair(name, value string) {
 func (e *encoder) optional(name, value string) {
 	if value != "" {
 		e.pair(name, value)
+	}
+}
+
+// flag writes what is false where it is absent.
+func (e *encoder) flag(name string, set bool) {
+	if set {
+		e.key(name)
+		e.boolean(true)
 	}
 }
 

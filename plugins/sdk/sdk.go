@@ -42,6 +42,10 @@ type Plugin struct {
 	Homepage    string
 	Columns     []Column // of the dataset: what the questions read, each once
 	Questions   []*Question
+	// Open, if set, is called once, with the dataset, before any question. Its job
+	// has all rows and no question. It may keep what it computes: every question
+	// finds the plugin's memory as Open left it. An error refuses the dataset.
+	Open func(job *Job) error
 }
 
 // Question is one named analysis.

@@ -1,14 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/le-stats-sportifs/lestats/plugins/sdk"
 )
-
-// cell is a group of rows with the same location, category and stratum.
-type cell struct{ location, category, stratum int32 }
 
 // maxCells is up to how many possible cells have a sum each, 16 bytes, whether
 // they occur or not. The CDC's data have 55 x 6 x 28.
@@ -58,11 +54,11 @@ type pair struct {
 // sumPairs adds up the values of each pair and location. Few of the possible
 // pairs occur: most strata belong to one category.
 func sumPairs(job *sdk.Job, filters []sdk.Filter, first int32, n, nc, ns int) []pair {
-	groups, occurs := make(sums, nc*ns*n), make([]bool, nc*ns)
+	all, occurs := make(sums, nc*ns*n), make([]bool, nc*ns)
 	add := func(pair int, l int32, v float64, keep uint32) {
 		if keep != 0 {
 			occurs[pair] = true
-			groups.add(pair*n+int(l-first), v, keep)
+			all.add(pair*n+int(l-first), v, keep)
 		}
 	}
 	values := value.Values(job)
@@ -84,7 +80,7 @@ func sumPairs(job *sdk.Job, filters []sdk.Filter, first int32, n, nc, ns int) []
 	var pairs []pair
 	for i, found := range occurs {
 		if found {
-			pairs = append(pairs, pair{int32(i / ns), int32(i % ns), groups[i*n : (i+1)*n]})
+			pairs = append(pairs, pair{int32(i / ns), int32(i % ns), all[i*n : (i+1)*n]})
 		}
 	}
 	return pairs
@@ -93,27 +89,37 @@ func sumPairs(job *sdk.Job, filters []sdk.Filter, first int32, n, nc, ns int) []
 // answerSparseCells is answerCells for data with so many possible cells that few
 // of them occur: it keeps a sum only of those that do, which is slower.
 func answerSparseCells(job *sdk.Job, filters []sdk.Filter) {
-	found := map[cell]sum{}
+	found := map[group]sum{} // by groups without a mean
 	values := value.Values(job)
 	locations, categories, strata := location.Codes(job), category.Codes(job), stratum.Codes(job)
 	for rows := range job.Rows(filters...) {
 		for _, row := range rows {
-			c := cell{locations[row], categories[row], strata[row]}
-			s := found[c]
-			found[c] = sum{s.total + values[row], s.count + 1}
+			g := group{location: locations[row], category: categories[row], stratum: strata[row]}
+			found[g] = found[g].plus(values[row], 1)
 		}
 	}
-	order := make([]cell, 0, len(found))
-	for c := range found {
-		order = append(order, c)
+	means := make([]group, 0, len(found))
+	for g, s := range found {
+		g.mean = s.mean()
+		means = append(means, g)
 	}
-	slices.SortFunc(order, func(a, b cell) int {
-		return cmp.Or(cmp.Compare(a.location, b.location), cmp.Compare(a.category, b.category), cmp.Compare(a.stratum, b.stratum))
-	})
-	for _, c := range order {
-		byLocation.Column(job).Append(c.location)
-		byCategory.Column(job).Append(c.category)
-		byStratum.Column(job).Append(c.stratum)
-		mean.Column(job).Append(found[c].mean())
+	slices.SortFunc(means, byCell)
+	for _, g := range means {
+		byLocation.Column(job).Append(g.location)
+		byCategory.Column(job).Append(g.category)
+		byStratum.Column(job).Append(g.stratum)
+		mean.Column(job).Append(g.mean)
+	}
+}
+
+// byCell orders by location, category, stratum.
+func byCell(a, b group) int {
+	switch {
+	case a.location != b.location:
+		return int(a.location - b.location)
+	case a.category != b.category:
+		return int(a.category - b.category)
+	default:
+		return int(a.stratum - b.stratum)
 	}
 }

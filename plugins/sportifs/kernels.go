@@ -75,26 +75,28 @@ func sumByLocation(job *sdk.Job) sums {
 	return groups
 }
 
-// located is the mean of a location.
-type located struct {
-	location int32
-	mean     float64
+// group is a group of rows and its mean. A group of all rows of a location has
+// neither category nor stratum.
+type group struct {
+	location, category, stratum int32
+	mean                        float64
 }
 
 // locationMeans returns the mean of each location that has a value, ascending;
 // equal ones by name.
-func locationMeans(groups sums) []located {
-	means := make([]located, 0, len(groups))
-	for code, s := range groups {
+func locationMeans(of sums) []group {
+	means := make([]group, 0, len(of))
+	for code, s := range of {
 		if s.count > 0 {
-			means = append(means, located{int32(code), s.mean()})
+			means = append(means, group{location: int32(code), mean: s.mean()})
 		}
 	}
 	slices.SortFunc(means, ascending)
 	return means
 }
 
-func ascending(a, b located) int {
+// ascending orders by mean; equal ones by name.
+func ascending(a, b group) int {
 	switch {
 	case a.mean < b.mean:
 		return -1
@@ -105,7 +107,8 @@ func ascending(a, b located) int {
 	}
 }
 
-func descending(a, b located) int {
+// descending orders by mean, the highest first; equal ones by name.
+func descending(a, b group) int {
 	if a.mean == b.mean {
 		return int(a.location - b.location)
 	}

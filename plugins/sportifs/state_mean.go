@@ -16,7 +16,7 @@ var stateMean = &sdk.Question{
 		if s.count == 0 {
 			return noValue(job, code)
 		}
-		answerMeans(job, []located{{code, s.mean()}})
+		answerMeans(job, []group{{location: code, mean: s.mean()}})
 		return nil
 	},
 }

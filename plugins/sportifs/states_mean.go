@@ -17,7 +17,7 @@ var statesMean = &sdk.Question{
 }
 
 // answerMeans makes the means the job's result.
-func answerMeans(job *sdk.Job, means []located) {
+func answerMeans(job *sdk.Job, means []group) {
 	locations, values := byLocation.Column(job).Extend(len(means)), mean.Column(job).Extend(len(means))
 	for i, m := range means {
 		locations[i], values[i] = m.location, m.mean
