@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -287,6 +288,15 @@ func TestEveryWaitEnds(t *testing.T) {
 	}
 }
 
+func TestBackoffDoubles(t *testing.T) {
+	p := &puller{Config: Config{Backoff: time.Microsecond}}
+	for _, want := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
+		if err := p.pause(t.Context(), io.ErrUnexpectedEOF); err != nil || p.wait != want*time.Microsecond {
+			t.Fatalf("waited %s, %v; want %d µs", p.wait, err, want)
+		}
+	}
+}
+
 func TestRetryAfterIsBounded(t *testing.T) {
 	p := &puller{Config: Config{Backoff: time.Millisecond}}
 	start := time.Now()
@@ -447,7 +457,7 @@ func TestLockHammer(t *testing.T) {
 	var held int
 	for range 8 {
 		wg.Go(func() {
-			for range 300 {
+			for range 1500 {
 				unlock, err := lock(target)
 				if err != nil {
 					if !strings.Contains(err.Error(), "another download") {
@@ -459,6 +469,7 @@ func TestLockHammer(t *testing.T) {
 					t.Error("two have the lock")
 				} else {
 					held++
+					time.Sleep(20 * time.Microsecond)
 					mu.Unlock()
 				}
 				unlock()
