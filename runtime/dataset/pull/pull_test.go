@@ -290,8 +290,8 @@ func TestEveryWaitEnds(t *testing.T) {
 
 func TestBackoffDoubles(t *testing.T) {
 	p := &puller{Config: Config{Backoff: time.Microsecond}}
-	for _, want := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
-		if err := p.pause(t.Context(), io.ErrUnexpectedEOF); err != nil || p.wait != want*time.Microsecond {
+	for _, want := range []int64{1, 2, 4, 8, 16, 30, 30} {
+		if err := p.pause(t.Context(), io.ErrUnexpectedEOF); err != nil || p.wait.Microseconds() != want {
 			t.Fatalf("waited %s, %v; want %d µs", p.wait, err, want)
 		}
 	}

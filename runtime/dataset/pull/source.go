@@ -23,8 +23,8 @@ var known = []Source{{
 	Name:     "npao",
 	Title:    "Nutrition, Physical Activity, and Obesity - Behavioral Risk Factor Surveillance System (CDC)",
 	URL:      "https://data.cdc.gov/api/views/hn4x-zwk7/rows.csv?accessType=DOWNLOAD",
-	MaxBytes: 512 << 20, // ten times the release of 2023
-	MinRows:  50_000,    // each release has more rows than the one before
+	MaxBytes: 512 << 20, // ten times what 104,000 rows take, and more
+	MinRows:  50_000,    // about half of what the survey has
 }}
 
 // Find returns the known dataset of this name. The error, with
