@@ -10,11 +10,15 @@ func wasmOf(sections ...[]byte) []byte {
 	return m
 }
 
-func section(id byte, contents []byte) []byte {
+// sized puts the length before the contents.
+func sized(contents []byte) []byte {
 	var c code
-	c.bytes(id)
 	c.u32(uint32(len(contents)))
 	return append(c, contents...)
+}
+
+func section(id byte, contents []byte) []byte {
+	return append([]byte{id}, sized(contents)...)
 }
 
 func vec(items ...[]byte) []byte {
@@ -54,12 +58,9 @@ func exported(name string, kind byte, index uint32) []byte {
 
 // function is a body without locals; end is added.
 func function(instructions ...byte) []byte {
-	var c code
-	c.u32(uint32(len(instructions) + 2))
-	c.bytes(0)
-	c.bytes(instructions...)
-	c.bytes(byte(opEnd))
-	return c
+	c := append(code{0}, instructions...)
+	c.op(opEnd)
+	return sized(c)
 }
 
 // oneFunction is a module with a memory, a table, a mutable i64 global and one

@@ -24,6 +24,7 @@ const (
 	maxBody      = 2 << 20 // bytes of one function
 	maxLocals    = 10_000  // of one function, parameters included
 	maxNesting   = 20_000  // blocks within blocks
+	maxLoops     = 500     // loops within loops
 	maxLabels    = 1 << 16 // of one br_table
 )
 

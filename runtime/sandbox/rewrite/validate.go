@@ -13,9 +13,12 @@ const (
 	// maxExpansion bounds what an engine makes of code that is short in bytes: the
 	// values that blocks, branches and calls pass, the globals that it loads again
 	// after a call, the locals that meet where paths join. wazero's compiler takes
-	// time by the square of how deep loops lie within each other: 6 KB of them, with
-	// 300 locals, take it 20 seconds. A Go guest of 4 MB comes to 0.8 million.
-	maxExpansion = 16 << 20
+	// time by the square of how deep blocks lie within each other: 6 KB of loops,
+	// with 300 locals, took it 20 seconds. A unit is about 30 ns of its time, so
+	// this is 10 seconds; a Go guest of 4 MB comes to 40 million.
+	maxExpansion = 256 << 20
+	perValue     = 16 // units for a value that is passed
+	perLoop      = 32 // for a local in a loop, times the loops around it
 	// maxFrame bounds, in bytes, what one function may take of the stack.
 	maxFrame = 1 << 20
 )
@@ -129,7 +132,7 @@ func (s *scanner) function(f *body, t funcType) {
 	s.f, s.uses, s.sets, s.joined, s.spends, s.calls, s.outside = f, 0, 0, 0, 0, false, false
 	s.labels = append(s.labels[:0], label{kind: labelBody, exit: dead, arity: len(t.results)})
 	s.regions = append(s.regions[:0], region{loop: -1})
-	s.expand(f.nlocals + len(s.m.globals))
+	s.values(f.nlocals + len(s.m.globals))
 	i := instr{op: opNop}
 	instructions := 0
 	for len(s.labels) > 0 && !s.r.failed() {
@@ -165,9 +168,11 @@ func (s *scanner) add(weight int64) {
 	}
 }
 
-// expand counts what an engine makes of an instruction beyond its bytes.
-func (s *scanner) expand(n int) {
-	if s.m.expansion += int64(n); s.m.expansion > maxExpansion {
+// values counts values that an instruction passes on.
+func (s *scanner) values(n int) { s.expand(n * perValue) }
+
+func (s *scanner) expand(units int) {
+	if s.m.expansion += int64(units); s.m.expansion > maxExpansion {
 		s.r.refuse(s.r.pos, "the code up to here passes too many values between blocks and calls to be compiled at bounded cost")
 	}
 }
@@ -182,7 +187,7 @@ func (s *scanner) branch(i *instr, depth uint32) {
 	if l.kind != labelLoop && s.top().path != dead { // out of a loop: with what there was before it
 		l.exit = max(l.exit, s.regions[l.region].path)
 	}
-	s.expand(l.arity)
+	s.values(l.arity)
 }
 
 func (s *scanner) index(i *instr, what string, x uint32, n int) bool {
@@ -292,7 +297,7 @@ func small(n int64) bool { return n >= 0 && n <= chunk }
 
 func (s *scanner) call(t funcType, imported bool) {
 	s.spends++
-	s.expand(len(t.params) + len(t.results) + s.m.mutable + 2)
+	s.values(len(t.params) + len(t.results) + s.m.mutable + 2)
 	if imported {
 		s.add(weightHost) // it runs on the host's stack
 	} else {
@@ -315,7 +320,7 @@ func (s *scanner) open(i *instr) {
 	if len(s.labels) > maxNesting {
 		s.r.refuse(i.at, "more than %d blocks within each other", maxNesting)
 	}
-	s.expand(len(t.params) + len(t.results))
+	s.values(len(t.params) + len(t.results))
 	l := label{kind: labelBlock, region: len(s.regions) - 1, exit: dead, arity: len(t.results), uses: s.uses, sets: s.sets}
 	switch i.op {
 	case opIf:
@@ -326,7 +331,9 @@ func (s *scanner) open(i *instr) {
 		if s.top().path == dead {
 			inner.path = dead
 		}
-		s.regions = append(s.regions, inner)
+		if s.regions = append(s.regions, inner); len(s.regions) > maxLoops+1 {
+			s.r.refuse(i.at, "more than %d loops within each other", maxLoops)
+		}
 		s.m.loops = append(s.m.loops, loop{})
 		l.spends = s.spends
 	}
@@ -346,15 +353,14 @@ func (s *scanner) otherwise(i *instr) {
 func (s *scanner) close() {
 	l := s.labels[len(s.labels)-1]
 	s.labels = s.labels[:len(s.labels)-1]
-	loops := 0
-	if l.kind == labelLoop {
-		loops = len(s.regions) - 2 // around this one
-	}
-	s.joined += min(s.f.nlocals, s.sets-l.sets)
-	s.expand(min(s.f.nlocals, s.uses-l.uses) * (1 + loops))
+	joined := min(s.f.nlocals, s.sets-l.sets)
+	s.joined += joined
+	s.expand((1 + joined) * len(s.labels))
 	t := s.top()
 	switch l.kind {
 	case labelLoop:
+		used := 1 + min(s.f.nlocals, s.uses-l.uses) // 1 for the counter's local
+		s.expand(perLoop * used * (len(s.regions) - 1))
 		if t.path != dead || t.most > 0 {
 			tight := s.spends == l.spends
 			s.m.loops[t.loop] = loop{uint32(max(t.most, 1)), tight}
