@@ -82,17 +82,12 @@ func (p *Pool) takeUpAll() (count int, err error) {
 }
 
 // takeUpOne queues a pending job of the store once there is room for it. A worker
-// finds out whether it has ended meanwhile.
+// finds out whether it has ended, and removes the record then.
 func (p *Pool) takeUpOne(stored *question.Job) (taken bool, err error) {
-	id := stored.ID
 	p.mu.Lock()
-	inHand, ended := p.live[id] != nil, p.recent.get(id) != nil
+	inHand := p.live[stored.ID] != nil
 	p.mu.Unlock()
 	if inHand {
-		return false, nil
-	}
-	if ended {
-		p.deletePending(id)
 		return false, nil
 	}
 	select {
@@ -102,14 +97,14 @@ func (p *Pool) takeUpOne(stored *question.Job) (taken bool, err error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.live[id] != nil || p.recent.get(id) != nil || !p.cfg.Sole && p.draining {
+	if p.live[stored.ID] != nil || !p.cfg.Sole && p.draining {
 		<-p.adopt
 		return false, nil
 	}
 	job := *stored
 	job.Status, job.Started = question.Queued, time.Time{}
 	e := &entry{job: &job, done: make(chan struct{}), adopted: true, acked: true, pending: written, noted: job.Attempts}
-	p.live[id] = e
+	p.live[stored.ID] = e
 	p.open++
 	p.push(e)
 	return true, nil

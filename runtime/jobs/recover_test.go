@@ -127,6 +127,62 @@ func TestAttemptIsCountedFirst(t *testing.T) {
 	})
 }
 
+// Whatever fails while a job is taken up, its record stays.
+func TestTakeUpFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := idleBed(t, Config{Workers: 1, Sole: true, newID: bubbleIDs()})
+		id := b.leave(1, nil)[0]
+		b.fail(func(op string) error {
+			switch op {
+			case "Put pending":
+				time.Sleep(5 * time.Second)
+				return errDown
+			case "Create jobs":
+				return errDown
+			default:
+				return nil
+			}
+		})
+		b.start()
+		time.Sleep(time.Second)
+		_, err := b.pool.Cancel(t.Context(), id) // while its attempt is being counted
+		wantCode(t, err, question.CodeStoreUnavailable)
+		time.Sleep(5 * time.Second)
+		b.fail(nil)
+		if stored, err := b.store.Get(t.Context(), id); err != nil || stored.Status != question.Queued {
+			t.Fatalf("stored: %v, %v", stored, err)
+		}
+		if job := b.wait(id); job.Status != question.Done {
+			t.Errorf("it is %s", job.Status)
+		}
+	})
+}
+
+// What is damaged is left alone, and keeps nobody from draining.
+func TestDamagedJob(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := idleBed(t, Config{Workers: 1, Sole: true, newID: bubbleIDs()})
+		id := b.leave(1, nil)[0]
+		outcome := *storetest.Done(id, 1)
+		if _, err := b.store.PutOutcome(t.Context(), &outcome); err != nil {
+			t.Fatal(err)
+		}
+		for key := range b.faults.Objects.List(t.Context(), "jobs/", "") {
+			if err := b.faults.Objects.Put(t.Context(), "jobs/"+key+id+".json", []byte("{")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.start()
+		b.pool.Drain()
+		synctest.Wait()
+		if !b.pool.Drained() {
+			t.Error("it is not drained")
+		}
+		_, err := b.pool.Get(t.Context(), id)
+		wantCode(t, err, question.CodeInternal)
+	})
+}
+
 // A pending record beside an outcome is removed; the outcome stays.
 func TestStalePending(t *testing.T) {
 	for _, sole := range []bool{true, false} {
