@@ -81,8 +81,15 @@ func (g *Guest) recover(packed *uint64) {
 		return
 	}
 	text := "panic: " + panicText(v)
+	g.log(Err, text)
 	stack := make([]byte, 4096)
-	g.log(Err, text+"\n"+string(stack[:runtime.Stack(stack, false)]))
+	stack = stack[:runtime.Stack(stack, false)]
+	for start, i := 0, 0; i < len(stack); i++ {
+		if stack[i] == '\n' {
+			g.log(Err, string(stack[start:i]))
+			start = i + 1
+		}
+	}
 	*packed = g.fail(Failed(text), nil)
 }
 

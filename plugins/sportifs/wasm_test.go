@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
@@ -214,5 +215,25 @@ func TestWasm(t *testing.T) {
 	}
 	if len(g.logged) != 0 {
 		t.Errorf("logged: %q", g.logged)
+	}
+
+	// A panic is an error too, and its text and place are logged.
+	columns[1].Codes[0] = 99
+	broken := start(t, wasm)
+	if packed := broken.open(columns...); packed != 0 {
+		t.Fatalf("open returned %#x", packed)
+	}
+	ptr, n := broken.request(0, [][2]uint32{{0, 4}}, [2]uint32{0, 0})
+	r, err = abi.Decode[abi.Response](broken.read(abi.Unpack(broken.call(abi.ExportAnswer, ptr, n))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err = abi.Decode[abi.Error](broken.read(r.Error, abi.ErrorSize))
+	const text = "panic: runtime error: index out of range [99] with length 3"
+	if err != nil || e.Code != abi.ErrFailed || string(broken.read(e.Text, e.TextLen)) != text {
+		t.Errorf("a panic: %+v %v", e, err)
+	}
+	if log := strings.Join(broken.logged, "\n"); !strings.Contains(log, text) || !strings.Contains(log, "sumByLocation") {
+		t.Errorf("a panic logged %q", log)
 	}
 }
