@@ -12,10 +12,13 @@ import (
 	"github.com/tetratelabs/wazero/api"
 )
 
-var kernels = []struct {
+// kernelSize is a kernel and how much of it is run.
+type kernelSize struct {
 	name string
 	n    uint64
-}{
+}
+
+var kernels = []kernelSize{
 	{"scan", 104_000}, {"group", 104_000}, {"sort", 20_000}, {"sortby", 500}, {"format", 10_000}, {"recurse", 23},
 	{"copy", 104_000}, {"bulk", 20_000}, {"hash", 20_000}, {"matrix", 40}, {"switch", 104_000},
 }
@@ -53,25 +56,46 @@ func kernel(t testing.TB, ctx context.Context, config wazero.RuntimeConfig, cfg 
 // guest. Runs of the three alternate; the fastest of each counts.
 func BenchmarkMeter(b *testing.B) {
 	ctx := context.Background()
-	stoppable, cancel := context.WithCancel(ctx)
-	defer cancel()
-	mods := []struct {
-		ctx context.Context
-		mod api.Module
+	for _, set := range []struct {
+		name    string
+		kernels []kernelSize
+		mods    [3]api.Module
 	}{
-		{ctx, kernel(b, ctx, wazero.NewRuntimeConfigCompiler(), nil)},
-		{ctx, kernel(b, ctx, wazero.NewRuntimeConfigCompiler(), &Config{})},
-		{stoppable, kernel(b, ctx, wazero.NewRuntimeConfigCompiler().WithCloseOnContextDone(true), nil)},
+		{"wat", kernels, [3]api.Module{
+			kernel(b, ctx, wazero.NewRuntimeConfigCompiler(), nil),
+			kernel(b, ctx, wazero.NewRuntimeConfigCompiler(), &Config{}),
+			kernel(b, ctx, wazero.NewRuntimeConfigCompiler().WithCloseOnContextDone(true), nil),
+		}},
+		{"go", goKernels, [3]api.Module{
+			first(goInstance(b, nil, engine())),
+			first(goInstance(b, &host{slice: 1_000_000}, engine())),
+			first(goInstance(b, nil, engine().WithCloseOnContextDone(true))),
+		}},
+	} {
+		b.Run(set.name, func(b *testing.B) {
+			for range b.N {
+				sideBySide(b, set.kernels, set.mods)
+			}
+		})
 	}
+}
+
+func first(mod api.Module, _ *Info) api.Module { return mod }
+
+func sideBySide(b *testing.B, kernels []kernelSize, mods [3]api.Module) {
+	b.Helper()
 	product, worst := 1.0, 0.0
 	for _, k := range kernels {
 		var best [3]time.Duration
 		var result [3]uint64
-		for round := range 100 {
-			for i, m := range mods {
+		for round := range 60 {
+			for i, mod := range mods {
+				ctx, cancel := context.WithCancel(context.Background())
+				f := mod.ExportedFunction(k.name)
 				start := time.Now()
-				out, err := m.mod.ExportedFunction(k.name).Call(m.ctx, k.n)
+				out, err := f.Call(ctx, k.n)
 				took := time.Since(start)
+				cancel()
 				if err != nil {
 					b.Fatal(k.name, err)
 				}
@@ -86,7 +110,7 @@ func BenchmarkMeter(b *testing.B) {
 		metered := float64(best[1]) / float64(best[0])
 		product *= metered
 		worst = max(worst, metered)
-		fmt.Printf("%-8s plain %8v  metered %8v  %5.2f times  close-on-done %6.2f times\n",
+		fmt.Printf("%-8s plain %9v  metered %9v  %5.2f times  close-on-done %6.2f times\n",
 			k.name, best[0], best[1], metered, float64(best[2])/float64(best[0]))
 	}
 	b.ReportMetric(math.Pow(product, 1/float64(len(kernels))), "geomean")

@@ -278,8 +278,26 @@ func TestImage(t *testing.T) {
 	if got := mod.ExportedGlobal("count").Get(); got != 42 {
 		t.Errorf("count is %d", got)
 	}
-	// Segments that were active are dropped ones: 0 bytes of them can be had, 1 cannot.
 	if _, err := mod.ExportedFunction("meminit").Call(ctx, 0, 0, 5); err != nil || string(memory[:5]) != "later" {
 		t.Error(err, string(memory[:5]))
+	}
+}
+
+// TestActiveSegmentsAreDropped: after initialisation an active segment has no
+// bytes for memory.init, as the specification has it.
+func TestActiveSegmentsAreDropped(t *testing.T) {
+	for n, want := range []string{"<nil>", "out of bounds memory access"} {
+		mod, _ := start(t, wasmOf(
+			types(functype(nil)),
+			section(3, vec([]byte{0})),
+			section(5, vec([]byte{0, 1})),
+			section(7, vec(exported("run", kindFunc, 0))),
+			section(12, []byte{1}),
+			section(10, vec(function(byte(opI32Const), 0, byte(opI32Const), 0, byte(opI32Const), byte(n), 0xfc, 8, 0, 0))),
+			section(11, vec([]byte{0, byte(opI32Const), 0, byte(opEnd), 2, 1, 2})),
+		), &host{slice: 1000})
+		if _, err := mod.ExportedFunction("run").Call(context.Background()); !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("%d bytes: %v", n, err)
+		}
 	}
 }
