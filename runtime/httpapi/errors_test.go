@@ -6,11 +6,14 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
@@ -113,6 +116,7 @@ func TestBadRequests(t *testing.T) {
 		{"unknown question and no body", "POST", "/api/states_men", "", nil, 404, "unknown_question", "", []string{"states_mean", "state_mean"}},
 		{"unknown query", "POST", "/api/states_mean?wiat=1", ask, nil, 400, "bad_request", "wiat", []string{"wait"}},
 		{"nothing to accept", "POST", "/api/states_mean?wait=1", ask, []string{"Accept: image/png"}, 406, "not_acceptable", "Accept", []string{"application/json", "application/json; layout=rows", "text/csv", "application/vnd.apache.arrow.stream"}},
+		{"nobody can wait so", "POST", "/api/states_mean?wait=1.5", ask, nil, 400, "bad_request", "wait", nil},
 		{"unknown format", "POST", "/api/states_mean?format=xls", ask, nil, 400, "bad_request", "format", []string{"json", "csv", "arrow"}},
 		{"a page of another site", "POST", "/api/states_mean", ask, []string{"Sec-Fetch-Site: cross-site"}, 403, "forbidden", "", nil},
 		{"a page of another site, old browser", "POST", "/api/states_mean", ask, []string{"Origin: https://evil.example"}, 403, "forbidden", "", nil},
@@ -203,6 +207,27 @@ func TestPanic(t *testing.T) {
 			t.Errorf("the log has no %q: %s", want, s.log)
 		}
 	}
+}
+
+// What was sent cannot be taken back: net/http notices that it is too short.
+func TestPanicAfterTheStatus(t *testing.T) {
+	s := serve(t)
+	w := &breaks{httptest.NewRecorder()}
+	s.ServeHTTP(w, httptest.NewRequest("GET", "/healthz", nil))
+	if w.Code != http.StatusOK || w.Body.Len() > 0 || !strings.Contains(s.log.String(), "the cable is cut") {
+		t.Errorf("%d %s\nlog: %s", w.Code, w.Body, s.log)
+	}
+}
+
+type breaks struct{ *httptest.ResponseRecorder }
+
+func (breaks) Write([]byte) (int, error) { panic("the cable is cut") }
+
+func TestBodyBreaksOff(t *testing.T) {
+	s := serve(t)
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequest("POST", "/api/states_mean", io.MultiReader(strings.NewReader("{"), iotest.ErrReader(io.ErrUnexpectedEOF))))
+	wantError(t, w, http.StatusBadRequest, question.CodeBadRequest)
 }
 
 func TestAbortIsPassedOn(t *testing.T) {

@@ -15,9 +15,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/le-stats-sportifs/lestats/runtime/catalog"
 	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
+	"github.com/le-stats-sportifs/lestats/runtime/jobs"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 	"github.com/le-stats-sportifs/lestats/runtime/render"
+)
+
+// What functions wires fits.
+var (
+	_ httpapi.Jobs    = (*jobs.Pool)(nil)
+	_ httpapi.Catalog = (*catalog.Catalog)(nil)
 )
 
 var renderers = httpapi.Renderers{Seed: render.AppendSeedJSON, Rows: render.AppendRowsJSON, CSV: render.CSV, Arrow: render.Arrow}

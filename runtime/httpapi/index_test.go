@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
 func TestIndexForATerminal(t *testing.T) {
@@ -64,6 +66,20 @@ func TestIndexCommands(t *testing.T) {
 	asked := s.jobs.jobs[1].Request
 	if asked.Params["question"] != "It's $HOME `x`" || asked.Params["state"] != "Ohio" || len(asked.Where) != 1 {
 		t.Errorf("the second was understood as %+v", asked)
+	}
+}
+
+func TestCommandOfAnExampleWithoutParameters(t *testing.T) {
+	s := serve(t)
+	s.catalog.offers = s.catalog.offers[:1]
+	for body, example := range map[string]question.Request{
+		`{}`:                      {Question: "states_mean"},
+		`{"where":{"year":2020}}`: {Question: "states_mean", Where: map[string]any{"year": 2020}},
+	} {
+		s.catalog.offers[0].Example = example
+		if got := s.do("GET", "/", "").Body.String(); !strings.Contains(got, " -d '"+body+"' ") {
+			t.Errorf("no %s in\n%s", body, got)
+		}
 	}
 }
 
