@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"mime"
@@ -243,7 +244,9 @@ func (a *api) cancel(w *response, r *http.Request) error {
 		return err
 	}
 	w.about(job)
-	w.sendJSON(http.StatusOK, marshal(map[string]any{"status": "done", "data": job.Status, "job_id": job.ID}))
+	b := appendString([]byte(`{"status":"done","data":`), string(job.Status))
+	b = appendString(append(b, `,"job_id":`...), job.ID)
+	w.sendJSON(http.StatusOK, append(b, '}'))
 	return nil
 }
 
@@ -345,6 +348,6 @@ func (a *api) count(w *response, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.sendJSON(http.StatusOK, marshal(map[string]any{"status": "done", "data": n}))
+	w.sendJSON(http.StatusOK, fmt.Appendf(nil, `{"status":"done","data":%d}`, n))
 	return nil
 }

@@ -348,7 +348,7 @@ func TestCancelAndRetry(t *testing.T) {
 	s := serve(t)
 	id := s.submit(t)
 	wantError(t, s.do("POST", "/api/jobs/"+id+"/retry", ""), http.StatusConflict, question.CodeNotRetryable)
-	wantBody(t, s.do("DELETE", "/api/jobs/"+id, ""), http.StatusOK, `{"data":"cancelled","job_id":"`+id+`","status":"done"}`+"\n")
+	wantBody(t, s.do("DELETE", "/api/jobs/"+id, ""), http.StatusOK, `{"status":"done","data":"cancelled","job_id":"`+id+`"}`+"\n")
 	wantError(t, s.do("DELETE", "/api/jobs/"+id, ""), http.StatusConflict, question.CodeAlreadyFinal)
 	w := s.do("POST", "/api/jobs/"+id+"/retry", "")
 	wantBody(t, w, http.StatusAccepted, `{"status":"running","job_id":"`+id2+`","retry_of":"`+id1+`"}`+"\n")
@@ -362,14 +362,14 @@ func TestCancelAndRetry(t *testing.T) {
 func TestList(t *testing.T) {
 	s := serve(t)
 	wantBody(t, s.do("GET", "/api/jobs", ""), http.StatusOK, `{"status":"done","data":[]}`+"\n")
-	wantBody(t, s.do("GET", "/api/num_jobs", ""), http.StatusOK, `{"data":0,"status":"done"}`+"\n")
+	wantBody(t, s.do("GET", "/api/num_jobs", ""), http.StatusOK, `{"status":"done","data":0}`+"\n")
 	s.finished(t, done)
 	s.submit(t)
 	s.finished(t, failed)
 	s.finished(t, cancelled)
 	const id = "01936ac2-5b00-7c3e-9a41-00000000000"
 	wantBody(t, s.do("GET", "/api/jobs", ""), http.StatusOK, `{"status":"done","data":[{"`+id+`4":"cancelled"},{"`+id+`3":"failed"},{"`+id+`2":"running"},{"`+id+`1":"done"}]}`+"\n")
-	wantBody(t, s.do("GET", "/api/num_jobs", ""), http.StatusOK, `{"data":1,"status":"done"}`+"\n")
+	wantBody(t, s.do("GET", "/api/num_jobs", ""), http.StatusOK, `{"status":"done","data":1}`+"\n")
 
 	w := s.do("GET", "/api/jobs?limit=3", "")
 	wantBody(t, w, http.StatusOK, `{"status":"done","data":[{"`+id+`4":"cancelled"},{"`+id+`3":"failed"},{"`+id+`2":"running"}],"next":"/api/jobs?before=`+id+`2&limit=3"}`+"\n")
