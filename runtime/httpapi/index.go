@@ -73,7 +73,7 @@ func (a *api) index(w *response, r *http.Request) error {
 	w.Header().Set("Vary", "Accept")
 	accept := r.Header.Values("Accept")
 	var b bytes.Buffer
-	if quality(accept, "text/html", "") > quality(accept, "text/plain", "") {
+	if qualityOf(accept, "text/html", "").exceeds(qualityOf(accept, "text/plain", "")) {
 		if err := htmlIndex.Execute(&b, page); err != nil {
 			return err
 		}

@@ -104,6 +104,9 @@ func TestIndexTellsWhereItIs(t *testing.T) {
 func TestIndexForABrowser(t *testing.T) {
 	s := serve(t)
 	w := s.do("GET", "/", "", "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
+	if w := s.do("GET", "/", "", "Accept: text/html, */*"); w.Header().Get("Content-Type") != "text/html; charset=utf-8" {
+		t.Errorf("named more closely: %v", w.Header())
+	}
 	body := w.Body.String()
 	if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "text/html; charset=utf-8" {
 		t.Fatalf("%d %v", w.Code, w.Header())

@@ -195,6 +195,9 @@ func TestResults(t *testing.T) {
 		{"CSV", "", "text/csv", "text/csv; charset=utf-8; header=present", csvBody},
 		{"CSV by query", "?format=csv", "application/json", "text/csv; charset=utf-8; header=present", csvBody},
 		{"CSV rather than JSON", "", "application/json;q=0.5, text/*", "text/csv; charset=utf-8; header=present", csvBody},
+		{"CSV, else anything", "", "text/csv, */*", "text/csv; charset=utf-8; header=present", csvBody},
+		{"CSV or JSON: ours first", "", "text/csv, application/json", "application/json", seed},
+		{"rows, else JSON", "", "application/json, application/json;layout=rows", "application/json; layout=rows", rows},
 		{"anything but JSON", "", "*/*, application/json;q=0", "text/csv; charset=utf-8; header=present", csvBody},
 		{"over several lines", "", "image/png\ntext/csv", "text/csv; charset=utf-8; header=present", csvBody},
 	} {

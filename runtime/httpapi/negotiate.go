@@ -82,10 +82,10 @@ func negotiate(h http.Header) (*format, error) {
 	if len(accept) == 0 || accept[0] == "*/*" && len(accept) == 1 {
 		return &formats[0], nil
 	}
-	best, bestQ := -1, 0.0
+	best, most := -1, quality{}
 	for i := range formats {
-		if q := quality(accept, formats[i].mediaRange, formats[i].layout); q > bestQ {
-			best, bestQ = i, q
+		if q := qualityOf(accept, formats[i].mediaRange, formats[i].layout); q.exceeds(most) {
+			best, most = i, q
 		}
 	}
 	if best < 0 {
@@ -95,14 +95,25 @@ func negotiate(h http.Header) (*format, error) {
 	return &formats[best], nil
 }
 
-// quality returns how much a client that sent these Accept headers wants a media
-// type: 0 (not at all) to 1, by the most specific range that matches it (RFC 9110,
-// 12.5.1). No header wants everything. Of the parameters of a range only `layout`
-// counts: a charset or a profile makes no difference here. What cannot be read is
-// passed over.
-func quality(accept []string, mediaType, layout string) float64 {
+// quality is how much a client wants a media type: q, 0 (not at all) to 1, and of
+// two that it wants as much the one that it names more closely: "text/csv, */*"
+// asks for CSV.
+type quality struct {
+	q        float64
+	specific int // 0: */*, 1: type/*, 2: type/subtype, 3: and layout
+}
+
+func (x quality) exceeds(y quality) bool {
+	return x.q > y.q || x.q == y.q && x.q > 0 && x.specific > y.specific
+}
+
+// qualityOf returns how much a client that sent these Accept headers wants a media
+// type, by the most specific range that matches it (RFC 9110, 12.5.1). No header
+// wants everything. Of the parameters of a range only `layout` counts: a charset
+// or a profile makes no difference here. What cannot be read is passed over.
+func qualityOf(accept []string, mediaType, layout string) quality {
 	kind, _, _ := strings.Cut(mediaType, "/")
-	best, bestQ, some := -1, 0.0, false
+	best, some := quality{specific: -1}, false
 	for _, line := range accept {
 		for element := range splitQuoted(line, ',') {
 			some = true
@@ -121,15 +132,15 @@ func quality(accept []string, mediaType, layout string) float64 {
 			case name == "*/*" || name == "*": // some old Java sends the latter
 				specific = 0
 			}
-			if specific > best {
-				best, bestQ = specific, q
+			if specific > best.specific {
+				best = quality{q, specific}
 			}
 		}
 	}
 	if !some {
-		return 1
+		return quality{q: 1}
 	}
-	return bestQ
+	return best
 }
 
 // parseRange reads one element of Accept.

@@ -46,7 +46,7 @@ func TestQuality(t *testing.T) {
 		{"text/csv/*", "text/csv", "", 0},
 		{`"text/csv`, "text/csv", "", 0},
 	} {
-		if got := quality([]string{tt.accept}, tt.mediaType, tt.layout); got != tt.want {
+		if got := qualityOf([]string{tt.accept}, tt.mediaType, tt.layout).q; got != tt.want {
 			t.Errorf("%q wants %s %s %v, should be %v", tt.accept, tt.mediaType, tt.layout, got, tt.want)
 		}
 	}
@@ -132,7 +132,7 @@ func FuzzNegotiate(f *testing.F) {
 			t.Errorf("%+v", form)
 		}
 		for i := range formats {
-			if q := quality([]string{accept}, formats[i].mediaRange, formats[i].layout); !(q >= 0 && q <= 1) {
+			if q := qualityOf([]string{accept}, formats[i].mediaRange, formats[i].layout).q; !(q >= 0 && q <= 1) {
 				t.Errorf("a quality of %v", q)
 			}
 		}
