@@ -67,7 +67,7 @@ func (a *api) index(w *response, r *http.Request) error {
 	page := indexPage{Dataset: a.cfg.Dataset, Version: a.cfg.Version, Style: htmltemplate.CSS(indexCSS), Links: indexLinks} //nolint:gosec // ours
 	for _, o := range a.cfg.Catalog.Offers() {
 		page.Questions = append(page.Questions, indexQuestion{
-			o.Question.Name, o.Question.Title, o.Question.Description, command(baseURL(r), o.Example),
+			o.Question.Name, o.Question.Title, o.Question.Description, Command(baseURL(r), o.Example),
 		})
 	}
 	w.Header().Set("Vary", "Accept")
@@ -102,8 +102,9 @@ func baseURL(r *http.Request) string {
 	return "http://" + host
 }
 
-// command is a line for a shell that asks a question and waits for its answer.
-func command(base string, req question.Request) string {
+// Command is a line for a POSIX shell that asks the server at base, such as
+// http://127.0.0.1:8080, a question and waits for its answer.
+func Command(base string, req question.Request) string {
 	body := maps.Clone(req.Params)
 	if len(req.Where) > 0 {
 		if body == nil {
