@@ -113,7 +113,8 @@ func TestStackIsGivenBack(t *testing.T) {
 // TestRecursionIsCheap: what a bomb costs before it is stopped.
 func TestRecursionIsCheap(t *testing.T) {
 	for _, name := range []string{"deep", "wide"} {
-		mod, _ := start(t, read(t, "guests"), &host{slice: 100_000})
+		h := &host{slice: 100_000}
+		mod, _ := start(t, read(t, "guests"), h)
 		f := mod.ExportedFunction(name)
 		var before, after runtime.MemStats
 		runtime.GC()
@@ -124,6 +125,9 @@ func TestRecursionIsCheap(t *testing.T) {
 		runtime.ReadMemStats(&after)
 		if mb := (after.TotalAlloc - before.TotalAlloc) >> 20; mb > 4*DefaultStack>>20 {
 			t.Errorf("%s cost %d MB", name, mb)
+		}
+		if spent := h.spent(mod); spent < 100_000 {
+			t.Errorf("%s spent only %d", name, spent)
 		}
 	}
 }

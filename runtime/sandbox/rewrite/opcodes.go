@@ -114,8 +114,10 @@ const (
 	weightBulk   = 40
 	weightHost   = 160 // leaves for Go code and comes back
 	weightGrow   = 1000
-	// weightCall also pays for the callee's code where its entry is not charged.
-	weightCall = 40
+	weightCall   = 10 + weightFree
+	// weightFree is what a function may weigh whose entry is not charged: each call
+	// of any function has paid it.
+	weightFree = 40
 )
 
 var (

@@ -25,7 +25,7 @@ const (
 
 // metering is what a function's code is charged.
 type metering struct {
-	entry uint32 // units at its entry; 0: its callers' weightCall has paid
+	entry uint32 // units at its entry; 0: its callers have paid, see weightFree
 	frame uint32 // bytes of stack while it calls others; 0: it calls none
 	tight bool   // it has a tight loop
 	bulk  bool   // it fills or copies as many bytes as it finds out when it runs
@@ -144,7 +144,7 @@ func (s *scanner) function(f *body, t funcType) {
 	if s.r.pos != len(s.r.b) {
 		s.r.refuse(s.r.pos, "a function has %d bytes behind its end", len(s.r.b)-s.r.pos)
 	}
-	if most := s.regions[0].most; s.outside || most > weightCall {
+	if most := s.regions[0].most; s.outside || most > weightFree {
 		f.entry = uint32(max(most, 1))
 	}
 	// The stack that a call takes, as estimated: an engine may keep any value there.
