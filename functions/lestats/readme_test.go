@@ -46,7 +46,7 @@ func TestReadme(t *testing.T) {
 			cmd.Dir = home
 			out, err := cmd.CombinedOutput()
 			cancel()
-			got := strings.ReplaceAll(string(out), p.url, "http://127.0.0.1:8080")
+			got := strings.NewReplacer(p.url, "http://127.0.0.1:8080", "\r", "").Replace(string(out))
 			if err != nil {
 				t.Errorf("$ %s\n%v\n%s", command, err, got)
 				continue
