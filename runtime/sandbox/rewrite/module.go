@@ -21,7 +21,7 @@ const (
 	maxElems     = 20_000
 	maxItems     = 1 << 20 // of all element segments together
 	maxDatas     = 100_000
-	maxBody      = 2 << 20 // bytes of one function
+	maxBody      = 1 << 20 // bytes of one function; it may run to its end between two yields
 	maxLocals    = 10_000  // of one function, parameters included
 	maxNesting   = 20_000  // blocks within blocks
 	maxLoops     = 500     // loops within loops

@@ -82,7 +82,6 @@ type scanner struct {
 	joined  int  // values of locals that may come from two paths, all labels together
 	spends  int  // instructions that become, or may become, a call
 	calls   bool // it calls a function of this module, or one that a table holds
-	outside bool // a call stands outside of every loop
 }
 
 func (m *module) codeSection(r *reader) {
@@ -129,7 +128,7 @@ func (s *scanner) function(f *body, t funcType) {
 		f.locals = append(f.locals, g)
 	}
 	f.at, f.end = s.r.pos, len(s.r.b)
-	s.f, s.uses, s.sets, s.joined, s.spends, s.calls, s.outside = f, 0, 0, 0, 0, false, false
+	s.f, s.uses, s.sets, s.joined, s.spends, s.calls = f, 0, 0, 0, 0, false
 	s.labels = append(s.labels[:0], label{kind: labelBody, exit: dead, arity: len(t.results)})
 	s.regions = append(s.regions[:0], region{loop: -1})
 	s.values(f.nlocals + len(s.m.globals))
@@ -144,8 +143,10 @@ func (s *scanner) function(f *body, t funcType) {
 	if s.r.pos != len(s.r.b) {
 		s.r.refuse(s.r.pos, "a function has %d bytes behind its end", len(s.r.b)-s.r.pos)
 	}
-	if most := s.regions[0].most; s.outside || most > weightFree {
-		f.entry = uint32(max(most, 1))
+	// A call weighs more than that, so only calls in loops leave an entry free: no
+	// tree of calls is.
+	if most := s.regions[0].most; most > weightFree {
+		f.entry = uint32(most)
 	}
 	// The stack that a call takes, as estimated: an engine may keep any value there.
 	// For the functions of Go guests it is 3 times the true size in the median, and
@@ -292,8 +293,9 @@ func constant(i *instr) int64 {
 }
 
 // small tells whether so many bytes, known before, are charged with the code
-// around them.
-func small(n int64) bool { return n >= 0 && n <= chunk }
+// around them: few enough that a long row of such instructions takes no longer
+// than other code does.
+func small(n int64) bool { return n >= 0 && n <= 1024 }
 
 func (s *scanner) call(t funcType, imported bool) {
 	s.spends++
@@ -302,9 +304,6 @@ func (s *scanner) call(t funcType, imported bool) {
 		s.add(weightHost) // it runs on the host's stack
 	} else {
 		s.calls = true
-	}
-	if len(s.regions) == 1 && s.top().path != dead {
-		s.outside = true
 	}
 }
 
