@@ -56,7 +56,7 @@ func TestRunawayIsStopped(t *testing.T) {
 			if took > 2*time.Second {
 				t.Errorf("it took %v", took)
 			}
-			if c.want == errFuel && h.yields < 90 {
+			if errors.Is(c.want, errFuel) && h.yields < 90 {
 				t.Errorf("only %d yields", h.yields)
 			}
 		})
@@ -263,7 +263,7 @@ func TestImage(t *testing.T) {
 	}
 	r := wazero.NewRuntimeWithConfig(ctx, engine())
 	defer func() { _ = r.Close(ctx) }()
-	(&host{slice: 1000}).register(t, ctx, r)
+	(&host{slice: 1000}).register(t, r)
 	mod, err := r.Instantiate(ctx, out)
 	if err != nil {
 		t.Fatal(err)
