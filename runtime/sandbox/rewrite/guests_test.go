@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"reflect"
 	"runtime"
 	"slices"
@@ -15,6 +16,22 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 )
+
+// TestFixtures: each .wasm is what its .wat compiles to, where that can be told.
+func TestFixtures(t *testing.T) {
+	for _, name := range []string{"guests", "kernels"} {
+		want := read(t, name)
+		if _, err := exec.LookPath("wat2wasm"); err == nil {
+			got, err := exec.Command("wat2wasm", "testdata/"+name+".wat", "--output=-").Output()
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%s.wasm is out of date (%v): run wat2wasm testdata/%s.wat -o testdata/%s.wasm", name, err, name, name)
+			}
+		}
+		if _, _, err := Rewrite(want, Config{}); err != nil {
+			t.Error(name, err)
+		}
+	}
+}
 
 // set sets a counter of a metered instance.
 func set(mod api.Module, counter string, v int64) {

@@ -12,7 +12,7 @@ const (
 	maxModule    = 64 << 20 // bytes
 	maxTypes     = 20_000
 	maxArity     = 256 // parameters, or results, of one type
-	maxImports   = 1_000
+	maxImports   = 256 // an engine may look through all of them for each call
 	maxFunctions = 60_000
 	maxTables    = 16
 	maxTableSize = 1 << 18 // elements, also as it grows
