@@ -63,7 +63,7 @@ generate: $(PLUGIN) $(SAMPLE) ## Build the plugin and the sample that are embedd
 
 .PHONY: test-race
 test-race: generate $(TOOLS)/minio ## The tests of the packages that share memory, under the race detector
-	go test -race -timeout 30m ./runtime/... ./functions/...
+	go test -race -timeout 30m $$(go list ./runtime/... ./functions/... | grep -v /sandbox/rewrite) # which is one pure function
 
 .PHONY: test-s3
 test-s3: ## The store's conformance suite against your own server: make test-s3 S3=http://key:secret@127.0.0.1:9000/bucket
