@@ -42,6 +42,10 @@ check: lint tidy generated ## Format, lint, go.mod, generated files: what must h
 bench: generate ## Measure: each question in the sandbox and natively, loading, parsing, start, the store, HTTP
 	go test -run '^$$' -bench . -benchmem -timeout 30m ./runtime/... ./plugins/... ./functions/...
 
+.PHONY: bench-sandbox
+bench-sandbox: generate ## The sandbox's performance table, ratios in one run: a quiet machine, 2 minutes
+	go test -run '^$$' -bench Table -benchtime 1x -timeout 20m ./runtime/sandbox
+
 # --- what the build makes ----------------------------------------------------
 
 PLUGIN := plugins/built/sportifs.wasm
