@@ -109,6 +109,10 @@ func decodeError(m memory, ptr uint32, params []question.Param) *question.Error 
 	return question.Errorf(code, "%s", reason).About(param)
 }
 
+func (p *Plugin) decodeAnswer(m memory, packed uint64, q *question.Question) (*question.Table, *question.Error) {
+	return decodeAnswer(m, packed, q, p.unitOf, p.limits.Result)
+}
+
 // decodeAnswer reads what answer returned: a table, checked against what the
 // manifest declares for q and copied, or the reason why there is none. unitOf
 // gives the unit of a column of the dataset; limit bounds the columns' bytes.

@@ -231,7 +231,7 @@ func pokeMemory(t testing.TB) memory {
 	if failed != nil {
 		t.Fatal(failed)
 	}
-	defer p.giveBack(t.Context(), in)
+	defer p.giveBack(t.Context(), in, true)
 	return append(memory(nil), in.view()[:0x3400]...)
 }
 
