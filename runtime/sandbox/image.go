@@ -225,14 +225,19 @@ func (m *linearMemory) reset(mod api.Module, img *image, p *platform, w way, s *
 	size := len(img.bytes)
 	switch w {
 	case wayDirty:
-		err = p.pagemap.written(m.space[:m.top], s, func(from, to uint64) {
+		// What lies beyond m.buf was not the guest's to write to.
+		var above uint64
+		err = p.pagemap.written(m.buf, s, func(from, to uint64) {
 			kept += to - from
 			if kept > keptPages {
 				return
 			}
-			n := uint64(copy(m.space[from:to], img.bytes[min(from, uint64(size)):]))
-			clear(m.space[from+n : to])
+			n := uint64(copy(m.buf[from:to], img.bytes[min(from, uint64(size)):]))
+			clear(m.buf[from+n : to])
+			above += to - from - n
 		})
+		kept += max(m.above, above) - above
+		m.above = max(m.above, above)
 		if err == nil && kept > keptPages {
 			kept, err = 0, m.discard(size)
 		}
@@ -269,7 +274,7 @@ func (m *linearMemory) reset(mod api.Module, img *image, p *platform, w way, s *
 // discard forgets all that was written, and more than size bytes.
 func (m *linearMemory) discard(size int) error {
 	err := discard(m.space[:m.top])
-	m.top = uint64(size)
+	m.top, m.above = uint64(size), 0
 	return err
 }
 

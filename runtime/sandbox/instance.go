@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -210,7 +211,7 @@ func (in *instance) answer(ctx context.Context, deadline time.Time, b *question.
 	if err != nil {
 		return nil, false, err
 	}
-	t, err := p.decodeAnswer(in.view(), packed, b.Question)
+	t, err := decodeAnswer(in.view(), packed, b.Question, in, p.limits.Result)
 	return t, true, err
 }
 
@@ -243,6 +244,32 @@ func (in *instance) alloc(ctx context.Context, size uint64, align uint32) (uint3
 	}
 	in.given = append(in.given, s)
 	return ptr, nil
+}
+
+func (in *instance) unitOf(column string) string { return in.plugin.unitOf(column) }
+
+// dictAt compares bytes too: a guest may have written over its copy of them.
+func (in *instance) dictAt(c *abi.Column) []string {
+	if in.plugin.image == nil {
+		return nil
+	}
+	is, was := in.view(), memory(in.plugin.image.bytes)
+	same := func(ptr uint32, n uint64) bool {
+		a, ok := is.at(ptr, n)
+		b, also := was.at(ptr, n)
+		return ok && also && bytes.Equal(a, b)
+	}
+	for i := range in.plugin.block.parts {
+		part := &in.plugin.block.parts[i]
+		own := &part.segment.column
+		at := in.plugin.image.base + part.offset
+		if own.Type == abi.TypeString && own.DictCount > 0 && c.DictOffsets == at+own.DictOffsets && c.DictBytes == at+own.DictBytes &&
+			c.DictCount == own.DictCount && c.DictBytesLen == own.DictBytesLen &&
+			same(c.DictOffsets, 4*(uint64(c.DictCount)+1)) && same(c.DictBytes, uint64(c.DictBytesLen)) {
+			return part.segment.dict
+		}
+	}
+	return nil
 }
 
 // view is the instance's memory as it is now; it is not to be kept beyond the

@@ -11,7 +11,7 @@ import (
 // Defaults of Limits.
 const (
 	DefaultMemoryLimit = 64 << 20
-	DefaultFuel        = 10_000_000_000
+	DefaultFuel        = 100_000_000_000
 	DefaultTimeLimit   = 5 * time.Second
 	DefaultStack       = rewrite.DefaultStack
 	DefaultResultLimit = 4 << 20

@@ -17,6 +17,7 @@ type linearMemory struct {
 	// space is where buf lies and grows, mapped; nil: buf is a slice of Go's.
 	space []byte
 	top   uint64 // bytes of space that may have been written to
+	above uint64 // bytes of its own beyond the image, as of the last reset
 	// keep makes Reallocate hand out buf whatever size it is asked for: that is how
 	// a memory becomes smaller.
 	keep bool

@@ -14,7 +14,7 @@ import (
 
 // slice is how much fuel a guest may spend before it calls the host: about
 // 0.1 ms, which is as long as it can hold up Go's collector.
-const slice = 200_000
+const slice = 1_000_000
 
 // meter counts what one instance spends, and stops it.
 type meter struct {

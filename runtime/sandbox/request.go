@@ -41,14 +41,14 @@ func encodeRequest(out []byte, at uint32, b *question.Bound, rows []question.Ran
 	for _, run := range rows {
 		r.Rows += run.Count
 	}
-	out = abi.Append(out, r)
+	out = appendRequest(out, &r)
 	for i := range b.Args {
 		p, given := &b.Question.Params[i], b.Args[i].Values
 		a := abi.Param{Kind: paramKinds[p.Type], Column: abi.NoIndex, Count: uint32(len(given)), Values: values}
 		if p.Type == question.ParamColumn {
 			a.Column = columnIndex(p.Column)
 		}
-		out = abi.Append(out, a)
+		out = appendParam(out, &a)
 		values += 8 * a.Count
 	}
 	for i := range b.Args {

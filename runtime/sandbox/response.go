@@ -43,10 +43,11 @@ func decodeResponse(m memory, packed uint64) (r abi.Response, err *question.Erro
 	if err != nil {
 		return r, err
 	}
-	r, short := abi.Decode[abi.Response](b)
-	switch {
-	case short != nil:
+	if n < abi.ResponseSize {
 		return r, badResult("the response has %d bytes; at least %d", n, abi.ResponseSize)
+	}
+	r = readResponse(b)
+	switch {
 	case r.Size < abi.ResponseSize || r.Size > n:
 		return r, badResult("the response states a size of %d bytes; from %d to the %d that it has", r.Size, abi.ResponseSize, n)
 	case r.Version != abi.Version:
@@ -109,14 +110,19 @@ func decodeError(m memory, ptr uint32, params []question.Param) *question.Error 
 	return question.Errorf(code, "%s", reason).About(param)
 }
 
-func (p *Plugin) decodeAnswer(m memory, packed uint64, q *question.Question) (*question.Table, *question.Error) {
-	return decodeAnswer(m, packed, q, p.unitOf, p.limits.Result)
+// source is what a result may refer to.
+type source interface {
+	// unitOf returns the unit of a column of the dataset.
+	unitOf(column string) string
+	// dictAt returns the dictionary of the dataset that lies where a result's column
+	// says that its own lies; nil where none does. It is not to be written to.
+	dictAt(*abi.Column) []string
 }
 
 // decodeAnswer reads what answer returned: a table, checked against what the
-// manifest declares for q and copied, or the reason why there is none. unitOf
-// gives the unit of a column of the dataset; limit bounds the columns' bytes.
-func decodeAnswer(m memory, packed uint64, q *question.Question, unitOf func(string) string, limit uint64) (*question.Table, *question.Error) {
+// manifest declares for q and copied, or the reason why there is none. limit bounds
+// the columns' bytes.
+func decodeAnswer(m memory, packed uint64, q *question.Question, from source, limit uint64) (*question.Table, *question.Error) {
 	r, err := decodeResponse(m, packed)
 	if err != nil {
 		return nil, err
@@ -131,7 +137,7 @@ func decodeAnswer(m memory, packed uint64, q *question.Question, unitOf func(str
 	if err != nil {
 		return nil, err
 	}
-	t, _ := abi.Decode[abi.Table](b) // of the right length
+	t := readTable(b) // of the right length
 	declared := q.Result.Columns()
 	switch {
 	case t.Kind != abi.KindTable:
@@ -152,10 +158,10 @@ func decodeAnswer(m memory, packed uint64, q *question.Question, unitOf func(str
 	total := uint64(0)
 	for i := range columns {
 		c := &columns[i]
-		c.abiColumn, _ = abi.Decode[abi.Column](b[uint64(i)*stride:]) // of the right length
-		c.what = fmt.Sprintf("column %d (%s)", i, declared[i].Name)
+		c.abiColumn = readColumn(b[uint64(i)*stride:]) // of the right length
+		c.number, c.name = i, declared[i].Name
 		if want := abiType(declared[i].Type); c.abiColumn.Type != want {
-			return nil, badResult("%s is of type %d; the manifest declares %s, which is %d", c.what, c.abiColumn.Type, declared[i].Type, want)
+			return nil, badResult("%s is of type %d; the manifest declares %s, which is %d", c.what(), c.abiColumn.Type, declared[i].Type, want)
 		}
 		total += c.size(uint64(t.Rows))
 	}
@@ -170,11 +176,11 @@ func decodeAnswer(m memory, packed uint64, q *question.Question, unitOf func(str
 			c.Role = question.RoleKey
 		}
 		if d.UnitOf != "" {
-			if unit := unitOf(d.UnitOf); unit != "" {
+			if unit := from.unitOf(d.UnitOf); unit != "" {
 				c.Unit = unit
 			}
 		}
-		if err := columns[i].decode(m, uint64(t.Rows), c); err != nil {
+		if err := columns[i].decode(m, uint64(t.Rows), from, c); err != nil {
 			return nil, err
 		}
 	}
@@ -189,7 +195,20 @@ func decodeAnswer(m memory, packed uint64, q *question.Question, unitOf func(str
 // resultColumn is one column of a table that a guest returned.
 type resultColumn struct {
 	abiColumn abi.Column
-	what      string // its number and name, for messages
+	number    int
+	name      string
+}
+
+// what is the column as messages name it.
+func (c *resultColumn) what() string { return fmt.Sprintf("column %d (%s)", c.number, c.name) }
+
+// part returns n bytes from address ptr on; which names them in the error.
+func (c *resultColumn) part(m memory, which string, ptr uint32, n uint64) ([]byte, *question.Error) {
+	b, ok := m.at(ptr, n)
+	if !ok {
+		return m.part(c.what()+": its "+which, ptr, n)
+	}
+	return b, nil
 }
 
 func (c *resultColumn) width() uint64 {
@@ -213,12 +232,12 @@ func (c *resultColumn) size(rows uint64) uint64 {
 
 // decode copies the column's rows into out, whose Type is set. What is missing
 // is zero there, whatever the guest has in its place.
-func (c *resultColumn) decode(m memory, rows uint64, out *question.Column) *question.Error {
+func (c *resultColumn) decode(m memory, rows uint64, from source, out *question.Column) *question.Error {
 	a := &c.abiColumn
 	if uint64(a.DataLen) < rows*c.width() {
-		return badResult("%s has %d bytes of data; %d rows need %d", c.what, a.DataLen, rows, rows*c.width())
+		return badResult("%s has %d bytes of data; %d rows need %d", c.what(), a.DataLen, rows, rows*c.width())
 	}
-	data, err := m.part(c.what+": its data", a.Data, rows*c.width())
+	data, err := c.part(m, "data", a.Data, rows*c.width())
 	if err != nil {
 		return err
 	}
@@ -234,7 +253,7 @@ func (c *resultColumn) decode(m memory, rows uint64, out *question.Column) *ques
 			}
 			v := math.Float64frombits(binary.LittleEndian.Uint64(data[8*i:]))
 			if math.IsNaN(v) || math.IsInf(v, 0) {
-				return badResult("%s, row %d: the value is %v; a value is finite, and a missing one is told by the bitmap", c.what, i, v)
+				return badResult("%s, row %d: the value is %v; a value is finite, and a missing one is told by the bitmap", c.what(), i, v)
 			}
 			out.Numbers[i] = v
 		}
@@ -246,8 +265,10 @@ func (c *resultColumn) decode(m memory, rows uint64, out *question.Column) *ques
 			}
 		}
 	default:
-		if err := c.decodeDict(m, out); err != nil {
-			return err
+		if out.Dict = from.dictAt(a); out.Dict == nil {
+			if err := c.decodeDict(m, out); err != nil {
+				return err
+			}
 		}
 		out.Codes = make([]int32, rows)
 		for i := range out.Codes {
@@ -256,7 +277,7 @@ func (c *resultColumn) decode(m memory, rows uint64, out *question.Column) *ques
 			}
 			code := int32(binary.LittleEndian.Uint32(data[4*i:]))
 			if code < 0 || int(code) >= len(out.Dict) {
-				return badResult("%s, row %d: the code is %d; the dictionary has %d entries, counted from 0", c.what, i, code, len(out.Dict))
+				return badResult("%s, row %d: the code is %d; the dictionary has %d entries, counted from 0", c.what(), i, code, len(out.Dict))
 			}
 			out.Codes[i] = code
 		}
@@ -270,9 +291,9 @@ func (c *resultColumn) decodeValidity(m memory, rows uint64, out *question.Colum
 	if a.Validity != 0 {
 		n := (rows + 7) / 8
 		if uint64(a.ValidityLen) < n {
-			return badResult("%s has a bitmap of %d bytes; %d rows need %d", c.what, a.ValidityLen, rows, n)
+			return badResult("%s has a bitmap of %d bytes; %d rows need %d", c.what(), a.ValidityLen, rows, n)
 		}
-		bitmap, err := m.part(c.what+": its bitmap", a.Validity, n)
+		bitmap, err := c.part(m, "bitmap", a.Validity, n)
 		if err != nil {
 			return err
 		}
@@ -285,7 +306,7 @@ func (c *resultColumn) decodeValidity(m memory, rows uint64, out *question.Colum
 		}
 	}
 	if uint64(a.NullCount) != uint64(missing) {
-		return badResult("%s states %d missing values; its bitmap tells of %d", c.what, a.NullCount, missing)
+		return badResult("%s states %d missing values; its bitmap tells of %d", c.what(), a.NullCount, missing)
 	}
 	return nil
 }
@@ -293,11 +314,11 @@ func (c *resultColumn) decodeValidity(m memory, rows uint64, out *question.Colum
 func (c *resultColumn) decodeDict(m memory, out *question.Column) *question.Error {
 	a := &c.abiColumn
 	count := uint64(a.DictCount)
-	offsets, err := m.part(c.what+": its dictionary's offsets", a.DictOffsets, 4*(count+1))
+	offsets, err := c.part(m, "dictionary's offsets", a.DictOffsets, 4*(count+1))
 	if err != nil {
 		return err
 	}
-	bytes, err := m.part(c.what+": its dictionary's bytes", a.DictBytes, uint64(a.DictBytesLen))
+	bytes, err := c.part(m, "dictionary's bytes", a.DictBytes, uint64(a.DictBytesLen))
 	if err != nil {
 		return err
 	}
@@ -305,17 +326,17 @@ func (c *resultColumn) decodeDict(m memory, out *question.Column) *question.Erro
 	out.Dict = make([]string, count)
 	at := uint32(0)
 	if first := binary.LittleEndian.Uint32(offsets); first != 0 {
-		return badResult("%s: its dictionary's first offset is %d; it is 0", c.what, int32(first))
+		return badResult("%s: its dictionary's first offset is %d; it is 0", c.what(), int32(first))
 	}
 	for i := range out.Dict {
 		end := binary.LittleEndian.Uint32(offsets[4*(i+1):])
 		if end < at || end > a.DictBytesLen {
 			return badResult("%s: its dictionary's offset %d is %d; it lies between the one before, %d, and the length of the bytes, %d",
-				c.what, i+1, int32(end), at, a.DictBytesLen)
+				c.what(), i+1, int32(end), at, a.DictBytesLen)
 		}
 		out.Dict[i] = text[at:end]
 		if !utf8.ValidString(out.Dict[i]) {
-			return badResult("%s: its dictionary's entry %d is not UTF-8", c.what, i)
+			return badResult("%s: its dictionary's entry %d is not UTF-8", c.what(), i)
 		}
 		at = end
 	}
