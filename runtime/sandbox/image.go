@@ -57,7 +57,7 @@ func probe(most way) (p platform) {
 		return p
 	}
 	clean := func() bool {
-		return space[0] == 1 && space[wasmPage-1] == 2 && isZero(space[1:wasmPage-1]) && isZero(space[wasmPage:])
+		return space[0] == 1 && space[wasmPage-1] == 2 && isZero(space[1:wasmPage-1]) && isZero(space[wasmPage:size]) && space[size] == 0
 	}
 	scribble := func() { space[0], space[wasmPage-1], space[2*wasmPage], space[size] = 9, 9, 9, 9 }
 	if p.missing = errors.New("a private mapping has not the bytes of its file"); !clean() {

@@ -1,9 +1,11 @@
 package sandbox
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -360,28 +362,62 @@ func checkKeys(keys []question.Column) *question.Error {
 	if ascend(keys, rows) {
 		return nil
 	}
-	seen := make(map[string]int, rows)
-	var tuple []byte
-	for i := range rows {
-		tuple = tuple[:0]
-		for k := range keys {
-			switch c := &keys[k]; c.Type {
-			case question.Number:
-				tuple = binary.LittleEndian.AppendUint64(tuple, math.Float64bits(c.Numbers[i]))
-			case question.Integer:
-				tuple = binary.LittleEndian.AppendUint64(tuple, uint64(c.Integers[i]))
-			default:
-				text := c.Dict[c.Codes[i]]
-				tuple = binary.LittleEndian.AppendUint32(tuple, uint32(len(text)))
-				tuple = append(tuple, text...)
+	if len(keys) == 1 && keys[0].Type == question.String && len(keys[0].Dict) <= 64*(rows+1) && ascending(keys[0].Dict) {
+		seen := make([]int32, len(keys[0].Dict)) // row + 1
+		for i, code := range keys[0].Codes {
+			if seen[code] > 0 {
+				return sameKey(int(seen[code]-1), i)
 			}
+			seen[code] = int32(i) + 1
 		}
-		if first, ok := seen[string(tuple)]; ok {
-			return badResult("rows %d and %d have the same key; the result's layout needs each once", first, i)
+		return nil
+	}
+	order := make([]int, rows)
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Or(compareKeys(keys, a, b), cmp.Compare(a, b)) })
+	for i := 1; i < rows; i++ {
+		if compareKeys(keys, order[i-1], order[i]) == 0 {
+			return sameKey(order[i-1], order[i])
 		}
-		seen[string(tuple)] = i
 	}
 	return nil
+}
+
+func sameKey(first, second int) *question.Error {
+	return badResult("rows %d and %d have the same key; the result's layout needs each once", first, second)
+}
+
+// compareKeys compares two rows by their keys. Numbers are the same if their bits
+// are.
+func compareKeys(keys []question.Column, a, b int) int {
+	for k := range keys {
+		n := 0
+		switch c := &keys[k]; c.Type {
+		case question.Number:
+			n = cmp.Compare(math.Float64bits(c.Numbers[a]), math.Float64bits(c.Numbers[b]))
+		case question.Integer:
+			n = cmp.Compare(c.Integers[a], c.Integers[b])
+		default:
+			if c.Codes[a] != c.Codes[b] {
+				n = cmp.Compare(c.Dict[c.Codes[a]], c.Dict[c.Codes[b]])
+			}
+		}
+		if n != 0 {
+			return n
+		}
+	}
+	return 0
+}
+
+func ascending(dict []string) bool {
+	for i := 1; i < len(dict); i++ {
+		if dict[i-1] >= dict[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // ascend reports, cheaply, whether the rows are known to ascend by their keys
@@ -392,10 +428,8 @@ func ascend(keys []question.Column, rows int) bool {
 		if c.Type == question.Number {
 			return false
 		}
-		for i := 1; i < len(c.Dict); i++ {
-			if c.Dict[i-1] >= c.Dict[i] {
-				return false
-			}
+		if c.Type == question.String && !ascending(c.Dict) {
+			return false
 		}
 	}
 	for i := 1; i < rows; i++ {
