@@ -12,9 +12,14 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/sandbox/rewrite"
 )
 
-// slice is how much fuel a guest may spend before it calls the host: about
-// 0.1 ms, which is as long as it can hold up Go's collector.
-const slice = 1_000_000
+const (
+	// slice is how much fuel a guest may spend before it calls the host: 0.01 to
+	// 0.25 ms, which is for how long it can hold up Go's collector.
+	slice = 250_000
+	// turn is how long a guest runs before others get their turn, and before the
+	// end of its time is looked for.
+	turn = 100 * time.Microsecond
+)
 
 // meter counts what one instance spends, and stops it.
 type meter struct {
@@ -27,6 +32,7 @@ type meter struct {
 	granted  int64 // the slice that the guest is spending
 	spent    int64 // what was spent before it
 	lowest   int64 // stack left at the deepest yield
+	turned   time.Time
 }
 
 // start readies the meter for a job, or for opening the plugin.
@@ -34,6 +40,7 @@ func (m *meter) start(ctx context.Context, deadline time.Time, limits *Limits) {
 	m.ctx, m.deadline = ctx, deadline
 	m.limit, m.granted, m.spent = limits.Fuel, 0, 0
 	m.lowest = int64(limits.Stack)
+	m.turned = time.Now()
 	if m.fuel != nil {
 		m.fuel.Set(0)
 	}
@@ -54,7 +61,8 @@ type stopped struct{ why *question.Error }
 func (s stopped) Error() string { return s.why.Error() }
 
 // yield is what the guest calls when fuel or stack is below 0. It returns the
-// next slice, or panics. Go's collector and scheduler get their turn here.
+// next slice, or panics. Go's collector can stop the world here, and others get
+// their turn.
 func (m *meter) yield(fuel, stack int64) int64 {
 	m.lowest = min(m.lowest, stack)
 	m.spent += m.granted - fuel
@@ -66,10 +74,13 @@ func (m *meter) yield(fuel, stack int64) int64 {
 	case m.spent > m.limit:
 		panic(stopped{question.Errorf(question.CodeFuelLimit, "it did more than the limit of %d units of fuel", m.limit)})
 	}
-	if err := m.plugin.interrupted(m.ctx, m.deadline); err != nil {
-		panic(stopped{err})
+	if time.Since(m.turned) > turn {
+		if err := m.plugin.interrupted(m.ctx, m.deadline); err != nil {
+			panic(stopped{err})
+		}
+		goruntime.Gosched()
+		m.turned = time.Now()
 	}
-	goruntime.Gosched()
 	m.granted = slice
 	return slice
 }
