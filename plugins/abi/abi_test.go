@@ -165,8 +165,7 @@ func TestTables(t *testing.T) {
 			got = append(got, m[1]+" "+m[2])
 		}
 		var want []string
-		for i := range typ.NumField() {
-			f := typ.Field(i)
+		for f := range typ.Fields() {
 			want = append(want, strconv.Itoa(int(f.Offset))+" "+snake(f.Name))
 		}
 		if !reflect.DeepEqual(got, want) {

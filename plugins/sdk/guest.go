@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"errors"
 	"runtime"
 	"strconv"
 	"unsafe"
@@ -113,7 +114,7 @@ func (g *Guest) fail(err error, q *Question) uint64 {
 	g.memory.reset()
 	r := &g.response
 	r.err = abi.Error{Size: abi.ErrorSize, Version: abi.Version, Code: abi.ErrFailed, Param: abi.NoIndex}
-	if e, ok := err.(*Error); ok { // what a question returns is not wrapped
+	if e, ok := errors.AsType[*Error](err); ok {
 		r.err.Code = e.Code
 		for i := 0; e.Param != nil && q != nil && i < len(q.Params); i++ {
 			if q.Params[i] == e.Param {
@@ -203,7 +204,7 @@ func (c *column) open(m *memory, wire *abi.Column, rows uint32) bool {
 	data := func(width uint64) bool {
 		return uint64(wire.DataLen) >= uint64(rows)*width && wire.Data%abi.BufferAlign == 0
 	}
-	ok := true
+	var ok bool
 	switch c.kind {
 	case abi.TypeFloat64:
 		c.numbers = view[float64](m, wire.Data, eights)
@@ -304,10 +305,10 @@ func (g *Guest) param(d paramDecl, ptr uint32) ([]uint64, bool) {
 		return nil, false
 	}
 	limit := uint64(0) // that values are below; 0: none
-	switch {
-	case d.kind == abi.ParamChoice:
+	switch d.kind {
+	case abi.ParamChoice:
 		limit = uint64(len(d.choices))
-	case d.kind == abi.ParamColumn:
+	case abi.ParamColumn:
 		i := p[0].Column
 		if uint64(i) >= uint64(len(g.columns)) || g.plugin.Columns[i] != d.column {
 			return nil, false

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -120,10 +122,8 @@ func TestManifest(t *testing.T) {
 			Result: question.Result{Values: []question.ResultColumn{{Name: "average", Type: question.Number, UnitOf: "score"}}, Layout: question.LayoutRows},
 		}},
 	}
-	got, _ := json.Marshal(m)
-	expected, _ := json.Marshal(want)
-	if string(got) != string(expected) {
-		t.Errorf("the manifest reads as\n%s\nwant\n%s", got, expected)
+	if !reflect.DeepEqual(m, want) {
+		t.Errorf("the manifest reads as\n%+v\nwant\n%+v\n%s", m, want, raw)
 	}
 }
 
@@ -132,7 +132,9 @@ func TestManifestText(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := everythingPlugin(nil)
 		p.Title = rapid.String().Draw(t, "title")
-		var m struct{ Title string }
+		var m struct {
+			Title string `json:"title"`
+		}
 		if err := json.Unmarshal(sdk.NewGuest(p, make([]byte, 1<<16)).Manifest(), &m); err != nil {
 			t.Fatal(err)
 		}
@@ -198,8 +200,7 @@ func TestParams(t *testing.T) {
 }
 
 func number(f float64) string {
-	b, _ := json.Marshal(f)
-	return string(b)
+	return strconv.FormatFloat(f, 'g', -1, 64)
 }
 
 func TestResult(t *testing.T) {

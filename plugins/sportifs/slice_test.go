@@ -83,9 +83,9 @@ func openSlice(t testing.TB) *sdktest.Session {
 
 // expectation is one of the seed's answers.
 type expectation struct {
-	Endpoint string
-	Request  map[string]any
-	Data     json.RawMessage
+	Endpoint string          `json:"endpoint"`
+	Request  map[string]any  `json:"request"`
+	Data     json.RawMessage `json:"data"`
 }
 
 func expectations(t testing.TB) []expectation {

@@ -29,6 +29,7 @@ type guest struct {
 
 func build(t testing.TB) []byte {
 	t.Helper()
+	readSources(t, "*.go", "../sdk/*.go", "../abi/*.go")
 	path := filepath.Join(t.TempDir(), "sportifs.wasm")
 	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", path, ".")
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
@@ -40,6 +41,23 @@ func build(t testing.TB) []byte {
 		t.Fatal(err)
 	}
 	return wasm
+}
+
+// readSources opens the files that go build will read. The go command keeps a
+// test's outcome until a file changes that the test itself has opened.
+func readSources(t testing.TB, patterns ...string) {
+	t.Helper()
+	for _, pattern := range patterns {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if _, err := os.ReadFile(file); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }
 
 func start(t testing.TB, wasm []byte) *guest {

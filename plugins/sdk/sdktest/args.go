@@ -12,26 +12,26 @@ import (
 // manifest is what a session needs to know of the plugin's.
 type manifest struct {
 	Columns []struct {
-		Name string
-		Type string
-	}
-	Questions []question
+		Name string `json:"name"`
+		Type string `json:"type"`
+	} `json:"columns"`
+	Questions []question `json:"questions"`
 }
 
 type question struct {
-	Name   string
-	Params []param
+	Name   string  `json:"name"`
+	Params []param `json:"params"`
 }
 
 type param struct {
-	Name     string
-	Type     string
-	Column   string
-	Choices  []string
-	Default  any
-	Required bool
-	List     bool
-	Select   bool
+	Name     string   `json:"name"`
+	Type     string   `json:"type"`
+	Column   string   `json:"column"`
+	Choices  []string `json:"choices"`
+	Default  any      `json:"default"`
+	Required bool     `json:"required"`
+	List     bool     `json:"list"`
+	Select   bool     `json:"select"`
 }
 
 var (

@@ -1,0 +1,211 @@
+// Package api is the HTTP function: it serves runtime/httpapi over a store, a
+// pool and a catalog, as a local server. Main is what `lestats serve` starts and
+// what the end-to-end tests start.
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/le-stats-sportifs/lestats/functions/wire"
+	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
+	"github.com/le-stats-sportifs/lestats/runtime/jobs"
+	"github.com/le-stats-sportifs/lestats/runtime/render"
+	"github.com/le-stats-sportifs/lestats/runtime/results"
+)
+
+// Config says what a server runs on.
+type Config struct {
+	Listen    string // host:port; "" is 127.0.0.1:8080, port 0 takes a free one
+	Questions wire.QuestionsConfig
+	Store     wire.StoreConfig
+	Workers   int           // of the pool; 0: one a core
+	Queue     int           // jobs that may wait; 0: 1,024
+	TimeLimit time.Duration // wall clock a job; 0: 5 s
+	Retention time.Duration // how long results are kept; 0: 7 days, negative: for ever
+	AdminKey  string        // of graceful_shutdown; "": loopback clients only
+	Version   string
+	Log       *slog.Logger // nil is slog.Default()
+}
+
+// Defaults of Config.
+const (
+	DefaultListen    = "127.0.0.1:8080"
+	DefaultTimeLimit = 5 * time.Second
+)
+
+// maxWait is the longest that a client may wait for a result in one request.
+const maxWait = 30 * time.Second
+
+// drainLimit bounds how long a stopping server works on what it accepted; what
+// is left by then is taken up at the next start.
+const drainLimit = 30 * time.Second
+
+func (c *Config) validate() error {
+	if c.Listen == "" {
+		c.Listen = DefaultListen
+	}
+	if c.TimeLimit == 0 {
+		c.TimeLimit = DefaultTimeLimit
+	}
+	switch {
+	case c.Retention == 0:
+		c.Retention = jobs.DefaultRetention
+	case c.Retention < 0:
+		c.Retention = 0
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	switch {
+	case c.TimeLimit < 0:
+		return fmt.Errorf("time limit %s: it must be above zero", c.TimeLimit)
+	case c.Workers < 0:
+		return fmt.Errorf("workers %d: 1 or more, or 0 for one a core", c.Workers)
+	case c.Queue < 0:
+		return fmt.Errorf("queue %d: 1 or more, or 0 for the default", c.Queue)
+	}
+	c.Questions.TimeLimit, c.Questions.Log, c.Store.Log = c.TimeLimit, c.Log, c.Log
+	return nil
+}
+
+// Main is a server: Open, then Run until its context ends, then Close.
+type Main struct {
+	cfg       Config
+	questions *wire.Questions
+	store     *results.Store
+	pool      *jobs.Pool
+	listener  net.Listener
+	server    *http.Server
+}
+
+// Open loads dataset and plugins, opens the store, takes up unfinished jobs and
+// listens. When it returns, the first job would be answered. On an error nothing
+// stays open.
+func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	m := &Main{cfg: cfg}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.Close())
+		}
+	}()
+	if m.questions, err = wire.OpenQuestions(ctx, cfg.Questions); err != nil {
+		return nil, err
+	}
+	store, sole, err := wire.OpenStore(ctx, cfg.Store)
+	if err != nil {
+		return nil, err
+	}
+	m.store = store
+	m.pool, err = jobs.New(jobs.Config{
+		Workers:   cfg.Workers,
+		Queue:     cfg.Queue,
+		TimeLimit: cfg.TimeLimit,
+		Retention: cfg.Retention,
+		Grace:     jobs.DefaultGrace,
+		Sole:      sole,
+		Log:       cfg.Log,
+	}, store, m.questions)
+	if err != nil {
+		return nil, err
+	}
+	handler, err := httpapi.New(httpapi.Config{
+		Catalog:  m.questions,
+		Jobs:     m.pool,
+		Dataset:  m.questions.Dataset.Info(),
+		Ready:    m.ready,
+		Render:   httpapi.Renderers{Seed: render.AppendSeedJSON, Rows: render.AppendRowsJSON, CSV: render.CSV, Arrow: render.Arrow},
+		MaxWait:  maxWait,
+		AdminKey: cfg.AdminKey,
+		Version:  cfg.Version,
+		Log:      cfg.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if m.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen); err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w; choose another address with --listen", cfg.Listen, err)
+	}
+	if err := m.pool.Start(ctx); err != nil {
+		return nil, err
+	}
+	m.server = &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      maxWait + 30*time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(cfg.Log.Handler(), slog.LevelWarn),
+	}
+	return m, nil
+}
+
+// ready reports why the first job would not be answered, if it would not.
+func (m *Main) ready(ctx context.Context) error {
+	if len(m.questions.Offers()) == 0 {
+		return errors.New("no plugin is loaded: put a .wasm file into the plugin folder, or build the embedded one with make")
+	}
+	return m.store.Ping(ctx)
+}
+
+// URL is where the server listens.
+func (m *Main) URL() string { return "http://" + m.listener.Addr().String() }
+
+// Questions is what the server answers.
+func (m *Main) Questions() *wire.Questions { return m.questions }
+
+// Run serves until ctx ends; then it stops intake, finishes what was accepted
+// (30 s at most; what is left is taken up at the next start) and returns.
+func (m *Main) Run(ctx context.Context) error {
+	failed := make(chan error, 1)
+	go func() { failed <- m.server.Serve(m.listener) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("the server stopped: %w", err)
+	case <-ctx.Done():
+	}
+	m.cfg.Log.Info("stopping: intake is closed, accepted jobs are being finished")
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainLimit)
+	defer cancel()
+	if err := m.pool.Close(drain); err != nil { // nothing is lost: it is pending in the store
+		m.cfg.Log.Warn("not everything was finished; the next start takes it up", "err", err)
+	}
+	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := m.server.Shutdown(shutdown); err != nil { // somebody is still reading
+		_ = m.server.Close()
+	}
+	<-failed
+	return nil
+}
+
+// Close releases everything; after Run it only releases what is left.
+func (m *Main) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	var errs []error
+	if m.listener != nil {
+		if err := m.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if m.pool != nil {
+		errs = append(errs, m.pool.Close(ctx))
+	}
+	if m.store != nil {
+		errs = append(errs, m.store.Close())
+	}
+	if m.questions != nil {
+		errs = append(errs, m.questions.Close(ctx))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func containsLine(text string, words ...string) bool {
+	for line := range strings.Lines(text) {
+		all := true
+		for _, w := range words {
+			all = all && strings.Contains(line, w)
+		}
+		if all {
+			return true
+		}
+	}
+	return false
+}
+
+func TestHelpTeaches(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		want []string
+	}{
+		{nil, []string{"lestats serve", "lestats ask states_mean question=obesity", "plugin", "data", "jobs"}},
+		{[]string{"serve", "--help"}, []string{"LESTATS_STORE", "LESTATS_DATA", "TP_NUM_OF_THREADS", "127.0.0.1:8080", "AWS_ACCESS_KEY_ID", "Examples:"}},
+		{[]string{"ask", "--help"}, []string{"year=2015..2020", "Examples:"}},
+		{[]string{"data", "--help"}, []string{"build", "pull", "info"}},
+	} {
+		code, out, errs := lestats(t, tt.args...)
+		if code != exitOK || errs != "" {
+			t.Errorf("%v: exit code %d, %s", tt.args, code, errs)
+		}
+		for _, w := range tt.want {
+			if !strings.Contains(out, w) {
+				t.Errorf("%v does not tell of %q:\n%s", tt.args, w, out)
+			}
+		}
+	}
+}
+
+func TestWrongCommandLine(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"srve"}, exitUsage, `"lestats --help" tells more`},
+		{[]string{"serve", "--prot", "1"}, exitUsage, "--prot"},
+		{[]string{"ask"}, exitUsage, "question"},
+		{[]string{"ask", "states_mean", "obesity"}, exitFailed, "name=value"},
+		{[]string{"ask", "state_means", "question=obesity"}, exitFailed, "states_mean"},
+		{[]string{"ask", "states_mean"}, exitFailed, `"question" is required`},
+		{[]string{"ask", "states_mean", "question=xyzzy"}, exitFailed, "unknown_value"},
+		{[]string{"ask", "states_mean", "question=obesity", "--where", "yaer=2020"}, exitFailed, "year"},
+		{[]string{"ask", "states_mean", "question=obesity", "--where", "year=x"}, exitFailed, "integers"},
+		{[]string{"ask", "states_mean", "question=obesity", "--data", "/nowhere.csv"}, exitFailed, "/nowhere.csv"},
+		{[]string{"serve", "--plugins", "/nowhere"}, exitFailed, "/nowhere"},
+		{[]string{"serve", "--listen", "nonsense"}, exitFailed, "--listen"},
+		{[]string{"serve", "--workers=-1", "--listen", "127.0.0.1:0"}, exitFailed, "workers -1"},
+		{[]string{"jobs", "show", "not-an-id"}, exitFailed, "not-an-id"},
+		{[]string{"data", "pull", "npoa"}, exitFailed, "npao"},
+	} {
+		t.Chdir(t.TempDir())
+		code, _, errs := lestats(t, tt.args...)
+		if code != tt.code || !strings.Contains(errs, tt.want) {
+			t.Errorf("%v: exit code %d, want %d with %q:\n%s", tt.args, code, tt.code, tt.want, errs)
+		}
+	}
+}
+
+func TestAsk(t *testing.T) {
+	code, out, errs := lestats(t, "ask", "best5", "question=obesity", "--where", "year=2020", "--where", "category=Total", "-f", "json")
+	if code != exitOK {
+		t.Fatal(errs)
+	}
+	var means map[string]float64
+	if err := json.Unmarshal([]byte(out), &means); err != nil || len(means) != 5 {
+		t.Errorf("%s: %v", out, err)
+	}
+	for _, want := range []string{"SYNTHETIC", "Percent of adults aged 18 years and older who have obesity"} {
+		if !strings.Contains(errs, want) {
+			t.Errorf("%q is not in the notes:\n%s", want, errs)
+		}
+	}
+
+	code, out, errs = lestats(t, "ask", "mean_by_category", "question=obesity", "--where", "year=2019..", "--where", "location=Ohio", "--where", "location=Texas", "-f", "csv")
+	if code != exitOK {
+		t.Fatal(errs)
+	}
+	records, err := csv.NewReader(strings.NewReader(out)).ReadAll()
+	if err != nil || len(records) < 20 {
+		t.Fatalf("%d records, %v:\n%s", len(records), err, out)
+	}
+	for _, r := range records[1:] {
+		if r[0] != "Ohio" && r[0] != "Texas" {
+			t.Errorf("--where location let %q through", r[0])
+		}
+	}
+
+	code, out, _ = lestats(t, "ask", "state_mean", "question=obesity", "state=Ohio")
+	if code != exitOK || !strings.Contains(out, "Ohio") || !strings.Contains(out, "(%)") {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+}
+
+func TestPluginList(t *testing.T) {
+	folder := t.TempDir()
+	code, out, errs := lestats(t, "plugin", "list", "--plugins", folder)
+	if code != exitOK {
+		t.Fatal(errs)
+	}
+	for _, name := range []string{
+		"states_mean", "state_mean", "best5", "worst5", "global_mean", "diff_from_mean", "state_diff_from_mean", "mean_by_category", "state_mean_by_category",
+	} {
+		if !containsLine(out, "  "+name+" question=<column>") {
+			t.Errorf("%s is not in\n%s", name, out)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(folder, "broken.wasm"), []byte("no wasm"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs = lestats(t, "plugin", "list", "--plugins", folder)
+	if code != exitFailed || !containsLine(out, "REFUSED", "broken.wasm") || !strings.Contains(out, "states_mean") {
+		t.Errorf("exit code %d, %s\n%s", code, errs, out)
+	}
+}
+
+func TestDataBuildAndInfo(t *testing.T) {
+	csvFile := filepath.Join(sliceFolder(t), "cdc_npao_slice.csv")
+	arrow := filepath.Join(t.TempDir(), "npao.arrow")
+	code, built, errs := lestats(t, "data", "build", csvFile, "-o", arrow)
+	if code != exitOK || !strings.Contains(errs, "lestats serve --data "+arrow) {
+		t.Fatal(errs)
+	}
+	code, info, errs := lestats(t, "data", "info", arrow)
+	if code != exitOK {
+		t.Fatal(errs)
+	}
+	if built != info {
+		t.Errorf("a CSV and the .arrow file made of it differ:\n%s\n%s", built, info)
+	}
+	if !containsLine(info, "value", "number", "measure", "%", "490") || !containsLine(info, "rows", "4,583") {
+		t.Errorf("%s", info)
+	}
+	code, sample, _ := lestats(t, "data", "info")
+	if code != exitOK || !strings.Contains(sample, "SYNTHETIC") {
+		t.Errorf("%s", sample)
+	}
+	var answers [2]string
+	for i, file := range []string{csvFile, arrow} {
+		if code, answers[i], errs = lestats(t, "ask", "states_mean", "question=overweight", "--data", file, "-f", "json"); code != exitOK {
+			t.Fatal(errs)
+		}
+		if strings.Contains(errs, "SYNTHETIC") {
+			t.Error("real figures are called synthetic")
+		}
+	}
+	if answers[0] != answers[1] {
+		t.Error("a CSV and the .arrow file made of it answer differently")
+	}
+}
+
+func TestJobsShow(t *testing.T) {
+	store := filepath.Join(t.TempDir(), "store")
+	p := serve(t, nil, "--store", store)
+	_, got := p.call("POST", "/api/states_mean", `{"question":"Percent of adults aged 18 years and older who have obesity"}`, "Prefer", "wait=20")
+	id, _ := got["job_id"].(string)
+	if code := p.stop(); code != 0 {
+		t.Fatal(p.log)
+	}
+	code, out, errs := lestats(t, "jobs", "show", id, "--store", store, "-f", "rows")
+	if code != exitOK || !strings.Contains(errs, "states_mean: done") || !strings.Contains(errs, "SYNTHETIC") || !json.Valid([]byte(out)) {
+		t.Errorf("exit code %d\n%s\n%s", code, errs, out)
+	}
+	code, _, errs = lestats(t, "jobs", "show", "01890000-0000-7000-8000-000000000000", "--store", store)
+	if code != exitFailed || !strings.Contains(errs, "unknown_job") {
+		t.Errorf("exit code %d\n%s", code, errs)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	if code, out, _ := lestats(t, "version"); code != exitOK || !strings.HasPrefix(out, "lestats ") {
+		t.Errorf("exit code %d, %q", code, out)
+	}
+}

@@ -1,0 +1,107 @@
+// Command lestats answers questions about a dataset with WebAssembly plugins:
+// over HTTP (serve) or at once (ask).
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/le-stats-sportifs/lestats/functions/wire"
+)
+
+// version is set by the Makefile.
+var version = "unknown"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1 // it was tried and did not work
+	exitUsage  = 2 // the command line is wrong
+)
+
+// streams is where a command writes: what was asked for to out, all else to err.
+type streams struct{ out, err io.Writer }
+
+type cli struct {
+	Serve   serveCmd   `cmd:"" help:"Answer questions over HTTP."`
+	Ask     askCmd     `cmd:"" help:"Ask one question here and now, without a server."`
+	Jobs    jobsCmd    `cmd:"" help:"List the jobs in a store, or show one."`
+	Data    dataCmd    `cmd:"" help:"Look at, convert and download datasets."`
+	Plugin  pluginCmd  `cmd:"" help:"Look at plugins."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+const description = `Ask a question of a dataset. A sandboxed WebAssembly plugin answers it. The answer is an object in a store under its job's id.
+
+Try:
+
+  lestats serve
+  lestats ask states_mean question=obesity --where year=2020 --where category=Total
+  lestats plugin list
+
+Every flag of serve can be given as a variable LESTATS_...; "lestats COMMAND --help" names it.`
+
+// run is main without the process: it returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	code := -1
+	parser, err := kong.New(&cli{},
+		kong.Name("lestats"),
+		kong.Description(description),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(c int) { code = c }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(&streams{stdout, stderr}),
+	)
+	if err != nil {
+		panic(err) // the struct tags are wrong
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	if code >= 0 { // --help has been answered
+		return code
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "lestats: %s\n", err)
+		var parse *kong.ParseError
+		if errors.As(err, &parse) && parse.Context.Selected() != nil {
+			fmt.Fprintf(stderr, "\"lestats %s --help\" tells more.\n", parse.Context.Selected().Path())
+		} else {
+			fmt.Fprintln(stderr, "\"lestats --help\" tells more.")
+		}
+		return exitUsage
+	}
+	if err := command.Run(); err != nil {
+		fmt.Fprintf(stderr, "lestats: %s\n", wire.Explain(err))
+		return exitFailed
+	}
+	return exitOK
+}
+
+type versionCmd struct{}
+
+// Run prints the version of the program and of Go.
+func (versionCmd) Run(s *streams) error {
+	goVersion := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		goVersion = info.GoVersion
+	}
+	_, err := fmt.Fprintf(s.out, "lestats %s (%s)\n", version, goVersion)
+	return err
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestReadme types the commands of the README's console blocks, in order, and
+// compares what they print. In the expected text "..." stands for anything
+// within a line and a line of only "..." for any lines. The one server that they
+// talk to is this test's; `bin/lestats` is this test binary; `make` is left to CI.
+func TestReadme(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := serve(t, nil)
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := t.TempDir()
+	if err := os.Mkdir(filepath.Join(home, "bin"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	script := "#!/bin/sh\n" + asLestats + "=1 exec " + exe + " \"$@\"\n"
+	if err := os.WriteFile(filepath.Join(home, "bin", "lestats"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	commands := 0
+	for _, block := range regexp.MustCompile("(?ms)^```console\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+		for _, part := range regexp.MustCompile(`(?m)^\$ `).Split(block[1], -1)[1:] {
+			command, want := splitCommand(part)
+			if strings.HasPrefix(command, "make ") || strings.HasPrefix(command, "git ") || strings.Contains(command, "lestats serve") {
+				continue
+			}
+			commands++
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", strings.ReplaceAll(command, "http://127.0.0.1:8080", p.url))
+			cmd.Dir = home
+			out, err := cmd.CombinedOutput()
+			cancel()
+			got := strings.NewReplacer(p.url, "http://127.0.0.1:8080", "\r", "").Replace(string(out))
+			if err != nil {
+				t.Errorf("$ %s\n%v\n%s", command, err, got)
+				continue
+			}
+			if !printed(want).MatchString("\n" + strings.TrimRight(got, "\n")) {
+				t.Errorf("$ %s\nprints\n%s\nand not, as the README says,\n%s", command, got, want)
+			}
+		}
+	}
+	if commands < 5 {
+		t.Errorf("the README has %d commands to try; it had more", commands)
+	}
+}
+
+// splitCommand takes apart a command, which goes on after a line that ends in a
+// backslash, and what it prints.
+func splitCommand(part string) (command, prints string) {
+	lines := strings.SplitAfter(part, "\n")
+	n := 1
+	for n < len(lines) && strings.HasSuffix(lines[n-1], "\\\n") {
+		n++
+	}
+	return strings.TrimRight(strings.Join(lines[:n], ""), "\n"), strings.TrimRight(strings.Join(lines[n:], ""), "\n")
+}
+
+// printed is the pattern that the expected text stands for. No text at all
+// stands for anything.
+func printed(want string) *regexp.Regexp {
+	if want == "" {
+		return regexp.MustCompile("")
+	}
+	pattern := regexp.QuoteMeta("\n" + want)
+	pattern = regexp.MustCompile(`\n\\\.\\\.\\\.(\n|$)`).ReplaceAllString(pattern, `(?:\n[^\n]*)*$1`)
+	pattern = strings.ReplaceAll(pattern, `\.\.\.`, `[^\n]*`)
+	return regexp.MustCompile("^" + pattern + "$")
+}

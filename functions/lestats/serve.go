@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/le-stats-sportifs/lestats/functions/api"
+	"github.com/le-stats-sportifs/lestats/functions/wire"
+	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
+	"github.com/le-stats-sportifs/lestats/runtime/results/files"
+	"github.com/le-stats-sportifs/lestats/runtime/results/s3"
+	"github.com/le-stats-sportifs/lestats/runtime/telemetry"
+)
+
+// questionFlags say which dataset and which plugins.
+type questionFlags struct {
+	Data       string `help:"Dataset: a .arrow file, or a CSV as the CDC publishes it. Without it: the embedded SYNTHETIC sample." placeholder:"FILE" env:"LESTATS_DATA"`
+	Descriptor string `help:"YAML that describes the CSV of --data. Without it: the CDC survey's." placeholder:"FILE" env:"LESTATS_DESCRIPTOR"`
+	Plugins    string `help:"Folder with question plugins (*.wasm), beside the built-in one. Without it: lestats-plugins, where that exists." placeholder:"DIR" env:"LESTATS_PLUGINS"`
+	Cache      string `help:"Folder for compiled plugins; off for none. Without it: in your cache folder." placeholder:"DIR" env:"LESTATS_CACHE"`
+	MemoryMiB  int    `name:"memory" help:"Memory of a sandbox beyond the dataset, in MiB." default:"64" placeholder:"MIB" env:"LESTATS_MEMORY_MIB"`
+}
+
+func (f *questionFlags) config() wire.QuestionsConfig {
+	return wire.QuestionsConfig{
+		Data: f.Data, Descriptor: f.Descriptor, Plugins: f.Plugins, Cache: f.Cache, MemoryMiB: f.MemoryMiB,
+	}
+}
+
+// storeFlags say where jobs and results live.
+type storeFlags struct {
+	Store        string `help:"Where jobs and results live: a folder, lestats-store by default, or s3://bucket/prefix." default:"lestats-store" placeholder:"DIR|s3://..." env:"LESTATS_STORE"`
+	Durability   string `help:"What an accepted job in a folder survives: process (kill -9) or disk (power loss, by fsync)." enum:"process,disk" default:"process" env:"LESTATS_DURABILITY"`
+	S3Endpoint   string `name:"s3-endpoint" help:"S3 server, such as http://127.0.0.1:9000. Without it: AWS_ENDPOINT_URL_S3, or Amazon's." placeholder:"URL" env:"LESTATS_S3_ENDPOINT"`
+	S3Region     string `name:"s3-region" help:"Region of the bucket. Without it: AWS_REGION, or what the service says." placeholder:"REGION" env:"LESTATS_S3_REGION"`
+	S3MakeBucket bool   `name:"s3-make-bucket" help:"Make the bucket if it is not there." env:"LESTATS_S3_MAKE_BUCKET"`
+}
+
+func (f *storeFlags) config(log *slog.Logger) wire.StoreConfig {
+	return wire.StoreConfig{
+		Location:   f.Store,
+		Durability: files.Durability(f.Durability),
+		S3:         s3.Config{Endpoint: f.S3Endpoint, Region: f.S3Region, CreateBucket: f.S3MakeBucket},
+		Log:        log,
+	}
+}
+
+// logFlags say what is logged, and where to.
+type logFlags struct {
+	LogFormat string `help:"text or json." enum:"text,json" default:"text" env:"LESTATS_LOG_FORMAT"`
+	LogLevel  string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"LESTATS_LOG_LEVEL"`
+	LogFile   string `help:"Log to this file too, rotated, as the seed did to webserver.log." placeholder:"FILE" env:"LESTATS_LOG_FILE"`
+}
+
+func (f *logFlags) open(stderr io.Writer) (*telemetry.Log, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(f.LogLevel)); err != nil {
+		return nil, err // the flag's enum is slog's
+	}
+	return telemetry.New(telemetry.Config{Output: stderr, Format: f.LogFormat, Level: level, File: f.LogFile})
+}
+
+type serveCmd struct {
+	questionFlags `group:"Questions:"`
+	storeFlags    `group:"Store:"`
+	logFlags      `group:"Log:"`
+
+	Listen    string        `help:"Address to listen on, 127.0.0.1:8080 by default; port 0 takes a free one." default:"127.0.0.1:8080" placeholder:"HOST:PORT" env:"LESTATS_LISTEN"`
+	Workers   int           `help:"Jobs that run at once; 0: one a core." default:"0" env:"LESTATS_WORKERS,TP_NUM_OF_THREADS"`
+	Queue     int           `help:"Jobs that may wait; one more is told to come back later." default:"1024" env:"LESTATS_QUEUE"`
+	TimeLimit time.Duration `help:"Wall clock that a job may take." default:"5s" env:"LESTATS_TIME_LIMIT"`
+	Retention time.Duration `help:"How long results are kept; a negative one keeps them for ever." default:"168h" env:"LESTATS_RETENTION"`
+	AdminKey  string        `help:"Key that graceful_shutdown asks of clients elsewhere (Authorization: Bearer KEY). Without it only this machine may." placeholder:"KEY" env:"LESTATS_ADMIN_KEY"`
+}
+
+// Help is what `lestats serve --help` adds.
+func (serveCmd) Help() string {
+	return `Credentials of an S3 store come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or from the machine's role.
+
+Examples:
+
+  lestats serve
+  lestats serve --data cdc.csv --plugins ./my-plugins
+  lestats serve --store s3://results/lestats --s3-endpoint http://127.0.0.1:9000`
+}
+
+// Run serves until a signal comes.
+func (c *serveCmd) Run(ctx context.Context, s *streams) (err error) {
+	log, err := c.open(s.err)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	server, err := api.Open(ctx, api.Config{
+		Listen:    c.Listen,
+		Questions: c.questionFlags.config(),
+		Store:     c.storeFlags.config(log.Logger),
+		Workers:   c.Workers,
+		Queue:     c.Queue,
+		TimeLimit: c.TimeLimit,
+		Retention: c.Retention,
+		AdminKey:  c.AdminKey,
+		Version:   version,
+		Log:       log.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	if err := banner(s.out, server, c.Store); err != nil {
+		return err
+	}
+	return errors.Join(server.Run(ctx), server.Close())
+}
+
+// banner says what is served, and what to try.
+func banner(w io.Writer, server *api.Main, store string) error {
+	url, info := server.URL(), server.Questions().Dataset.Info()
+	fmt.Fprintf(w, "Le Stats Sportifs %s on %s\n\n", version, url)
+	fmt.Fprintf(w, "  dataset   %s, %d rows\n", info.Title, info.Rows)
+	if info.Synthetic {
+		fmt.Fprintf(w, "            SYNTHETIC: these figures are generated, not real.\n")
+	}
+	for _, p := range server.Questions().Plugins() {
+		if p.Serving {
+			fmt.Fprintf(w, "  plugin    %s %s, %d questions (%s)\n", p.Name, p.Version, len(p.Questions), p.Source)
+		} else {
+			fmt.Fprintf(w, "  plugin    REFUSED: %s: %s\n", p.Source, p.Error.Reason)
+		}
+	}
+	fmt.Fprintf(w, "  store     %s\n\nTry in another terminal:\n\n  curl %s/\n", store, url)
+	for _, o := range server.Questions().Offers() {
+		fmt.Fprintf(w, "  %s\n", httpapi.Command(url, o.Example))
+		break
+	}
+	_, err := fmt.Fprintf(w, "  bin/lestats ask best5 question=obesity --where year=2020 --where category=Total\n\nCtrl-C stops it.\n\n")
+	return err
+}

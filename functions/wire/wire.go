@@ -1,0 +1,231 @@
+// Package wire puts the rooms of runtime/ together: it is the one place that
+// knows which dataset, which plugins and which store a process runs on. Every
+// entry point (the HTTP server, the command line, a worker) starts here, so that
+// they cannot differ.
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/le-stats-sportifs/lestats/data"
+	"github.com/le-stats-sportifs/lestats/plugins"
+	"github.com/le-stats-sportifs/lestats/runtime/catalog"
+	"github.com/le-stats-sportifs/lestats/runtime/dataset"
+	"github.com/le-stats-sportifs/lestats/runtime/question"
+	"github.com/le-stats-sportifs/lestats/runtime/results"
+	"github.com/le-stats-sportifs/lestats/runtime/results/files"
+	"github.com/le-stats-sportifs/lestats/runtime/results/s3"
+	"github.com/le-stats-sportifs/lestats/runtime/sandbox"
+)
+
+// DefaultPluginFolder is looked into for plugins when no folder is named, and
+// may be absent then.
+const DefaultPluginFolder = "lestats-plugins"
+
+// DefaultStore is the folder that jobs and results live in when none is named.
+const DefaultStore = "lestats-store"
+
+// Questions is a dataset and the plugins that answer questions about it.
+// Its methods are safe for concurrent use, Close apart.
+type Questions struct {
+	*catalog.Catalog
+
+	Dataset *dataset.Dataset
+
+	engine *sandbox.Engine
+}
+
+// QuestionsConfig says where dataset and plugins come from, and what a job may use.
+type QuestionsConfig struct {
+	Data       string        // a CSV or .arrow file; "" is the embedded synthetic sample
+	Descriptor string        // a YAML file that describes a CSV; "" is the CDC survey's
+	Plugins    string        // a folder of .wasm files; "" is DefaultPluginFolder, if it is there
+	NoBuiltIn  bool          // leave the embedded plugin out
+	Cache      string        // folder for compiled plugins; "" is one in the user's cache folder, "off" is none
+	TimeLimit  time.Duration // wall clock a job; 0 is the sandbox's default
+	MemoryMiB  int           // a sandbox's memory beyond the dataset; 0 is the sandbox's default
+	Log        *slog.Logger  // nil is slog.Default()
+}
+
+// OpenQuestions loads the dataset and the plugins. A plugin that is refused does
+// not fail it: the catalog says why.
+func OpenQuestions(ctx context.Context, cfg QuestionsConfig) (_ *Questions, err error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	ds, err := OpenDataset(ctx, cfg.Data, cfg.Descriptor)
+	if err != nil {
+		return nil, err
+	}
+	opened := &Questions{Dataset: ds}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, opened.Close(context.WithoutCancel(ctx)))
+		}
+	}()
+	opened.engine, err = sandbox.New(ctx, sandbox.Config{
+		CacheDir:    cacheFolder(cfg.Cache),
+		MemoryLimit: uint64(cfg.MemoryMiB) << 20,
+		TimeLimit:   cfg.TimeLimit,
+		Log:         cfg.Log,
+	}, ds)
+	if err != nil {
+		return nil, err
+	}
+	sources, err := sources(cfg)
+	if err != nil {
+		return nil, err
+	}
+	opened.Catalog, err = catalog.Open(ctx, catalog.Config{
+		Dataset: ds,
+		Load:    func(ctx context.Context, wasm []byte) (catalog.Plugin, error) { return opened.engine.Load(ctx, wasm) },
+		Sources: sources,
+		Log:     cfg.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return opened, nil
+}
+
+// Close releases plugins, engine and dataset, in this order.
+func (q *Questions) Close(ctx context.Context) error {
+	var errs []error
+	if q.Catalog != nil {
+		errs = append(errs, q.Catalog.Close(ctx))
+	}
+	if q.engine != nil {
+		errs = append(errs, q.engine.Close(ctx))
+	}
+	if q.Dataset != nil {
+		errs = append(errs, q.Dataset.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// OpenDataset opens the file at path, or the embedded sample where path is "".
+func OpenDataset(ctx context.Context, path, descriptor string) (*dataset.Dataset, error) {
+	if path == "" {
+		sample, err := data.Sample()
+		if err != nil {
+			return nil, err
+		}
+		return dataset.ReadArrow(sample)
+	}
+	d, err := OpenDescriptor(descriptor)
+	if err != nil {
+		return nil, err
+	}
+	return dataset.Open(ctx, path, d)
+}
+
+// OpenDescriptor reads a descriptor, the CDC survey's where path is "".
+func OpenDescriptor(path string) (*dataset.Descriptor, error) {
+	if path == "" {
+		return dataset.ParseDescriptor(data.NPAO)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("descriptor: %w", err)
+	}
+	d, err := dataset.ParseDescriptor(b)
+	if err != nil {
+		return nil, fmt.Errorf("descriptor %s: %w", path, err)
+	}
+	return d, nil
+}
+
+func sources(cfg QuestionsConfig) ([]catalog.Source, error) {
+	var out []catalog.Source
+	if !cfg.NoBuiltIn {
+		out = append(out, catalog.Source{Name: "built-in", FS: plugins.BuiltIn()})
+	}
+	folder := cfg.Plugins
+	if folder == "" {
+		folder = DefaultPluginFolder
+	}
+	info, err := os.Stat(folder)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && cfg.Plugins == "":
+	case err != nil:
+		return nil, fmt.Errorf("plugin folder: %w", err)
+	case !info.IsDir():
+		return nil, fmt.Errorf("plugin folder %s is a file; name the folder that holds the .wasm files", folder)
+	default:
+		out = append(out, catalog.Source{Name: folder, FS: os.DirFS(folder)})
+	}
+	return out, nil
+}
+
+func cacheFolder(name string) string {
+	switch name {
+	case "off":
+		return ""
+	case "":
+		base, err := os.UserCacheDir()
+		if err != nil {
+			return "" // no home: compile at each start
+		}
+		return filepath.Join(base, "lestats")
+	default:
+		return name
+	}
+}
+
+// StoreConfig says where jobs and results live.
+type StoreConfig struct {
+	Location string // a folder, or s3://bucket/prefix; "" is DefaultStore
+	// Durability is what an accepted job in a folder survives; "" is files.Process.
+	Durability files.Durability
+	S3         s3.Config    // without its URL, which is Location
+	Log        *slog.Logger // nil is slog.Default()
+}
+
+// OpenStore opens the store. sole tells that no other process has it open, so
+// that whatever it holds unfinished is this process's to finish.
+func OpenStore(ctx context.Context, cfg StoreConfig) (store *results.Store, sole bool, err error) {
+	if cfg.Location == "" {
+		cfg.Location = DefaultStore
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if strings.Contains(cfg.Location, "://") {
+		cfg.S3.URL = cfg.Location
+		objects, err := s3.Open(ctx, cfg.S3)
+		if err != nil {
+			return nil, false, err
+		}
+		return results.New(objects), false, nil
+	}
+	objects, err := files.Open(files.Config{Folder: cfg.Location, Durability: cfg.Durability, Log: cfg.Log})
+	if err != nil {
+		return nil, false, err
+	}
+	return results.New(objects), objects.Sole(), nil
+}
+
+// Explain returns err as text for a person at a terminal: the reason, and what
+// would have been right on lines of their own.
+func Explain(err error) string {
+	var e *question.Error
+	if !errors.As(err, &e) {
+		return err.Error()
+	}
+	text := err.Error()
+	for i, hint := range e.Hint {
+		if i == 0 {
+			text += "\n\nWhat would have been right:"
+		}
+		text += "\n  " + hint
+	}
+	return text
+}

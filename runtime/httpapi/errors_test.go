@@ -1,0 +1,245 @@
+package httpapi_test
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
+	"github.com/le-stats-sportifs/lestats/runtime/question"
+)
+
+// codes returns the closed set, as runtime/question declares it.
+func codes(t *testing.T) []question.Code {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), "../question/error.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []question.Code
+	ast.Inspect(f, func(n ast.Node) bool {
+		if spec, ok := n.(*ast.ValueSpec); ok && strings.HasPrefix(spec.Names[0].Name, "Code") {
+			text, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, question.Code(text))
+		}
+		return true
+	})
+	if len(out) < 30 {
+		t.Fatalf("only %d codes were found", len(out))
+	}
+	return out
+}
+
+func TestEveryCodeHasAStatus(t *testing.T) {
+	want := map[int]string{
+		400: "malformed_json bad_request unknown_parameter missing_parameter bad_parameter unknown_value bad_id",
+		403: "forbidden", 404: "unknown_route unknown_question unknown_job", 405: "method_not_allowed", 406: "not_acceptable",
+		409: "not_retryable already_final", 410: "cancelled", 413: "body_too_large", 415: "unsupported_media_type",
+		422: "plugin_error no_data plugin_trap time_limit memory_limit result_too_large bad_result too_many_attempts",
+		500: "bad_plugin internal", 503: "queue_full shutting_down store_unavailable not_ready",
+	}
+	statuses := map[question.Code]int{}
+	for status, list := range want {
+		for code := range strings.FieldsSeq(list) {
+			statuses[question.Code(code)] = status
+		}
+	}
+	all := codes(t)
+	for _, code := range all {
+		if statuses[code] == 0 {
+			t.Fatalf("no status is wanted for %s", code)
+		}
+		s := serve(t)
+		s.jobs.err = question.Errorf(code, "so it is")
+		wantError(t, s.do("GET", "/api/get_results/"+id1, ""), statuses[code], code)
+	}
+	if len(statuses) != len(all) {
+		t.Errorf("%d statuses for %d codes", len(statuses), len(all))
+	}
+}
+
+// Every route turns an error of what it calls into its status.
+func TestEveryRouteReportsErrors(t *testing.T) {
+	for _, route := range []string{
+		"POST /api/states_mean", "GET /api/get_results/" + id1, "GET /api/get_results/" + id1 + "?wait=1", "GET /api/jobs", "GET /api/num_jobs",
+		"DELETE /api/jobs/" + id1, "POST /api/jobs/" + id1 + "/retry",
+	} {
+		s := serve(t)
+		s.jobs.err = fmt.Errorf("deep down: %w", question.Errorf(question.CodeStoreUnavailable, "the disk is full"))
+		method, target, _ := strings.Cut(route, " ")
+		if e := wantError(t, s.do(method, target, ask), 503, question.CodeStoreUnavailable); e.Reason != "the disk is full" {
+			t.Errorf("%s: %+v", route, e)
+		}
+		// An error without a code is a defect: strangers do not get its text, the log does.
+		s.jobs.err = errors.New("open /secret/path")
+		w := s.do(method, target, ask, "X-Request-Id: abc-1")
+		wantError(t, w, 500, question.CodeInternal)
+		if strings.Contains(w.Body.String(), "secret") || !strings.Contains(w.Body.String(), "abc-1") || !strings.Contains(s.log.String(), "/secret/path") {
+			t.Errorf("%s: %s\nlog: %s", route, w.Body, s.log)
+		}
+	}
+}
+
+func TestBadRequests(t *testing.T) {
+	const results = "/api/get_results/" + id1
+	for _, tt := range []struct {
+		name, method, target, body string
+		headers                    []string
+		status                     int
+		code                       question.Code
+		param                      string
+		hint                       []string
+	}{
+		{"no JSON", "POST", "/api/states_mean", "{", nil, 400, "malformed_json", "", nil},
+		{"no body", "POST", "/api/states_mean", "", nil, 400, "malformed_json", "", nil},
+		{"two values", "POST", "/api/states_mean", "{}{}", nil, 400, "malformed_json", "", nil},
+		{"where is no object", "POST", "/api/states_mean", `{"where":1}`, nil, 400, "bad_parameter", "where", nil},
+		{"a parameter is missing", "POST", "/api/states_mean", "{}", nil, 400, "missing_parameter", "question", []string{"obesity"}},
+		{"a form", "POST", "/api/states_mean", ask, []string{"Content-Type: application/x-www-form-urlencoded"}, 415, "unsupported_media_type", "Content-Type", []string{"application/json"}},
+		{"a broken type", "POST", "/api/states_mean", ask, []string{"Content-Type: application/json; ="}, 415, "unsupported_media_type", "Content-Type", []string{"application/json"}},
+		{"packed", "POST", "/api/states_mean", ask, []string{"Content-Encoding: gzip"}, 415, "unsupported_media_type", "Content-Encoding", []string{"identity"}},
+		{"too large", "POST", "/api/states_mean", `{"question":"` + strings.Repeat("x", 64<<10) + `"}`, nil, 413, "body_too_large", "", nil},
+		{"unknown question", "POST", "/api/states_men", ask, nil, 404, "unknown_question", "", []string{"states_mean"}},
+		{"unknown question and no body", "POST", "/api/states_men", "", nil, 404, "unknown_question", "", []string{"states_mean", "state_mean"}},
+		{"unknown query", "POST", "/api/states_mean?wiat=1", ask, nil, 400, "bad_request", "wiat", []string{"wait"}},
+		{"nothing to accept", "POST", "/api/states_mean?wait=1", ask, []string{"Accept: image/png"}, 406, "not_acceptable", "Accept", []string{"application/json", "application/json; layout=rows", "text/csv", "application/vnd.apache.arrow.stream"}},
+		{"nobody can wait so", "POST", "/api/states_mean?wait=1.5", ask, nil, 400, "bad_request", "wait", nil},
+		{"unknown format", "POST", "/api/states_mean?format=xls", ask, nil, 400, "bad_request", "format", []string{"json", "csv", "arrow"}},
+		{"a page of another site", "POST", "/api/states_mean", ask, []string{"Sec-Fetch-Site: cross-site"}, 403, "forbidden", "", nil},
+		{"a page of another site, old browser", "POST", "/api/states_mean", ask, []string{"Origin: https://evil.example"}, 403, "forbidden", "", nil},
+
+		{"bad id", "GET", "/api/get_results/1", "", nil, 400, "bad_id", "id", nil},
+		{"bad id with a slash", "GET", "/api/get_results/..%2f..%2fetc", "", nil, 400, "bad_id", "id", nil},
+		{"unknown id", "GET", "/api/get_results/01936ac2-5b00-7c3e-9a41-999999999999", "", nil, 404, "unknown_job", "id", nil},
+		{"not acceptable", "GET", results, "", []string{"Accept: text/html, application/json;q=0"}, 406, "not_acceptable", "Accept", []string{"application/json", "application/json; layout=rows", "text/csv", "application/vnd.apache.arrow.stream"}},
+		{"wait", "GET", results + "?wait=-1", "", nil, 400, "bad_request", "wait", nil},
+		{"wait in words", "GET", results + "?wait=", "", nil, 400, "bad_request", "wait", nil},
+		{"wait twice", "GET", results + "?wait=1&wait=2", "", nil, 400, "bad_request", "wait", nil},
+		{"layout", "GET", results + "?layout=map", "", nil, 400, "bad_request", "layout", []string{"seed", "rows"}},
+		{"layout of CSV", "GET", results + "?format=csv&layout=rows", "", nil, 400, "bad_request", "layout", nil},
+		{"query", "GET", results + "?a=%zz", "", nil, 400, "bad_request", "", nil},
+		{"limit", "GET", "/api/jobs?limit=0", "", nil, 400, "bad_request", "limit", nil},
+		{"limit of too many", "GET", "/api/jobs?limit=1001", "", nil, 400, "bad_request", "limit", nil},
+		{"detail", "GET", "/api/jobs?detail=yes", "", nil, 400, "bad_request", "detail", []string{"1", "0"}},
+		{"unknown query of a list", "GET", "/api/jobs?limt=1", "", nil, 400, "bad_request", "limt", []string{"limit"}},
+		{"query where there is none", "GET", "/api/num_jobs?x=1", "", nil, 400, "bad_request", "x", nil},
+		{"questions", "GET", "/api/questions?x=1", "", nil, 400, "bad_request", "x", nil},
+		{"plugins", "GET", "/api/plugins?x=1", "", nil, 400, "bad_request", "x", nil},
+		{"cancel", "DELETE", "/api/jobs/" + id1 + "?x=1", "", nil, 400, "bad_request", "x", nil},
+		{"retry", "POST", "/api/jobs/" + id1 + "/retry?x=1", "", nil, 400, "bad_request", "x", nil},
+		{"shutdown", "POST", "/api/graceful_shutdown?x=1", "", nil, 400, "bad_request", "x", nil},
+
+		{"unknown route", "GET", "/api/num_job", "", nil, 404, "unknown_route", "", []string{"/api/num_jobs"}},
+		{"not even /api", "GET", "/metrics", "", nil, 404, "unknown_route", "", nil},
+		{"a slash too many", "GET", "/api/plugins/", "", nil, 404, "unknown_route", "", []string{"/api/plugins"}},
+		{"a question that is not there", "GET", "/api/states_men", "", nil, 404, "unknown_route", "", []string{"/api/states_mean", "/api/state_mean"}},
+		{"results of nothing", "GET", "/api/get_results", "", nil, 404, "unknown_route", "", []string{"/api/get_results/{id}"}},
+		{"asterisk", "OPTIONS", "*", "", nil, 404, "unknown_route", "", nil},
+		{"GET of a question", "GET", "/api/states_mean", "", nil, 405, "method_not_allowed", "", []string{"POST"}},
+		{"POST of a list", "POST", "/api/jobs", "", nil, 405, "method_not_allowed", "", []string{"GET", "HEAD"}},
+		{"PUT of a job", "PUT", "/api/jobs/" + id1, "", nil, 405, "method_not_allowed", "", []string{"DELETE"}},
+		{"HEAD of the shutdown", "HEAD", "/api/graceful_shutdown", "", nil, 405, "method_not_allowed", "", []string{"GET", "POST"}},
+		{"POST of the index", "POST", "/", "", nil, 405, "method_not_allowed", "", []string{"GET", "HEAD"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := serve(t)
+			s.jobs.jobs = append(s.jobs.jobs, &question.Job{ID: id1, Status: question.Done, Result: statesMean()})
+			w := s.do(tt.method, tt.target, tt.body, tt.headers...)
+			if tt.method == "HEAD" {
+				if w.Code != tt.status || w.Body.Len() > 0 {
+					t.Errorf("%d %s", w.Code, w.Body)
+				}
+			} else {
+				e := wantError(t, w, tt.status, tt.code)
+				if e.Param != tt.param || len(e.Hint)+len(tt.hint) > 0 && !reflect.DeepEqual(e.Hint, tt.hint) {
+					t.Errorf("param %q, hint %q; want %q, %q", e.Param, e.Hint, tt.param, tt.hint)
+				}
+			}
+			if allow := w.Header().Get("Allow"); (tt.status == 405) != (allow != "") || tt.status == 405 && allow != strings.Join(tt.hint, ", ") {
+				t.Errorf("Allow: %q", allow)
+			}
+		})
+	}
+}
+
+func TestConfig(t *testing.T) {
+	good := httpapi.Config{Catalog: newCatalog(), Jobs: newJobs(), Render: renderers}
+	if _, err := httpapi.New(good); err != nil {
+		t.Errorf("the defaults: %v", err)
+	}
+	for want, change := range map[string]func(*httpapi.Config){
+		"Catalog":  func(c *httpapi.Config) { c.Catalog = nil },
+		"Jobs":     func(c *httpapi.Config) { c.Jobs = nil },
+		"renderer": func(c *httpapi.Config) { c.Render.Arrow = nil },
+		"-1 bytes": func(c *httpapi.Config) { c.MaxBody = -1 },
+		"1ns":      func(c *httpapi.Config) { c.MaxWait = 1 },
+	} {
+		bad := good
+		change(&bad)
+		if _, err := httpapi.New(bad); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want something about %q", err, want)
+		}
+	}
+}
+
+func TestPanic(t *testing.T) {
+	s := serve(t)
+	s.jobs.panics = "at the disco"
+	w := s.do("POST", "/api/states_mean", ask, "X-Request-Id: r1")
+	if e := wantError(t, w, 500, question.CodeInternal); !strings.Contains(e.Reason, "r1") {
+		t.Errorf("%+v", e)
+	}
+	for _, want := range []string{"at the disco", "helpers_test.go", `"status":500`} {
+		if !strings.Contains(s.log.String(), want) {
+			t.Errorf("the log has no %q: %s", want, s.log)
+		}
+	}
+}
+
+// What was sent cannot be taken back: net/http notices that it is too short.
+func TestPanicAfterTheStatus(t *testing.T) {
+	s := serve(t)
+	w := &breaks{httptest.NewRecorder()}
+	s.ServeHTTP(w, httptest.NewRequest("GET", "/healthz", nil))
+	if w.Code != http.StatusOK || w.Body.Len() > 0 || !strings.Contains(s.log.String(), "the cable is cut") {
+		t.Errorf("%d %s\nlog: %s", w.Code, w.Body, s.log)
+	}
+}
+
+type breaks struct{ *httptest.ResponseRecorder }
+
+func (breaks) Write([]byte) (int, error) { panic("the cable is cut") }
+
+func TestBodyBreaksOff(t *testing.T) {
+	s := serve(t)
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequest("POST", "/api/states_mean", io.MultiReader(strings.NewReader("{"), iotest.ErrReader(io.ErrUnexpectedEOF))))
+	wantError(t, w, http.StatusBadRequest, question.CodeBadRequest)
+}
+
+func TestAbortIsPassedOn(t *testing.T) {
+	s := serve(t)
+	s.jobs.panics = http.ErrAbortHandler
+	defer func() {
+		if v := recover(); v != http.ErrAbortHandler {
+			t.Errorf("panicked with %v", v)
+		}
+		if strings.Contains(s.log.String(), "panicked") {
+			t.Errorf("log: %s", s.log)
+		}
+	}()
+	s.do("POST", "/api/states_mean", ask)
+}

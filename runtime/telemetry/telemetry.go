@@ -1,0 +1,129 @@
+// Package telemetry sets up the log: structured lines (log/slog) with times in UTC,
+// to a stream and, where it is asked for, to a file that is rotated.
+package telemetry
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"gopkg.in/natefinch/lumberjack.v2"
+)
+
+// Formats of a line.
+const (
+	JSON = "json" // an object a line, for programs
+	Text = "text" // key=value, for people
+)
+
+// Config says what is logged and where. The zero value is JSON at level Info to
+// the standard error output.
+type Config struct {
+	Format string     // JSON or Text; "" is JSON
+	Level  slog.Level // what is below it is dropped; the zero value is Info
+	Output io.Writer  // nil is os.Stderr; io.Discard for a file alone
+
+	// File, if it is not "", gets every line too. It is opened to append, and its
+	// folder is made. When the next line would take it above MaxSize it is renamed
+	// to name-<time in UTC>.ext, and a new one begun.
+	File       string
+	MaxSize    int // megabytes (2^20 bytes); 0 is 10
+	MaxBackups int // renamed files that are kept, the newest; 0 is 5
+}
+
+func (c *Config) validate() error {
+	if c.Format == "" {
+		c.Format = JSON
+	}
+	if c.Output == nil {
+		c.Output = os.Stderr
+	}
+	if c.MaxSize == 0 {
+		c.MaxSize = 10
+	}
+	if c.MaxBackups == 0 {
+		c.MaxBackups = 5
+	}
+	switch {
+	case c.Format != JSON && c.Format != Text:
+		return fmt.Errorf("telemetry: the log format %q: one of %s, %s", c.Format, JSON, Text)
+	case c.MaxSize < 0:
+		return fmt.Errorf("telemetry: a log file of %d MB: it is above 0; 0 is 10", c.MaxSize)
+	case c.MaxBackups < 0:
+		return fmt.Errorf("telemetry: %d old log files: it is above 0; 0 is 5", c.MaxBackups)
+	}
+	return nil
+}
+
+// Log is a logger and what has to be closed after it. Safe for concurrent use.
+type Log struct {
+	*slog.Logger
+	file *lumberjack.Logger // nil: none
+}
+
+// New opens a log. A file that cannot be written to is an error now, not a silence
+// later.
+func New(cfg Config) (*Log, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	l := &Log{}
+	out := cfg.Output
+	if cfg.File != "" {
+		if err := check(cfg.File); err != nil {
+			return nil, err
+		}
+		l.file = &lumberjack.Logger{Filename: cfg.File, MaxSize: cfg.MaxSize, MaxBackups: cfg.MaxBackups}
+		out = both{cfg.Output, l.file}
+	}
+	options := &slog.HandlerOptions{Level: cfg.Level, ReplaceAttr: utc}
+	if cfg.Format == Text {
+		l.Logger = slog.New(slog.NewTextHandler(out, options))
+	} else {
+		l.Logger = slog.New(slog.NewJSONHandler(out, options))
+	}
+	return l, nil
+}
+
+// Close closes the file. What is logged afterwards would open it again.
+func (l *Log) Close() error {
+	if l.file == nil {
+		return nil
+	}
+	return l.file.Close()
+}
+
+// check makes the file and its folder, if they are not there.
+func check(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return fmt.Errorf("telemetry: the log file's folder: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600) //nolint:gosec // the operator's own path
+	if err != nil {
+		return fmt.Errorf("telemetry: the log file: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("telemetry: the log file: %w", err)
+	}
+	return nil
+}
+
+// utc turns the time of a line to UTC.
+func utc(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 && a.Key == slog.TimeKey && a.Value.Kind() == slog.KindTime {
+		a.Value = slog.TimeValue(a.Value.Time().UTC())
+	}
+	return a
+}
+
+// both writes to two writers; one that fails does not keep a line from the other.
+type both [2]io.Writer
+
+func (w both) Write(b []byte) (int, error) {
+	_, err0 := w[0].Write(b)
+	_, err1 := w[1].Write(b)
+	return len(b), errors.Join(err0, err1)
+}
