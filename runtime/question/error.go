@@ -45,6 +45,9 @@ const (
 	CodeNoData          Code = "no_data"          // the plugin found no row that it could use
 	CodePluginTrap      Code = "plugin_trap"      // unreachable, out of bounds, division by zero, exit, ...
 	CodeTimeLimit       Code = "time_limit"       // ran longer than allowed
+	CodeFuelLimit       Code = "fuel_limit"       // did more work than allowed
+	CodeDepthLimit      Code = "depth_limit"      // nested its calls deeper than allowed
+	CodeLogLimit        Code = "log_limit"        // wrote more to the log than allowed
 	CodeMemoryLimit     Code = "memory_limit"     // wanted more memory than allowed
 	CodeResultTooLarge  Code = "result_too_large" // answered with more than allowed
 	CodeBadResult       Code = "bad_result"       // the answer breaks the contract or the manifest

@@ -14,36 +14,65 @@ import (
 // multiple of abi.BufferAlign, in whole pages. It holds no address, so the same
 // bytes serve every instance, wherever its block lies.
 type segment struct {
-	bytes  []byte
+	size   uint64
+	bytes  []byte // nil: they are in file
+	file   *file
+	dict   []string   // the column's dictionary: not to be written to
 	column abi.Column // Data, Validity, DictOffsets and DictBytes are offsets into bytes
 }
 
 // segments holds each column that some plugin needs, once.
 type segments struct {
 	dataset Dataset
+	mapped  bool // into files
 
 	mu    sync.Mutex
 	built map[string]*segment // by the dataset's name of the column
 }
 
 // get returns the segment of c, a column of the dataset.
-func (s *segments) get(c *question.Column) *segment {
+func (s *segments) get(c *question.Column) (*segment, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if seg, ok := s.built[c.Name]; ok {
-		return seg
+		return seg, nil
 	}
 	if s.built == nil {
 		s.built = map[string]*segment{}
 	}
 	seg := newSegment(c, c.Name == s.dataset.SortedBy())
+	if s.mapped {
+		var err error
+		if seg.file, err = newFile("column", seg.size, seg.bytes); err != nil {
+			return nil, err
+		}
+		seg.bytes = nil
+	}
 	s.built[c.Name] = seg
-	return seg
+	return seg, nil
+}
+
+// close closes the segments' files; what is mapped stays.
+func (s *segments) close() {
+	for _, seg := range s.built {
+		if seg.file != nil {
+			seg.file.close()
+		}
+	}
+}
+
+// put lays the segment over a part of a memory that is as long as it.
+func (s *segment) put(memory []byte) error {
+	if s.file != nil {
+		return s.file.mapPrivate(memory)
+	}
+	copy(memory, s.bytes)
+	return nil
 }
 
 func newSegment(c *question.Column, sorted bool) *segment {
 	n := c.Len()
-	seg := &segment{column: abi.Column{Type: abiType(c.Type)}}
+	seg := &segment{dict: c.Dict, column: abi.Column{Type: abiType(c.Type)}}
 	if sorted {
 		seg.column.Flags |= abi.FlagSortedRows
 	}
@@ -93,7 +122,7 @@ func newSegment(c *question.Column, sorted bool) *segment {
 	pages := max(1, (len(seg.bytes)+abi.ColumnAlign-1)/abi.ColumnAlign)
 	whole := make([]byte, pages*abi.ColumnAlign)
 	copy(whole, seg.bytes)
-	seg.bytes = whole
+	seg.bytes, seg.size = whole, uint64(len(whole))
 	return seg
 }
 
@@ -145,7 +174,7 @@ type blockPart struct {
 
 func (b *block) add(name, unit string, seg *segment) {
 	b.parts = append(b.parts, blockPart{name, unit, uint32(b.size), seg})
-	b.size += uint64(len(seg.bytes))
+	b.size += seg.size
 }
 
 // directory returns the bytes of an abi.Directory that will lie at address at,

@@ -43,9 +43,17 @@ func slogLevel(level uint32) slog.Level {
 	}
 }
 
+// reset forgets what was written: a job begins.
+func (g *guestLog) reset() {
+	*g = guestLog{log: g.log, pending: [2]pendingLine{{g.pending[0].text[:0]}, {g.pending[1].text[:0]}}}
+}
+
+// open reports whether another line would be logged.
+func (g *guestLog) open() bool { return g.lines < maxLogLines && g.bytes < maxLogBytes }
+
 // line logs one line. It does not keep text.
 func (g *guestLog) line(ctx context.Context, level slog.Level, text []byte) {
-	if g.lines >= maxLogLines || g.bytes >= maxLogBytes {
+	if !g.open() {
 		g.dropped++
 		return
 	}

@@ -2,46 +2,52 @@ package sandbox
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"sync/atomic"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 
 	"github.com/le-stats-sportifs/lestats/plugins/abi"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
+	"github.com/le-stats-sportifs/lestats/runtime/sandbox/rewrite"
 )
 
 // maxManifest bounds the JSON of a manifest, in bytes.
 const maxManifest = 1 << 20
 
-// Plugin is a plugin that was checked, compiled and opened once. Its methods are
-// safe for concurrent use.
+// Plugin is a plugin that was checked, rewritten, compiled and opened once. Its
+// methods are safe for concurrent use.
 type Plugin struct {
 	engine   *Engine
 	digest   string
 	log      *slog.Logger
 	runtime  wazero.Runtime // in which compiled can be instantiated
 	compiled wazero.CompiledModule
+	info     *rewrite.Info
+	limits   Limits
+	way      way
 	manifest *question.Manifest
 	block    block
+	image    *image // nil: each job needs an instance of its own, born for it
+	kept     uint64 // of the budget
+	slots    slots
 
-	memoryHint atomic.Uint64 // bytes of memory that an opened instance has
-	gate       gate          // holds: answers under way
-	stopped    context.Context
-	stopNow    context.CancelCauseFunc
+	gate    gate // holds: answers under way
+	stopped context.Context
+	stopNow context.CancelCauseFunc
 }
 
-// Load checks, compiles and opens a plugin. A refusal is a *question.Error with
-// CodeBadPlugin that names what is wrong; when ctx ends first it has
-// CodeCancelled or CodeTimeLimit. The caller closes the plugin.
+// Load checks, rewrites, compiles and opens a plugin. A refusal is a
+// *question.Error with CodeBadPlugin that names what is wrong; when ctx ends first
+// it has CodeCancelled or CodeTimeLimit. The caller closes the plugin.
 func (e *Engine) Load(ctx context.Context, wasm []byte) (_ *Plugin, err error) {
 	if !e.gate.enter() {
 		return nil, question.Errorf(question.CodeShuttingDown, "%w", errStopped)
 	}
-	p := &Plugin{engine: e, digest: digestOf(wasm)}
+	p := &Plugin{engine: e, digest: digestOf(wasm), limits: e.cfg.defaults(), way: e.platform.way}
+	p.slots.running = make(chan struct{}, e.cfg.Slots)
 	p.log = e.cfg.Log.With("plugin", p.digest[:len("sha256:")+12]) // until it has a name
 	p.stopped, p.stopNow = context.WithCancelCause(e.stopped)
 	p.gate.onIdle = p.release
@@ -68,43 +74,83 @@ func (e *Engine) Load(ctx context.Context, wasm []byte) (_ *Plugin, err error) {
 
 // load is Load up to the bookkeeping.
 func (p *Plugin) load(ctx context.Context, wasm []byte) *question.Error {
-	pages, refused := checkModule(wasm)
+	rewritten, info, refused := prepare(wasm, p.limits.Memory)
 	if refused != nil {
 		return refused
 	}
-	if limit := p.engine.cfg.MemoryLimit; pages*wasmPage > limit {
-		return badPlugin("its memory starts with %d bytes; the limit is %s", pages*wasmPage, humanBytes(limit))
-	}
+	p.info = info
 	var err error
-	p.runtime, p.compiled, err = p.engine.compile(ctx, boundTables(wasm))
+	p.runtime, p.compiled, err = p.engine.compile(ctx, p.log, rewritten)
 	if err != nil {
-		if ctx.Err() != nil {
-			return p.engine.interrupted(ctx)
+		if interrupted := p.interrupted(ctx, farAway); interrupted != nil {
+			return interrupted
 		}
 		return badPlugin("it does not compile: %s", firstLine(err))
 	}
-	ctx, cancel := p.limited(ctx)
-	defer cancel()
-	in, refused := p.newInstance(ctx)
+	deadline := time.Now().Add(p.limits.Time)
+	in, refused := p.born(ctx, deadline)
 	if refused != nil {
 		return refused
 	}
-	defer in.close(ctx)
+	defer func() { in.close(ctx) }()
 	m, err := question.ParseManifest(in.manifest)
 	if err != nil {
 		return question.AsError(err)
 	}
 	p.manifest = m
 	p.log = p.engine.cfg.Log.With("plugin", m.Name)
+	p.limits = p.engine.cfg.Plugins[m.Name].over(p.limits)
 	in.world.log.log = p.log
-	if refused := p.lay(m.Columns); refused != nil {
+	if refused := p.lay(ctx, m.Columns); refused != nil {
 		return refused
 	}
+	// Machine code takes about seven times the bytecode's room.
+	kept := 7*uint64(len(rewritten)) + uint64(len(in.view())) + p.block.size
+	if err := p.engine.budget.keep(kept, p.jobCost()); err != nil {
+		return badPlugin("there is no memory for it: %v", err)
+	}
+	p.kept = kept
 	if refused := in.open(ctx); refused != nil {
 		return refused
 	}
-	p.memoryHint.Store(uint64(len(in.view())))
+	p.log.DebugContext(ctx, "a plugin was opened", "fuel", in.meter.total(), "memory", len(in.view()), "columns", p.block.size)
+	if len(info.Unrestorable) > 0 {
+		p.log.InfoContext(ctx, "each job opens the plugin anew, which is slow: what it remembers cannot be put back", "uses", info.Unrestorable)
+		return nil
+	}
+	return p.makeImage(ctx, in)
+}
+
+// makeImage takes the plugin's image, and makes a first slot to see that it can
+// be made.
+func (p *Plugin) makeImage(ctx context.Context, in *instance) *question.Error {
+	var err error
+	if p.image, err = p.takeImage(in); err != nil {
+		return p.broken(ctx, err)
+	}
+	first, err := p.slot(ctx)
+	if err != nil {
+		return p.broken(ctx, err)
+	}
+	p.slots.push(first, p.engine.cfg.IdleFor, p.evict)
 	return nil
+}
+
+// prepare checks and rewrites a plugin. The result depends on nothing else, so
+// that a compiled plugin can be kept.
+func prepare(wasm []byte, memoryLimit uint64) ([]byte, *rewrite.Info, *question.Error) {
+	pages, refused := checkModule(wasm)
+	if refused != nil {
+		return nil, nil, refused
+	}
+	if pages*wasmPage > memoryLimit {
+		return nil, nil, badPlugin("its memory starts with %d bytes; the limit is %s", pages*wasmPage, humanBytes(memoryLimit))
+	}
+	rewritten, info, err := rewrite.Rewrite(wasm, rewrite.Config{})
+	if err != nil {
+		return nil, nil, badPlugin("it does not compile: %v", err)
+	}
+	return rewritten, info, nil
 }
 
 // refusal turns what stopped a plugin from loading into what Load returns.
@@ -118,7 +164,7 @@ func refusal(err *question.Error) error {
 }
 
 // lay finds the columns that the plugin needs and lays them out in its block.
-func (p *Plugin) lay(needs []question.ColumnNeed) *question.Error {
+func (p *Plugin) lay(ctx context.Context, needs []question.ColumnNeed) *question.Error {
 	ds := p.engine.dataset
 	total := uint64(0)
 	columns := make([]*question.Column, len(needs))
@@ -146,7 +192,11 @@ func (p *Plugin) lay(needs []question.ColumnNeed) *question.Error {
 		return badPlugin("the columns that it needs have %d bytes, more than a 32-bit memory holds", total)
 	}
 	for i, need := range needs {
-		p.block.add(need.Name, columns[i].Unit, p.engine.segments.get(columns[i]))
+		seg, err := p.engine.segments.get(columns[i])
+		if err != nil {
+			return p.broken(ctx, err)
+		}
+		p.block.add(need.Name, columns[i].Unit, seg)
 	}
 	return nil
 }
@@ -167,86 +217,52 @@ func (p *Plugin) Manifest() *question.Manifest { return p.manifest }
 func (p *Plugin) Digest() string { return p.digest }
 
 // Answer has the plugin answer b, bound to its manifest, from the given rows of
-// the dataset, which ascend, do not touch and are not empty. The table is the
-// caller's. Errors are *question.Error: the plugin's own (CodePluginError,
-// CodeBadParameter, CodeNoData), a limit (CodeTimeLimit, CodeMemoryLimit,
+// the dataset, which ascend, do not touch and are not empty. It waits while
+// Config.Slots jobs of the plugin run, or the memory budget is in use. The table is
+// the caller's, except for a dictionary (Column.Dict), which may be the dataset's
+// and is not to be written to. Errors are *question.Error: the plugin's own
+// (CodePluginError, CodeBadParameter, CodeNoData), a limit (CodeTimeLimit,
+// CodeFuelLimit, CodeDepthLimit, CodeMemoryLimit, CodeLogLimit,
 // CodeResultTooLarge), a fault of the plugin (CodePluginTrap, CodeBadResult), or
 // the end of ctx (CodeCancelled, and CodeTimeLimit for a deadline).
-func (p *Plugin) Answer(ctx context.Context, b *question.Bound, rows []question.Range) (t *question.Table, err error) {
-	if !p.gate.enter() {
-		return nil, question.Errorf(question.CodeShuttingDown, "the plugin %s is closed", p.manifest.Name)
-	}
-	defer p.gate.leave()
-	defer func() {
-		if r := recover(); r != nil {
-			p.log.ErrorContext(ctx, "answering panicked", "panic", r, "stack", string(debug.Stack()))
-			t, err = nil, question.Errorf(question.CodeInternal, "the host failed while it answered; the log says more")
-		}
-	}()
-	if err := p.checkBound(b, rows); err != nil {
+func (p *Plugin) Answer(ctx context.Context, b *question.Bound, rows []question.Range) (*question.Table, error) {
+	t, _, err := p.answer(ctx, b, rows)
+	if err != nil {
 		return nil, err
-	}
-	ctx, cancel := p.limited(ctx)
-	defer cancel()
-	if ctx.Err() != nil {
-		return nil, p.engine.interrupted(ctx)
-	}
-	in, failed := p.acquire(ctx)
-	if failed != nil {
-		return nil, failed
-	}
-	defer p.giveBack(ctx, in)
-	t, failed = in.answer(ctx, b, rows)
-	if failed != nil {
-		return nil, failed
 	}
 	return t, nil
 }
 
-// acquire returns an instance that is open and has answered nothing yet.
-func (p *Plugin) acquire(ctx context.Context) (*instance, *question.Error) {
-	in, err := p.newInstance(ctx)
+// answer is Answer, and the fuel that was spent.
+func (p *Plugin) answer(ctx context.Context, b *question.Bound, rows []question.Range) (t *question.Table, fuel int64, err *question.Error) {
+	if !p.gate.enter() {
+		return nil, 0, question.Errorf(question.CodeShuttingDown, "the plugin %s is closed", p.manifest.Name)
+	}
+	defer p.gate.leave()
+	if err := p.checkBound(b, rows); err != nil {
+		return nil, 0, err
+	}
+	if err := p.interrupted(ctx, farAway); err != nil {
+		return nil, 0, err
+	}
+	in, err := p.acquire(ctx)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	if err := in.open(ctx); err != nil {
-		return nil, in.abandon(ctx, err)
-	}
-	return in, nil
-}
-
-// giveBack ends an instance's job. An instance serves one job, so no job can
-// find what another has left.
-func (p *Plugin) giveBack(ctx context.Context, in *instance) { in.close(ctx) }
-
-// errTimeLimit is the cause of a context that the time limit ended.
-var errTimeLimit = errors.New("the time limit of the sandbox")
-
-// limited returns ctx with the time limit on it; it also ends when the plugin or
-// the engine is made to stop.
-func (p *Plugin) limited(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	unhook := context.AfterFunc(p.stopped, func() { cancel(errStopped) })
-	ctx, done := context.WithTimeoutCause(ctx, p.engine.cfg.TimeLimit, errTimeLimit)
-	return ctx, func() {
-		done()
-		unhook()
-		cancel(nil)
-	}
-}
-
-// interrupted says why ctx ended.
-func (e *Engine) interrupted(ctx context.Context) *question.Error {
-	switch cause := context.Cause(ctx); {
-	case errors.Is(cause, errTimeLimit):
-		return question.Errorf(question.CodeTimeLimit, "it ran longer than the limit of %s", e.cfg.TimeLimit)
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return question.Errorf(question.CodeTimeLimit, "it ran into the caller's deadline: %w", context.DeadlineExceeded)
-	case errors.Is(cause, errStopped):
-		return question.Errorf(question.CodeCancelled, "the job was stopped: %w", errStopped)
-	default:
-		return question.Errorf(question.CodeCancelled, "the job was cancelled: %w", context.Canceled)
-	}
+	whole := false // the guest returned, with whatever answer
+	defer func() {
+		if r := recover(); r != nil {
+			p.log.ErrorContext(ctx, "answering panicked", "panic", r, "stack", string(debug.Stack()))
+			t, err = nil, question.Errorf(question.CodeInternal, "the host failed while it answered; the log says more")
+			whole = false
+		}
+		p.giveBack(ctx, in, whole)
+	}()
+	t, whole, err = in.answer(ctx, time.Now().Add(p.limits.Time), b, rows)
+	fuel = in.meter.total()
+	p.engine.spent.Add(fuel)
+	p.engine.answered.Add(1)
+	return t, fuel, err
 }
 
 // Close lets no answer begin any more and waits for those that run. When ctx
@@ -266,6 +282,11 @@ func (p *Plugin) Close(ctx context.Context) error {
 func (p *Plugin) release() {
 	e := p.engine
 	p.stopNow(errStopped) // frees the context
+	p.discard(p.slots.close())
+	if p.image != nil {
+		p.image.release()
+	}
+	e.budget.unkeep(p.kept)
 	if p.compiled != nil {
 		if err := p.compiled.Close(context.Background()); err != nil {
 			p.log.Warn("a compiled plugin did not close cleanly", "err", err)

@@ -24,9 +24,9 @@ func requestSize(b *question.Bound, rows []question.Range) uint64 {
 	return n
 }
 
-// encodeRequest returns an abi.Request, and what it points to, as it will lie at
-// address at, a multiple of 8.
-func encodeRequest(at uint32, b *question.Bound, rows []question.Range, columnIndex func(string) uint32) []byte {
+// encodeRequest appends an abi.Request, and what it points to, to out: as it will
+// lie at address at, a multiple of 8.
+func encodeRequest(out []byte, at uint32, b *question.Bound, rows []question.Range, columnIndex func(string) uint32) []byte {
 	params := at + abi.RequestSize
 	values := params + abi.ParamSize*uint32(len(b.Args))
 	next := values
@@ -41,14 +41,14 @@ func encodeRequest(at uint32, b *question.Bound, rows []question.Range, columnIn
 	for _, run := range rows {
 		r.Rows += run.Count
 	}
-	out := abi.Append(make([]byte, 0, requestSize(b, rows)), r)
+	out = appendRequest(out, &r)
 	for i := range b.Args {
 		p, given := &b.Question.Params[i], b.Args[i].Values
 		a := abi.Param{Kind: paramKinds[p.Type], Column: abi.NoIndex, Count: uint32(len(given)), Values: values}
 		if p.Type == question.ParamColumn {
 			a.Column = columnIndex(p.Column)
 		}
-		out = abi.Append(out, a)
+		out = appendParam(out, &a)
 		values += 8 * a.Count
 	}
 	for i := range b.Args {

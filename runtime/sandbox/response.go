@@ -1,9 +1,11 @@
 package sandbox
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -43,10 +45,11 @@ func decodeResponse(m memory, packed uint64) (r abi.Response, err *question.Erro
 	if err != nil {
 		return r, err
 	}
-	r, short := abi.Decode[abi.Response](b)
-	switch {
-	case short != nil:
+	if n < abi.ResponseSize {
 		return r, badResult("the response has %d bytes; at least %d", n, abi.ResponseSize)
+	}
+	r = readResponse(b)
+	switch {
 	case r.Size < abi.ResponseSize || r.Size > n:
 		return r, badResult("the response states a size of %d bytes; from %d to the %d that it has", r.Size, abi.ResponseSize, n)
 	case r.Version != abi.Version:
@@ -109,10 +112,19 @@ func decodeError(m memory, ptr uint32, params []question.Param) *question.Error 
 	return question.Errorf(code, "%s", reason).About(param)
 }
 
+// source is what a result may refer to.
+type source interface {
+	// unitOf returns the unit of a column of the dataset.
+	unitOf(column string) string
+	// dictAt returns the dictionary of the dataset that lies where a result's column
+	// says that its own lies; nil where none does. It is not to be written to.
+	dictAt(*abi.Column) []string
+}
+
 // decodeAnswer reads what answer returned: a table, checked against what the
-// manifest declares for q and copied, or the reason why there is none. unitOf
-// gives the unit of a column of the dataset; limit bounds the columns' bytes.
-func decodeAnswer(m memory, packed uint64, q *question.Question, unitOf func(string) string, limit uint64) (*question.Table, *question.Error) {
+// manifest declares for q and copied, or the reason why there is none. limit bounds
+// the columns' bytes.
+func decodeAnswer(m memory, packed uint64, q *question.Question, from source, limit uint64) (*question.Table, *question.Error) {
 	r, err := decodeResponse(m, packed)
 	if err != nil {
 		return nil, err
@@ -127,7 +139,7 @@ func decodeAnswer(m memory, packed uint64, q *question.Question, unitOf func(str
 	if err != nil {
 		return nil, err
 	}
-	t, _ := abi.Decode[abi.Table](b) // of the right length
+	t := readTable(b) // of the right length
 	declared := q.Result.Columns()
 	switch {
 	case t.Kind != abi.KindTable:
@@ -148,10 +160,10 @@ func decodeAnswer(m memory, packed uint64, q *question.Question, unitOf func(str
 	total := uint64(0)
 	for i := range columns {
 		c := &columns[i]
-		c.abiColumn, _ = abi.Decode[abi.Column](b[uint64(i)*stride:]) // of the right length
-		c.what = fmt.Sprintf("column %d (%s)", i, declared[i].Name)
+		c.abiColumn = readColumn(b[uint64(i)*stride:]) // of the right length
+		c.number, c.name = i, declared[i].Name
 		if want := abiType(declared[i].Type); c.abiColumn.Type != want {
-			return nil, badResult("%s is of type %d; the manifest declares %s, which is %d", c.what, c.abiColumn.Type, declared[i].Type, want)
+			return nil, badResult("%s is of type %d; the manifest declares %s, which is %d", c.what(), c.abiColumn.Type, declared[i].Type, want)
 		}
 		total += c.size(uint64(t.Rows))
 	}
@@ -166,11 +178,11 @@ func decodeAnswer(m memory, packed uint64, q *question.Question, unitOf func(str
 			c.Role = question.RoleKey
 		}
 		if d.UnitOf != "" {
-			if unit := unitOf(d.UnitOf); unit != "" {
+			if unit := from.unitOf(d.UnitOf); unit != "" {
 				c.Unit = unit
 			}
 		}
-		if err := columns[i].decode(m, uint64(t.Rows), c); err != nil {
+		if err := columns[i].decode(m, uint64(t.Rows), from, c); err != nil {
 			return nil, err
 		}
 	}
@@ -185,7 +197,20 @@ func decodeAnswer(m memory, packed uint64, q *question.Question, unitOf func(str
 // resultColumn is one column of a table that a guest returned.
 type resultColumn struct {
 	abiColumn abi.Column
-	what      string // its number and name, for messages
+	number    int
+	name      string
+}
+
+// what is the column as messages name it.
+func (c *resultColumn) what() string { return fmt.Sprintf("column %d (%s)", c.number, c.name) }
+
+// part returns n bytes from address ptr on; which names them in the error.
+func (c *resultColumn) part(m memory, which string, ptr uint32, n uint64) ([]byte, *question.Error) {
+	b, ok := m.at(ptr, n)
+	if !ok {
+		return m.part(c.what()+": its "+which, ptr, n)
+	}
+	return b, nil
 }
 
 func (c *resultColumn) width() uint64 {
@@ -209,12 +234,12 @@ func (c *resultColumn) size(rows uint64) uint64 {
 
 // decode copies the column's rows into out, whose Type is set. What is missing
 // is zero there, whatever the guest has in its place.
-func (c *resultColumn) decode(m memory, rows uint64, out *question.Column) *question.Error {
+func (c *resultColumn) decode(m memory, rows uint64, from source, out *question.Column) *question.Error {
 	a := &c.abiColumn
 	if uint64(a.DataLen) < rows*c.width() {
-		return badResult("%s has %d bytes of data; %d rows need %d", c.what, a.DataLen, rows, rows*c.width())
+		return badResult("%s has %d bytes of data; %d rows need %d", c.what(), a.DataLen, rows, rows*c.width())
 	}
-	data, err := m.part(c.what+": its data", a.Data, rows*c.width())
+	data, err := c.part(m, "data", a.Data, rows*c.width())
 	if err != nil {
 		return err
 	}
@@ -230,7 +255,7 @@ func (c *resultColumn) decode(m memory, rows uint64, out *question.Column) *ques
 			}
 			v := math.Float64frombits(binary.LittleEndian.Uint64(data[8*i:]))
 			if math.IsNaN(v) || math.IsInf(v, 0) {
-				return badResult("%s, row %d: the value is %v; a value is finite, and a missing one is told by the bitmap", c.what, i, v)
+				return badResult("%s, row %d: the value is %v; a value is finite, and a missing one is told by the bitmap", c.what(), i, v)
 			}
 			out.Numbers[i] = v
 		}
@@ -242,8 +267,10 @@ func (c *resultColumn) decode(m memory, rows uint64, out *question.Column) *ques
 			}
 		}
 	default:
-		if err := c.decodeDict(m, out); err != nil {
-			return err
+		if out.Dict = from.dictAt(a); out.Dict == nil {
+			if err := c.decodeDict(m, out); err != nil {
+				return err
+			}
 		}
 		out.Codes = make([]int32, rows)
 		for i := range out.Codes {
@@ -252,7 +279,7 @@ func (c *resultColumn) decode(m memory, rows uint64, out *question.Column) *ques
 			}
 			code := int32(binary.LittleEndian.Uint32(data[4*i:]))
 			if code < 0 || int(code) >= len(out.Dict) {
-				return badResult("%s, row %d: the code is %d; the dictionary has %d entries, counted from 0", c.what, i, code, len(out.Dict))
+				return badResult("%s, row %d: the code is %d; the dictionary has %d entries, counted from 0", c.what(), i, code, len(out.Dict))
 			}
 			out.Codes[i] = code
 		}
@@ -266,9 +293,9 @@ func (c *resultColumn) decodeValidity(m memory, rows uint64, out *question.Colum
 	if a.Validity != 0 {
 		n := (rows + 7) / 8
 		if uint64(a.ValidityLen) < n {
-			return badResult("%s has a bitmap of %d bytes; %d rows need %d", c.what, a.ValidityLen, rows, n)
+			return badResult("%s has a bitmap of %d bytes; %d rows need %d", c.what(), a.ValidityLen, rows, n)
 		}
-		bitmap, err := m.part(c.what+": its bitmap", a.Validity, n)
+		bitmap, err := c.part(m, "bitmap", a.Validity, n)
 		if err != nil {
 			return err
 		}
@@ -281,7 +308,7 @@ func (c *resultColumn) decodeValidity(m memory, rows uint64, out *question.Colum
 		}
 	}
 	if uint64(a.NullCount) != uint64(missing) {
-		return badResult("%s states %d missing values; its bitmap tells of %d", c.what, a.NullCount, missing)
+		return badResult("%s states %d missing values; its bitmap tells of %d", c.what(), a.NullCount, missing)
 	}
 	return nil
 }
@@ -289,11 +316,11 @@ func (c *resultColumn) decodeValidity(m memory, rows uint64, out *question.Colum
 func (c *resultColumn) decodeDict(m memory, out *question.Column) *question.Error {
 	a := &c.abiColumn
 	count := uint64(a.DictCount)
-	offsets, err := m.part(c.what+": its dictionary's offsets", a.DictOffsets, 4*(count+1))
+	offsets, err := c.part(m, "dictionary's offsets", a.DictOffsets, 4*(count+1))
 	if err != nil {
 		return err
 	}
-	bytes, err := m.part(c.what+": its dictionary's bytes", a.DictBytes, uint64(a.DictBytesLen))
+	bytes, err := c.part(m, "dictionary's bytes", a.DictBytes, uint64(a.DictBytesLen))
 	if err != nil {
 		return err
 	}
@@ -301,17 +328,17 @@ func (c *resultColumn) decodeDict(m memory, out *question.Column) *question.Erro
 	out.Dict = make([]string, count)
 	at := uint32(0)
 	if first := binary.LittleEndian.Uint32(offsets); first != 0 {
-		return badResult("%s: its dictionary's first offset is %d; it is 0", c.what, int32(first))
+		return badResult("%s: its dictionary's first offset is %d; it is 0", c.what(), int32(first))
 	}
 	for i := range out.Dict {
 		end := binary.LittleEndian.Uint32(offsets[4*(i+1):])
 		if end < at || end > a.DictBytesLen {
 			return badResult("%s: its dictionary's offset %d is %d; it lies between the one before, %d, and the length of the bytes, %d",
-				c.what, i+1, int32(end), at, a.DictBytesLen)
+				c.what(), i+1, int32(end), at, a.DictBytesLen)
 		}
 		out.Dict[i] = text[at:end]
 		if !utf8.ValidString(out.Dict[i]) {
-			return badResult("%s: its dictionary's entry %d is not UTF-8", c.what, i)
+			return badResult("%s: its dictionary's entry %d is not UTF-8", c.what(), i)
 		}
 		at = end
 	}
@@ -335,28 +362,62 @@ func checkKeys(keys []question.Column) *question.Error {
 	if ascend(keys, rows) {
 		return nil
 	}
-	seen := make(map[string]int, rows)
-	var tuple []byte
-	for i := range rows {
-		tuple = tuple[:0]
-		for k := range keys {
-			switch c := &keys[k]; c.Type {
-			case question.Number:
-				tuple = binary.LittleEndian.AppendUint64(tuple, math.Float64bits(c.Numbers[i]))
-			case question.Integer:
-				tuple = binary.LittleEndian.AppendUint64(tuple, uint64(c.Integers[i]))
-			default:
-				text := c.Dict[c.Codes[i]]
-				tuple = binary.LittleEndian.AppendUint32(tuple, uint32(len(text)))
-				tuple = append(tuple, text...)
+	if len(keys) == 1 && keys[0].Type == question.String && len(keys[0].Dict) <= 64*(rows+1) && ascending(keys[0].Dict) {
+		seen := make([]int32, len(keys[0].Dict)) // row + 1
+		for i, code := range keys[0].Codes {
+			if seen[code] > 0 {
+				return sameKey(int(seen[code]-1), i)
 			}
+			seen[code] = int32(i) + 1
 		}
-		if first, ok := seen[string(tuple)]; ok {
-			return badResult("rows %d and %d have the same key; the result's layout needs each once", first, i)
+		return nil
+	}
+	order := make([]int, rows)
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Or(compareKeys(keys, a, b), cmp.Compare(a, b)) })
+	for i := 1; i < rows; i++ {
+		if compareKeys(keys, order[i-1], order[i]) == 0 {
+			return sameKey(order[i-1], order[i])
 		}
-		seen[string(tuple)] = i
 	}
 	return nil
+}
+
+func sameKey(first, second int) *question.Error {
+	return badResult("rows %d and %d have the same key; the result's layout needs each once", first, second)
+}
+
+// compareKeys compares two rows by their keys. Numbers are the same if their bits
+// are.
+func compareKeys(keys []question.Column, a, b int) int {
+	for k := range keys {
+		n := 0
+		switch c := &keys[k]; c.Type {
+		case question.Number:
+			n = cmp.Compare(math.Float64bits(c.Numbers[a]), math.Float64bits(c.Numbers[b]))
+		case question.Integer:
+			n = cmp.Compare(c.Integers[a], c.Integers[b])
+		default:
+			if c.Codes[a] != c.Codes[b] {
+				n = cmp.Compare(c.Dict[c.Codes[a]], c.Dict[c.Codes[b]])
+			}
+		}
+		if n != 0 {
+			return n
+		}
+	}
+	return 0
+}
+
+func ascending(dict []string) bool {
+	for i := 1; i < len(dict); i++ {
+		if dict[i-1] >= dict[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // ascend reports, cheaply, whether the rows are known to ascend by their keys
@@ -367,10 +428,8 @@ func ascend(keys []question.Column, rows int) bool {
 		if c.Type == question.Number {
 			return false
 		}
-		for i := 1; i < len(c.Dict); i++ {
-			if c.Dict[i-1] >= c.Dict[i] {
-				return false
-			}
+		if c.Type == question.String && !ascending(c.Dict) {
+			return false
 		}
 	}
 	for i := 1; i < rows; i++ {

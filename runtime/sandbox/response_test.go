@@ -223,6 +223,12 @@ var fuzzQuestions = func() []question.Question {
 	}
 }()
 
+// nowhere is a source of nothing.
+type nowhere struct{}
+
+func (nowhere) unitOf(string) string        { return "" }
+func (nowhere) dictAt(*abi.Column) []string { return nil }
+
 // pokeMemory is the memory of poke.wat as answer leaves it, shortened.
 func pokeMemory(t testing.TB) memory {
 	t.Helper()
@@ -231,7 +237,7 @@ func pokeMemory(t testing.TB) memory {
 	if failed != nil {
 		t.Fatal(failed)
 	}
-	defer p.giveBack(t.Context(), in)
+	defer p.giveBack(t.Context(), in, true)
 	return append(memory(nil), in.view()[:0x3400]...)
 }
 
@@ -268,7 +274,7 @@ func FuzzDecodeAnswer(f *testing.F) {
 	f.Add([]byte{}, uint64(0), uint8(1))
 	f.Fuzz(func(t *testing.T, mem []byte, packed uint64, which uint8) {
 		q := &fuzzQuestions[int(which)%len(fuzzQuestions)]
-		table, err := decodeAnswer(mem, packed, q, func(string) string { return "" }, 1<<16)
+		table, err := decodeAnswer(mem, packed, q, nowhere{}, 1<<16)
 		checkDecoded(t, q, table, err)
 		if err := decodeOpen(mem, packed); err == nil {
 			t.Fatal("an open that failed has no error")
@@ -294,7 +300,7 @@ func TestDecodeOverwritten(t *testing.T) {
 		}
 		packed := uint64(pokeResponse)<<32 | abi.ResponseSize
 		q := &fuzzQuestions[r.IntN(len(fuzzQuestions))]
-		table, err := decodeAnswer(mem, packed, q, func(string) string { return "" }, 1<<16)
+		table, err := decodeAnswer(mem, packed, q, nowhere{}, 1<<16)
 		checkDecoded(t, q, table, err)
 		if err == nil {
 			decoded++

@@ -9,14 +9,17 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	goruntime "runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -25,15 +28,14 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// Defaults of Config.
-const (
-	DefaultMemoryLimit = 64 << 20
-	DefaultTimeLimit   = 5 * time.Second
-	DefaultResultLimit = 4 << 20
-)
-
 // maxMemory is what 32-bit addresses reach, in bytes.
 const maxMemory = 1 << 32
+
+// Defaults of Config.
+const (
+	DefaultBudget  = 1 << 30
+	DefaultIdleFor = time.Minute
+)
 
 // Config says what plugins may use. The zero value is good.
 type Config struct {
@@ -41,37 +43,70 @@ type Config struct {
 	// It holds machine code: only this program's user may write to it. A folder
 	// that cannot be read or written is logged, and plugins are compiled anew.
 	CacheDir string
-	// MemoryLimit is what a plugin may have in memory beyond the columns of the
-	// dataset, in bytes; 0 is DefaultMemoryLimit.
+	// MemoryLimit is Limits.Memory of every plugin; 0 is DefaultMemoryLimit.
 	MemoryLimit uint64
-	// TimeLimit is the wall-clock time of one job, and of opening a plugin when
-	// it is loaded; 0 is DefaultTimeLimit.
+	// Fuel is Limits.Fuel; 0 is DefaultFuel, about what a core burns in 5 s.
+	Fuel int64
+	// TimeLimit is Limits.Time; 0 is DefaultTimeLimit.
 	TimeLimit time.Duration
-	// ResultLimit bounds one result's columns, in bytes; 0 is DefaultResultLimit.
+	// StackLimit is Limits.Stack; 0 is DefaultStack.
+	StackLimit uint64
+	// ResultLimit is Limits.Result; 0 is DefaultResultLimit.
 	ResultLimit uint64
+	// LogLimit is Limits.Log; 0 is DefaultLogLimit.
+	LogLimit uint64
+	// Plugins holds the limits of single plugins, by the name in the manifest.
+	Plugins map[string]Limits
+	// Slots is how many jobs of one plugin run at a time; 0: as many as there are
+	// processors for Go (GOMAXPROCS).
+	Slots int
+	// Budget is the memory that all plugins and jobs together may use, in bytes:
+	// code, images, columns, and for each job that runs all that its limits allow.
+	// Jobs wait for their share. 0: DefaultBudget, or more where one job needs more.
+	Budget uint64
+	// IdleFor is how long a sandbox is kept for the next job; 0: DefaultIdleFor.
+	IdleFor time.Duration
 	// Log is where plugins' log lines and the engine's warnings go; nil is
 	// slog.Default().
 	Log *slog.Logger
+
+	way     way    // of resetting a memory, for tests; 0: the best there is
+	largest uint64 // Limits.Memory of all plugins; validate sets it
+}
+
+// defaults are the limits of a plugin without any of its own.
+func (c *Config) defaults() Limits {
+	return Limits{c.MemoryLimit, c.Fuel, c.TimeLimit, c.StackLimit, c.ResultLimit, c.LogLimit}
 }
 
 func (c *Config) validate() error {
-	if c.MemoryLimit == 0 {
-		c.MemoryLimit = DefaultMemoryLimit
+	l := c.defaults().over(Limits{DefaultMemoryLimit, DefaultFuel, DefaultTimeLimit, DefaultStack, DefaultResultLimit, DefaultLogLimit})
+	if err := l.validate(); err != nil {
+		return fmt.Errorf("sandbox: %w", err)
 	}
-	if c.TimeLimit == 0 {
-		c.TimeLimit = DefaultTimeLimit
+	most := l.Memory
+	for name, own := range c.Plugins {
+		own = own.over(l)
+		if err := own.validate(); err != nil {
+			return fmt.Errorf("sandbox: plugin %s: %w", name, err)
+		}
+		most = max(most, own.Memory)
 	}
-	if c.ResultLimit == 0 {
-		c.ResultLimit = DefaultResultLimit
-	}
+	c.largest = most
+	c.MemoryLimit, c.Fuel, c.TimeLimit, c.StackLimit, c.ResultLimit, c.LogLimit = l.Memory, l.Fuel, l.Time, l.Stack, l.Result, l.Log
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
+	c.Slots = cmp.Or(c.Slots, goruntime.GOMAXPROCS(0))
+	c.IdleFor = cmp.Or(c.IdleFor, DefaultIdleFor)
+	c.Budget = cmp.Or(c.Budget, max(DefaultBudget, 2*most))
 	switch {
-	case c.MemoryLimit < wasmPage || c.MemoryLimit > maxMemory:
-		return fmt.Errorf("sandbox: the memory limit is %d bytes; from %d (one page) to %d (4 GiB)", c.MemoryLimit, wasmPage, uint64(maxMemory))
-	case c.TimeLimit < 0:
-		return fmt.Errorf("sandbox: the time limit is %s; it must be above 0", c.TimeLimit)
+	case c.Slots < 0 || c.Slots > 1<<16:
+		return fmt.Errorf("sandbox: %d slots; from 1 to %d", c.Slots, 1<<16)
+	case c.IdleFor < 0:
+		return fmt.Errorf("sandbox: slots are kept for %s; it must be above 0", c.IdleFor)
+	case c.Budget < l.Memory:
+		return fmt.Errorf("sandbox: the budget is %d bytes; one job alone may use %d", c.Budget, l.Memory)
 	}
 	return nil
 }
@@ -90,7 +125,12 @@ type Dataset interface {
 type Engine struct {
 	cfg      Config
 	dataset  Dataset
+	platform platform
 	segments segments
+	columns  uint64 // bytes of all columns of the dataset, or a little more
+	budget   budget
+
+	answered, spent atomic.Int64
 
 	cache  wazero.CompilationCache // nil without a folder
 	cached wazero.Runtime          // compiles through cache; nil without a folder
@@ -121,6 +161,17 @@ func New(ctx context.Context, cfg Config, ds Dataset) (*Engine, error) {
 	}
 	e := &Engine{cfg: cfg, dataset: ds, plugins: map[*Plugin]struct{}{}}
 	e.segments.dataset = ds
+	for _, c := range ds.Columns() {
+		e.columns += 2 * columnSize(&c) // a plugin may name one by its alias as well
+	}
+	e.budget.total, e.budget.reclaim = cfg.Budget, e.reclaim
+	e.platform = probe(cfg.way)
+	e.segments.mapped = e.platform.way != wayCopy
+	if e.platform.missing != nil {
+		cfg.Log.Warn("sandboxes are reset in a slower way than could be", "way", e.platform.way, "why", e.platform.missing)
+	} else {
+		cfg.Log.Debug("how sandboxes are reset", "way", e.platform.way, "scan", e.platform.pagemap != nil && e.platform.pagemap.scan)
+	}
 	e.stopped, e.stopNow = context.WithCancelCause(context.Background())
 	e.gate.onIdle = e.closeRuntimes
 	if cfg.CacheDir != "" {
@@ -140,7 +191,6 @@ func New(ctx context.Context, cfg Config, ds Dataset) (*Engine, error) {
 // newRuntime returns a runtime with the host's modules in it; cache may be nil.
 func newRuntime(ctx context.Context, cache wazero.CompilationCache) (wazero.Runtime, error) {
 	cfg := wazero.NewRuntimeConfig().
-		WithCloseOnContextDone(true).
 		WithDebugInfoEnabled(false)
 	if cache != nil {
 		cfg = cfg.WithCompilationCache(cache)
@@ -152,14 +202,18 @@ func newRuntime(ctx context.Context, cache wazero.CompilationCache) (wazero.Runt
 	return r, nil
 }
 
-// compile compiles wasm, through the cache where that works, and returns the
-// runtime in which the module can be instantiated.
-func (e *Engine) compile(ctx context.Context, wasm []byte) (wazero.Runtime, wazero.CompiledModule, error) {
+// compile compiles a rewritten module, through the cache where that works, and
+// returns the runtime in which the module can be instantiated.
+func (e *Engine) compile(ctx context.Context, log *slog.Logger, wasm []byte) (wazero.Runtime, wazero.CompiledModule, error) {
 	ctx = experimental.WithCompilationWorkers(ctx, goruntime.GOMAXPROCS(0))
 	var cacheErr error
 	if e.cached != nil {
+		before, start := e.cacheEntries(), time.Now()
 		m, err := e.cached.CompileModule(ctx, wasm)
 		if err == nil {
+			if e.cacheEntries() > before {
+				log.Info("a plugin was compiled and kept", "folder", e.cfg.CacheDir, "took", time.Since(start).Round(time.Millisecond))
+			}
 			return e.cached, m, nil
 		}
 		cacheErr = err
@@ -173,9 +227,41 @@ func (e *Engine) compile(ctx context.Context, wasm []byte) (wazero.Runtime, waze
 		return nil, nil, err
 	}
 	if cacheErr != nil { // so it was not the module's fault
-		e.cfg.Log.Warn("the cache for compiled plugins failed: this plugin was compiled without it", "folder", e.cfg.CacheDir, "err", cacheErr)
+		log.Warn("the cache for compiled plugins failed: this plugin was compiled without it", "folder", e.cfg.CacheDir, "err", cacheErr)
 	}
 	return r, m, nil
+}
+
+// cacheEntries counts what the cache's folder holds.
+func (e *Engine) cacheEntries() int {
+	files, err := filepath.Glob(filepath.Join(e.cfg.CacheDir, "*", "*"))
+	if err != nil { // the folder's name is a bad pattern
+		return 0
+	}
+	return len(files)
+}
+
+// Compile compiles a plugin into a cache folder, which is made where there is
+// none, for Config.CacheDir of engines on machines with the same CPU, wazero and
+// program. The error is a *question.Error with CodeBadPlugin where the plugin
+// cannot be compiled; what only opening it shows is not checked.
+func Compile(ctx context.Context, dir string, wasm []byte) error {
+	rewritten, _, refused := prepare(wasm, maxMemory)
+	if refused != nil {
+		return refused
+	}
+	cache, err := wazero.NewCompilationCacheWithDir(dir)
+	if err != nil {
+		return fmt.Errorf("sandbox: the cache folder %s: %w", dir, err)
+	}
+	r, err := newRuntime(ctx, cache)
+	if err == nil {
+		if _, err = r.CompileModule(experimental.WithCompilationWorkers(ctx, goruntime.GOMAXPROCS(0)), rewritten); err != nil && ctx.Err() == nil {
+			err = badPlugin("it does not compile: %s", firstLine(err))
+		}
+		err = errors.Join(err, r.Close(ctx))
+	}
+	return errors.Join(err, cache.Close(ctx))
 }
 
 func (e *Engine) plainRuntime(ctx context.Context) (wazero.Runtime, error) {
@@ -189,6 +275,31 @@ func (e *Engine) plainRuntime(ctx context.Context) (wazero.Runtime, error) {
 		e.plain = r
 	}
 	return e.plain, nil
+}
+
+// Stats says what an engine does at the moment.
+type Stats struct {
+	Reset      string // how sandboxes are reset: copy, remap, dirty pages
+	Plugins    int
+	Idle       int    // sandboxes that wait for a job
+	Waiting    int    // jobs that wait for memory
+	Budget     uint64 // bytes
+	BudgetUsed uint64 // bytes
+	Answered   int64  // jobs that had a sandbox, since the start
+	FuelSpent  int64  // by all of them
+}
+
+// Stats returns what the engine does at the moment.
+func (e *Engine) Stats() Stats {
+	s := Stats{Reset: e.platform.way.String(), Budget: e.cfg.Budget, Answered: e.answered.Load(), FuelSpent: e.spent.Load()}
+	s.BudgetUsed, s.Waiting = e.budget.state()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s.Plugins = len(e.plugins)
+	for p := range e.plugins {
+		s.Idle += p.slots.count()
+	}
+	return s
 }
 
 // Close closes every plugin and then the engine. It waits for running answers
@@ -228,6 +339,8 @@ func (e *Engine) closeRuntimes() {
 	if e.cache != nil {
 		errs = append(errs, e.cache.Close(ctx))
 	}
+	e.segments.close()
+	e.platform.close()
 	e.closeErr = errors.Join(errs...)
 	e.stopNow(errStopped)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -11,6 +12,8 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/le-stats-sportifs/lestats/plugins/abi"
+	"github.com/le-stats-sportifs/lestats/runtime/question"
+	"github.com/le-stats-sportifs/lestats/runtime/sandbox/rewrite"
 )
 
 // wasiModule is the module of WASI preview 1.
@@ -20,9 +23,12 @@ const wasiModule = "wasi_snapshot_preview1"
 // files, network, arguments, environment or input. Its clock and its randomness
 // are the same in every job; only the log leads out.
 type world struct {
-	now  uint64 // nanoseconds since 1970
-	rand *rand.ChaCha8
-	log  guestLog
+	meter *meter
+	now   uint64 // nanoseconds since 1970
+	rand  *rand.ChaCha8
+	log   guestLog
+	// What may still be written to the log, in bytes.
+	logLimit, logLeft uint64
 }
 
 // clockStep is how far each reading moves the clock, in nanoseconds.
@@ -41,14 +47,39 @@ var (
 	jobSeed  = [32]byte([]byte("le stats sportifs: a job started"))
 )
 
-func newWorld(log guestLog) *world {
-	return &world{now: openInstant, rand: rand.NewChaCha8(openSeed), log: log}
+func newWorld(m *meter, log *slog.Logger, logLimit uint64) *world {
+	return &world{meter: m, now: openInstant, rand: rand.NewChaCha8(openSeed), log: guestLog{log: log}, logLimit: logLimit, logLeft: logLimit}
 }
 
-// startJob starts clock and randomness afresh.
+// startJob starts clock, randomness and log afresh.
 func (w *world) startJob() {
 	w.now = jobInstant
 	w.rand.Seed(jobSeed)
+	w.log.reset()
+	w.logLeft = w.logLimit
+}
+
+// What the host's work costs, in units of fuel, beyond the call itself.
+const (
+	hostCall    = 100
+	hostLine    = 20_000 // a line of the log, written
+	hostPerByte = 4      // bytes are shifted right by it
+	// hostChunk is how many bytes the host handles at most between two looks at the
+	// meter.
+	hostChunk = 64 << 10
+)
+
+// charge takes fuel for handling n bytes.
+func (w *world) charge(n uint64) { w.meter.charge(int64(n>>hostPerByte) + 1) }
+
+// chargeLog takes fuel, and bytes of the log's limit, for a line or a write.
+func (w *world) chargeLog(n uint64) {
+	w.charge(16 * n) // each character is looked at
+	const least = 32
+	if n = max(n, least); n > w.logLeft {
+		panic(stopped{question.Errorf(question.CodeLogLimit, "it wrote more than the limit of %s to the log", humanBytes(w.logLimit))})
+	}
+	w.logLeft -= n
 }
 
 func (w *world) readClock() uint64 {
@@ -99,8 +130,6 @@ func indexHost() (signatures map[string]signature, names []string) {
 	return signatures, names
 }
 
-type worldKey struct{}
-
 // instantiateHost puts the host's modules into r. The functions find their world
 // in the context of the call.
 func instantiateHost(ctx context.Context, r wazero.Runtime) error {
@@ -112,23 +141,35 @@ func instantiateHost(ctx context.Context, r wazero.Runtime) error {
 			builders[f.module] = b
 		}
 		fn := api.GoModuleFunc(func(ctx context.Context, mod api.Module, stack []uint64) {
-			w, ok := ctx.Value(worldKey{}).(*world)
+			in, ok := ctx.Value(instanceKey{}).(*instance)
 			if !ok {
 				panic(misuse("a host function was called outside of a job"))
 			}
-			result := f.fn(ctx, w, mod.Memory(), stack)
+			in.meter.charge(hostCall)
+			result := f.fn(ctx, &in.world, mod.Memory(), stack)
 			if f.sig.results != "" {
 				stack[0] = uint64(result)
 			}
 		})
 		b.NewFunctionBuilder().WithGoModuleFunction(fn, valueTypes(f.sig.params), valueTypes(f.sig.results)).Export(f.name)
 	}
+	builders[rewrite.Module] = r.NewHostModuleBuilder(rewrite.Module).NewFunctionBuilder().
+		WithGoModuleFunction(api.GoModuleFunc(yield), valueTypes("jj"), valueTypes("j")).Export(rewrite.Yield)
 	for name, b := range builders {
 		if _, err := b.Instantiate(ctx); err != nil {
 			return fmt.Errorf("the host's module %s: %w", name, err)
 		}
 	}
 	return nil
+}
+
+// yield is what the rewriter has guests call.
+func yield(ctx context.Context, _ api.Module, stack []uint64) {
+	in, ok := ctx.Value(instanceKey{}).(*instance)
+	if !ok {
+		panic(misuse("a guest ran outside of a job"))
+	}
+	stack[0] = uint64(in.meter.yield(int64(stack[0]), int64(stack[1])))
 }
 
 func valueTypes(letters string) []api.ValueType {
@@ -217,6 +258,10 @@ func logLine(ctx context.Context, w *world, mem api.Memory, stack []uint64) uint
 	text, ok := mem.Read(ptr, n)
 	if !ok {
 		panic(misuse(fmt.Sprintf("it logged %d bytes at %#x, which lie outside of its memory", n, ptr)))
+	}
+	w.chargeLog(min(uint64(len(text)), maxLogLine))
+	if w.log.open() {
+		w.meter.charge(hostLine)
 	}
 	w.log.line(ctx, slogLevel(level), text)
 	return 0
@@ -307,7 +352,14 @@ func fdWrite(ctx context.Context, w *world, mem api.Memory, stack []uint64) uint
 			return errnoInval
 		}
 		total += uint32(len(text))
-		w.log.write(ctx, fd == 2, text)
+		for len(text) > 0 {
+			n := min(len(text), hostChunk)
+			w.chargeLog(uint64(n))
+			lines := w.log.lines
+			w.log.write(ctx, fd == 2, text[:n])
+			w.meter.charge(int64(w.log.lines-lines) * hostLine)
+			text = text[n:]
+		}
 	}
 	return stored(mem.WriteUint32Le(uint32(stack[3]), total))
 }
@@ -324,6 +376,7 @@ func pollOneoff(_ context.Context, w *world, mem api.Memory, stack []uint64) uin
 	if !ok {
 		return errnoFault
 	}
+	w.charge(uint64(len(subs)))
 	const clock, fdRead, fdWrite = 0, 1, 2
 	var events []byte
 	event := func(sub []byte, errno uint16) {
@@ -371,6 +424,11 @@ func randomGet(_ context.Context, w *world, mem api.Memory, stack []uint64) uint
 	if !ok {
 		return errnoFault
 	}
-	_, _ = w.rand.Read(b) // never fails
+	for len(b) > 0 {
+		n := min(len(b), hostChunk)
+		w.charge(16 * uint64(n))
+		_, _ = w.rand.Read(b[:n]) // never fails
+		b = b[n:]
+	}
 	return errnoSuccess
 }

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/plugins/sdk"
@@ -26,6 +29,7 @@ func init() {
 		Questions: []*sdk.Question{
 			{Name: "mean", Result: sdk.Result{Keys: []sdk.ResultColumn{key}, Values: []sdk.ResultColumn{mean}, Layout: sdk.LayoutMap}, Answer: means},
 			{Name: "world", Result: said, Answer: world},
+			{Name: "remembers", Result: said, Answer: remembers},
 			{Name: "panics", Result: said, Answer: func(*sdk.Job) error { panic("on purpose") }},
 			{Name: "panics_aside", Result: said, Answer: func(*sdk.Job) error {
 				go func() { panic("in a goroutine") }()
@@ -82,6 +86,42 @@ func world(job *sdk.Job) error {
 	text.Column(job).Append(fmt.Sprintf("%s, slept %s; read: %v, write: %v, list: %v, input: %d %v; args %d, env %d; %s %d",
 		start.UTC().Format(time.DateOnly), time.Since(start).Round(time.Second), read != nil, write != nil, list != nil, n, input,
 		len(os.Args), len(os.Environ()), order, rand.Int()))
+	return nil
+}
+
+// Where remembers leaves something.
+var (
+	jobs    int
+	kept    = map[string][]byte{}
+	once    sync.Once
+	pool    sync.Pool
+	started atomic.Int64
+)
+
+// remembers says what it finds of earlier jobs, and leaves much.
+func remembers(job *sdk.Job) error {
+	found := fmt.Sprintf("%d jobs, %d kept, goroutines %d started %d, pool %v, ",
+		jobs, len(kept), runtime.NumGoroutine(), started.Load(), pool.Get())
+	once.Do(func() { found += "once, " })
+	jobs++
+	for i := range 50 {
+		kept[fmt.Sprint(i, rand.Int())] = make([]byte, 10_000)
+	}
+	pool.Put("pooled")
+	for range 20 {
+		go func() { // never ends
+			started.Add(1)
+			<-make(chan int)
+		}()
+	}
+	time.Sleep(time.Millisecond)
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	values := value.Values(job)
+	found += fmt.Sprintf("collected %d times, allocated %d, %v, %s, %d", m.NumGC, m.Mallocs, values[0], time.Now().Format(time.RFC3339Nano), rand.Int())
+	values[0] = 99 // the dataset's
+	text.Column(job).Append(found)
 	return nil
 }
 

@@ -1,0 +1,293 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/le-stats-sportifs/lestats/runtime/question"
+)
+
+// askRunaway asks the plugin runaway, and returns the fuel that was spent.
+func askRunaway(ctx context.Context, p *Plugin, name string) (int64, error) {
+	b, err := p.Manifest().Bind(question.Request{Question: name}, newFakeDataset())
+	if err != nil {
+		return 0, err
+	}
+	_, fuel, failed := p.answer(ctx, b, nil)
+	if failed != nil {
+		return fuel, failed
+	}
+	return fuel, nil
+}
+
+func TestLimits(t *testing.T) {
+	p := load(t, Config{Fuel: 200_000_000, TimeLimit: time.Minute, LogLimit: 1 << 20}, "runaway")
+	for _, test := range []struct {
+		question string
+		code     question.Code
+		part     string
+	}{
+		{"spin", question.CodeFuelLimit, "200000000 units"},
+		{"tree", question.CodeFuelLimit, "200000000 units"},
+		{"recurse", question.CodeDepthLimit, "4 MiB"},
+		{"fill", question.CodeFuelLimit, "200000000 units"},
+		{"progress", question.CodeFuelLimit, "200000000 units"},
+		{"random", question.CodeFuelLimit, "200000000 units"},
+		{"log", question.CodeLogLimit, "1 MiB"},
+		{"write", question.CodeLogLimit, "1 MiB"},
+	} {
+		t.Run(test.question, func(t *testing.T) {
+			first, err := askRunaway(t.Context(), p, test.question)
+			wantError(t, err, test.code, test.part)
+			again, err := askRunaway(t.Context(), p, test.question)
+			wantError(t, err, test.code, test.part)
+			if first != again {
+				t.Errorf("it was stopped after %d units, then after %d", first, again)
+			}
+			if _, err := askRunaway(t.Context(), p, "works"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestLimitsOfOnePlugin(t *testing.T) {
+	p := load(t, Config{Plugins: map[string]Limits{"runaway": {Fuel: 5_000_000, Stack: 64 << 10}, "other": {Fuel: 1}}}, "runaway")
+	_, err := askRunaway(t.Context(), p, "spin")
+	wantError(t, err, question.CodeFuelLimit, "5000000 units")
+	_, err = askRunaway(t.Context(), p, "recurse")
+	wantError(t, err, question.CodeDepthLimit, "65536 bytes")
+	for _, bad := range []Limits{{Memory: 1}, {Fuel: -1}, {Time: -1}, {Stack: 1}, {Stack: 1 << 40}} {
+		if _, err := New(t.Context(), Config{Plugins: map[string]Limits{"bad": bad}}, newFakeDataset()); err == nil || !strings.Contains(err.Error(), "plugin bad") {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+}
+
+// A recursion bomb costs about the stack that it is allowed, not what it likes.
+func TestRecursionIsCheap(t *testing.T) {
+	p := load(t, Config{}, "runaway")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	start := time.Now()
+	_, err := askRunaway(t.Context(), p, "recurse")
+	took := time.Since(start)
+	runtime.ReadMemStats(&after)
+	wantError(t, err, question.CodeDepthLimit)
+	if mib := (after.TotalAlloc - before.TotalAlloc) >> 20; mib > 40 {
+		t.Errorf("it cost %d MiB", mib)
+	}
+	t.Logf("%d KiB, %v", (after.TotalAlloc-before.TotalAlloc)>>10, took)
+}
+
+// While guests run that call nothing of their own will, Go's collector gets its
+// turn, and cancelling stops them.
+func TestNobodyIsHeldUp(t *testing.T) {
+	p := load(t, Config{TimeLimit: time.Minute, Fuel: 1 << 50, LogLimit: 1 << 40, Slots: 2}, "runaway")
+	for _, name := range []string{"spin", "tree", "fill", "progress", "random", "write"} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			var wg sync.WaitGroup
+			for range 2 {
+				wg.Go(func() {
+					_, err := askRunaway(ctx, p, name)
+					wantError(t, err, question.CodeCancelled)
+				})
+			}
+			time.Sleep(20 * time.Millisecond)
+			var took []time.Duration
+			for range 5 {
+				start := time.Now()
+				runtime.GC()
+				took = append(took, time.Since(start))
+			}
+			slices.Sort(took)
+			start := time.Now()
+			cancel()
+			wg.Wait()
+			stopped := time.Since(start)
+			t.Logf("collections took %v to %v, stopping %v", took[0], took[4], stopped)
+			// Of several, one: the machine may be busy with other things.
+			if took[1] > 50*time.Millisecond {
+				t.Errorf("collections took %v", took)
+			}
+			if stopped > 200*time.Millisecond {
+				t.Errorf("it was stopped after %v", stopped)
+			}
+		})
+	}
+}
+
+func TestCancellingIsPrompt(t *testing.T) {
+	p := load(t, Config{TimeLimit: time.Minute, Fuel: 1 << 50}, "runaway")
+	var took []time.Duration
+	for range 9 {
+		ctx, cancel := context.WithCancel(context.Background())
+		var at time.Time
+		time.AfterFunc(10*time.Millisecond, func() {
+			at = time.Now()
+			cancel()
+		})
+		_, err := askRunaway(ctx, p, "tree")
+		wantError(t, err, question.CodeCancelled)
+		took = append(took, time.Since(at))
+	}
+	slices.Sort(took)
+	t.Logf("%v", took)
+	if took[4] > 20*time.Millisecond {
+		t.Errorf("stopping took %v", took)
+	}
+}
+
+func TestSlotsAreFew(t *testing.T) {
+	p := load(t, Config{TimeLimit: time.Minute, Fuel: 1 << 50, Slots: 1}, "runaway")
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := askRunaway(ctx, p, "spin")
+		ended <- err
+	}()
+	for len(p.slots.running) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	soon, stop := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer stop()
+	_, err := askRunaway(soon, p, "works") // the one slot is taken
+	wantError(t, err, question.CodeTimeLimit, "caller")
+	cancel()
+	wantError(t, <-ended, question.CodeCancelled)
+	if _, err := askRunaway(t.Context(), p, "works"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBudget(t *testing.T) {
+	ds := newFakeDataset()
+	t.Run("a plugin that does not fit", func(t *testing.T) {
+		e := newEngine(t, Config{MemoryLimit: 32 << 20, Budget: 40 << 20}, ds)
+		_, err := e.Load(t.Context(), fixture(t, "runaway"))
+		wantError(t, err, question.CodeBadPlugin, "no memory", "40 MiB")
+	})
+	t.Run("jobs wait", func(t *testing.T) {
+		// One job has 32 MiB, twice 4 MiB of stack, and 4 MiB of result.
+		e := newEngine(t, Config{MemoryLimit: 32 << 20, Budget: 80 << 20, Slots: 4, TimeLimit: time.Minute, Fuel: 1 << 50}, ds)
+		p, err := e.Load(t.Context(), fixture(t, "runaway"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan error, 3)
+		for range 3 {
+			go func() {
+				_, err := askRunaway(ctx, p, "spin")
+				ended <- err
+			}()
+		}
+		for deadline := time.Now().Add(10 * time.Second); e.Stats().Waiting < 2; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%+v", e.Stats())
+			}
+		}
+		if s := e.Stats(); s.BudgetUsed > s.Budget || s.BudgetUsed < 44<<20 {
+			t.Errorf("%+v", s)
+		}
+		cancel()
+		for range 3 {
+			wantError(t, <-ended, question.CodeCancelled)
+		}
+		if _, err := askRunaway(t.Context(), p, "works"); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("idle slots make room", func(t *testing.T) {
+		e := newEngine(t, Config{way: wayCopy, MemoryLimit: 32 << 20, Budget: 128 << 20, Slots: 1}, ds)
+		for range 2 { // 16 MiB for an image and as much for an idle slot
+			p, err := e.Load(t.Context(), fixture(t, "runaway"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := askRunaway(t.Context(), p, "works"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s := e.Stats(); s.Waiting != 0 || s.BudgetUsed > s.Budget {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestBudgetHammer(t *testing.T) {
+	b := budget{total: 100, reclaim: func() {}}
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			for i := range 500 {
+				n := uint64((g*31+i*17)%60 + 1)
+				done := make(chan struct{})
+				if i%5 == 0 {
+					time.AfterFunc(time.Duration(i%3)*50*time.Microsecond, func() { close(done) })
+				}
+				if b.take(n, done, nil) {
+					if used, _ := b.state(); used > 100 {
+						t.Errorf("%d of 100 are in use", used)
+					}
+					runtime.Gosched()
+					b.give(n)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if used, waiting := b.state(); used != 0 || waiting != 0 {
+		t.Errorf("%d in use, %d waiting", used, waiting)
+	}
+}
+
+func TestCompileFillsTheCache(t *testing.T) {
+	dir := t.TempDir()
+	if err := Compile(t.Context(), dir, fixture(t, "good")); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, Compile(t.Context(), dir, fixture(t, "no_memory")), question.CodeBadPlugin, "memory")
+	loads := func() string {
+		var log bytes.Buffer
+		e := newEngine(t, Config{CacheDir: dir, Log: textLog(&log)}, newFakeDataset())
+		p, err := e.Load(t.Context(), fixture(t, "good"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return log.String()
+	}
+	if log := loads(); strings.Contains(log, "compiled") {
+		t.Errorf("it was compiled again: %s", log)
+	}
+	dir = t.TempDir()
+	if log := loads(); !strings.Contains(log, "compiled and kept") {
+		t.Errorf("it was not said that it was compiled: %s", log)
+	}
+}
+
+func TestWays(t *testing.T) {
+	var log bytes.Buffer
+	newEngine(t, Config{Log: textLog(&log)}, newFakeDataset())
+	if !strings.Contains(log.String(), "reset") {
+		t.Errorf("it is not logged how sandboxes are reset: %q", log.String())
+	}
+	if runtime.GOOS == "linux" {
+		if p := probe(wayAny); p.way != wayDirty {
+			t.Logf("this system resets by %s: %v", p.way, p.missing)
+		} else {
+			p.close()
+		}
+	}
+}

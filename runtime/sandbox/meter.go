@@ -1,0 +1,113 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	goruntime "runtime"
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/le-stats-sportifs/lestats/runtime/question"
+	"github.com/le-stats-sportifs/lestats/runtime/sandbox/rewrite"
+)
+
+const (
+	// slice is how much fuel a guest may spend before it calls the host: 0.01 to
+	// 0.25 ms, which is for how long it can hold up Go's collector.
+	slice = 250_000
+	// turn is how long a guest runs before others get their turn, and before the
+	// end of its time is looked for: each turn wakes another thread, which costs as
+	// much as a tenth of a job.
+	turn = time.Millisecond
+)
+
+// meter counts what one instance spends, and stops it.
+type meter struct {
+	plugin      *Plugin
+	fuel, stack api.MutableGlobal // the guest's counters
+
+	ctx      context.Context
+	deadline time.Time
+	limit    int64 // fuel
+	granted  int64 // the slice that the guest is spending
+	spent    int64 // what was spent before it
+	lowest   int64 // stack left at the deepest yield
+	turned   time.Time
+}
+
+// start readies the meter for a job, or for opening the plugin.
+func (m *meter) start(ctx context.Context, deadline time.Time, limits *Limits) {
+	m.ctx, m.deadline = ctx, deadline
+	m.limit, m.granted, m.spent = limits.Fuel, 0, 0
+	m.lowest = int64(limits.Stack)
+	m.turned = time.Now()
+	if m.fuel != nil {
+		m.fuel.Set(0)
+	}
+}
+
+// attach finds the counters of a guest that was just instantiated.
+func (m *meter) attach(mod api.Module) {
+	m.fuel, _ = mod.ExportedGlobal(rewrite.Fuel).(api.MutableGlobal)
+	m.stack, _ = mod.ExportedGlobal(rewrite.Stack).(api.MutableGlobal)
+}
+
+// total is what was spent so far.
+func (m *meter) total() int64 { return m.spent + m.granted - int64(m.fuel.Get()) }
+
+// stopped is what the meter panics with to stop a guest.
+type stopped struct{ why *question.Error }
+
+func (s stopped) Error() string { return s.why.Error() }
+
+// yield is what the guest calls when fuel or stack is below 0. It returns the
+// next slice, or panics. Go's collector can stop the world here, and others get
+// their turn.
+func (m *meter) yield(fuel, stack int64) int64 {
+	m.lowest = min(m.lowest, stack)
+	m.spent += m.granted - fuel
+	m.granted = fuel // so that total is right if the guest stops here
+	limits := &m.plugin.limits
+	switch {
+	case stack < 0:
+		panic(stopped{question.Errorf(question.CodeDepthLimit, "its calls nest deeper than the limit of %s of native stack", humanBytes(limits.Stack))})
+	case m.spent > m.limit:
+		panic(stopped{question.Errorf(question.CodeFuelLimit, "it did more than the limit of %d units of fuel", m.limit)})
+	}
+	if time.Since(m.turned) > turn {
+		if err := m.plugin.interrupted(m.ctx, m.deadline); err != nil {
+			panic(stopped{err})
+		}
+		goruntime.Gosched()
+		m.turned = time.Now()
+	}
+	m.granted = slice
+	return slice
+}
+
+// charge takes units of fuel for what the host does for the guest.
+func (m *meter) charge(units int64) {
+	left := int64(m.fuel.Get()) - units
+	if left < 0 {
+		m.fuel.Set(uint64(left)) // what the guest is stopped with
+		left = m.yield(left, m.lowest)
+	}
+	m.fuel.Set(uint64(left))
+}
+
+// interrupted says why a job that began under ctx has to end, nil if it has not.
+func (p *Plugin) interrupted(ctx context.Context, deadline time.Time) *question.Error {
+	switch err := ctx.Err(); {
+	case p.stopped.Err() != nil:
+		return question.Errorf(question.CodeCancelled, "the job was stopped: %w", errStopped)
+	case errors.Is(err, context.DeadlineExceeded):
+		return question.Errorf(question.CodeTimeLimit, "it ran into the caller's deadline: %w", context.DeadlineExceeded)
+	case err != nil:
+		return question.Errorf(question.CodeCancelled, "the job was cancelled: %w", context.Canceled)
+	case time.Now().After(deadline):
+		return question.Errorf(question.CodeTimeLimit, "it ran longer than the limit of %s", p.limits.Time)
+	default:
+		return nil
+	}
+}
