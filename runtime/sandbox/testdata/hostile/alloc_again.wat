@@ -1,7 +1,7 @@
 ;; hands out, for a large request, what it has handed out before
 (module
   (memory (export "memory") 2)
-  (global $top (mut i32) (i32.const 0x10000))
+  (global $top (mut i32) (i32.const 0xc000))
   (table $attacks funcref (elem $large))
   (func (export "lestats_v1_alloc") (param $size i32) (param $align i32) (result i32) (local $p i32)
     (if (i32.gt_u (local.get $size) (i32.const 4096)) (then (return (call $lied (local.get $size)))))
@@ -13,7 +13,7 @@
   (func (export "lestats_v1_answer") (param $r i32) (param i32) (result i64)
     (i64.store (i32.const 0x3100) (call_indirect (result i64) (i32.load offset=8 (local.get $r))))
     (i64.const 0x0000300000000020))
-  (func $lied (param $size i32) (result i32) (i32.const 0x10000))
+  (func $lied (param $size i32) (result i32) (i32.const 0xc000))
   (func $large (result i64) (i64.const 0))
   (data (i32.const 0x3000) ;; Response: size, version, ok, one table, its stride, at 0x3020
     "\20\00\00\00" "\01\00\00\00" "\00\00\00\00" "\01\00\00\00" "\20\00\00\00" "\20\30\00\00")

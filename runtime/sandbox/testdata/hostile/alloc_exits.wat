@@ -2,7 +2,7 @@
 (module
   (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
   (memory (export "memory") 2)
-  (global $top (mut i32) (i32.const 0x10000))
+  (global $top (mut i32) (i32.const 0xc000))
   (table $attacks funcref (elem $large))
   (func (export "lestats_v1_alloc") (param $size i32) (param $align i32) (result i32) (local $p i32)
     (if (i32.gt_u (local.get $size) (i32.const 4096)) (then (return (call $lied (local.get $size)))))

@@ -1,7 +1,7 @@
 ;; never ends when it is asked for memory
 (module
   (memory (export "memory") 1)
-  (global $top (mut i32) (i32.const 0x10000))
+  (global $top (mut i32) (i32.const 0xc000))
   (table $attacks funcref (elem $q))
   (func (export "lestats_v1_alloc") (param i32 i32) (result i32) (loop $l (br $l)) (i32.const 0))
   (func (export "lestats_v1_describe") (result i64) (i64.const 0x40000000092)) ;; 146 bytes at 0x400

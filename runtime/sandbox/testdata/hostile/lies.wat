@@ -1,7 +1,7 @@
 ;; lies in each field of its result
 (module
   (memory (export "memory") 1)
-  (global $top (mut i32) (i32.const 0x10000))
+  (global $top (mut i32) (i32.const 0xc000))
   (table $attacks funcref (elem $size $size_all $version $status $tables $tables_all $stride $stride_all $table_at $table_end $kind $rows_none $rows_all $rows_2_29 $columns $columns_all $column_stride $column_stride_all $columns_at $type $type_none $data_at $data_all $data_short $bitmap_at $nulls $error_at $error_text $error_code $error_forged))
   (func (export "lestats_v1_alloc") (param $size i32) (param $align i32) (result i32) (local $p i32)
     (local.set $p (i32.and (i32.add (global.get $top) (i32.sub (local.get $align) (i32.const 1))) (i32.sub (i32.const 0) (local.get $align))))

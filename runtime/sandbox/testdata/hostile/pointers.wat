@@ -1,7 +1,7 @@
 ;; returns addresses and lengths that lie outside of its memory
 (module
   (memory (export "memory") 1)
-  (global $top (mut i32) (i32.const 0x10000))
+  (global $top (mut i32) (i32.const 0xc000))
   (table $attacks funcref (elem $none $end $beyond $all $wraps $short $empty $long $last))
   (func (export "lestats_v1_alloc") (param $size i32) (param $align i32) (result i32) (local $p i32)
     (local.set $p (i32.and (i32.add (global.get $top) (i32.sub (local.get $align) (i32.const 1))) (i32.sub (i32.const 0) (local.get $align))))

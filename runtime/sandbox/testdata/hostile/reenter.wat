@@ -5,7 +5,7 @@
   (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
   (memory (export "memory") 2)
-  (global $top (mut i32) (i32.const 0x10000))
+  (global $top (mut i32) (i32.const 0xc000))
   (table $attacks funcref (elem $answers $describes $allocs $opens $initializes $host $deep))
   (func $alloc (export "lestats_v1_alloc") (param $size i32) (param $align i32) (result i32) (local $p i32)
     (local.set $p (i32.and (i32.add (global.get $top) (i32.sub (local.get $align) (i32.const 1))) (i32.sub (i32.const 0) (local.get $align))))
@@ -30,7 +30,7 @@
     (i64.const 0x0000300000000020))
   ;; calls the host from ever deeper
   (func $deep (param $r i32) (result i64) (call_indirect $t (param i64 i64) (i64.const 1) (i64.const 1) (i32.const 1)) (i64.add (call $deep (local.get $r)) (i64.const 1)))
-  (func $initialize (export "_initialize") (global.set $top (i32.const 0x10000)))
+  (func $initialize (export "_initialize") (global.set $top (i32.const 0xc000)))
   (data (i32.const 0x3000) ;; Response: size, version, ok, one table, its stride, at 0x3020
     "\20\00\00\00" "\01\00\00\00" "\00\00\00\00" "\01\00\00\00" "\20\00\00\00" "\20\30\00\00")
   (data (i32.const 0x3020) ;; Table: kind, rows, columns, their stride, at 0x3040

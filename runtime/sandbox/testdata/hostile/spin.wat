@@ -1,7 +1,7 @@
 ;; never ends, and calls nothing: loops of every kind
 (module
   (memory (export "memory") 1)
-  (global $top (mut i32) (i32.const 0x10000))
+  (global $top (mut i32) (i32.const 0xc000))
   (table $attacks 8 funcref)
   (elem (i32.const 0) func $loop $nested $calls $indirect $table $local)
   (func (export "lestats_v1_alloc") (param $size i32) (param $align i32) (result i32) (local $p i32)

@@ -1,0 +1,5 @@
+package sandbox
+
+import "testing"
+
+func testHostileBeside(t *testing.T) {}
