@@ -1,0 +1,421 @@
+package sandbox
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"math"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/le-stats-sportifs/lestats/data"
+	"github.com/le-stats-sportifs/lestats/plugins"
+	"github.com/le-stats-sportifs/lestats/runtime/dataset"
+	"github.com/le-stats-sportifs/lestats/runtime/question"
+)
+
+// benchDataset is a dataset that can also select rows.
+type benchDataset interface {
+	Dataset
+	question.Schema
+	Select([]question.Condition) []question.Range
+}
+
+// fullScale is the built-in sample; where it was not built, 104,000 rows like it.
+func fullScale(b *testing.B) benchDataset {
+	b.Helper()
+	file, err := data.Sample()
+	if err != nil {
+		b.Logf("104,000 rows instead of the sample: %v", err)
+		return surveyDataset(104_000)
+	}
+	ds, err := dataset.ReadArrow(file)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return ds
+}
+
+// Select is Dataset.Select for a select parameter alone.
+func (d *fakeDataset) Select(conds []question.Condition) []question.Range {
+	return []question.Range{d.rowsOf(conds[0].Codes[0])}
+}
+
+func builtIn(b *testing.B) []byte {
+	b.Helper()
+	wasm, err := fs.ReadFile(plugins.BuiltIn(), "sportifs.wasm")
+	if errors.Is(err, fs.ErrNotExist) {
+		return buildGo(b, sportifs)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return wasm
+}
+
+// request is one job from the bytes of its request to the table of its result.
+type request struct {
+	p    *Plugin
+	wasm []byte
+	ds   benchDataset
+	name string
+	body []byte
+}
+
+func (r *request) ask(ctx context.Context) (*question.Table, error) {
+	req, err := question.ParseRequest(r.name, r.body)
+	if err != nil {
+		return nil, err
+	}
+	bound, err := r.p.Manifest().Bind(req, r.ds)
+	if err != nil {
+		return nil, err
+	}
+	return r.p.Answer(ctx, bound, r.ds.Select(bound.Where))
+}
+
+// durations of many runs of one thing.
+type durations []time.Duration
+
+func (d durations) at(share float64) time.Duration {
+	slices.Sort(d)
+	return d[int(share*float64(len(d)-1))]
+}
+
+// sideBySide runs each of the functions in turn, n times, and returns how long
+// each took: what else the machine does meets all alike.
+func sideBySide(n int, fs ...func()) []durations {
+	took := make([]durations, len(fs))
+	for range n {
+		for i, f := range fs {
+			start := time.Now()
+			f()
+			took[i] = append(took[i], time.Since(start))
+		}
+	}
+	return took
+}
+
+// table prints lines of the performance table.
+type table struct{ out io.Writer }
+
+func (t *table) line(what, figure, target string, met bool) {
+	verdict := "met"
+	if !met {
+		verdict = "MISSED"
+	}
+	fmt.Fprintf(t.out, "%-62s %-34s %-22s %s\n", what, figure, target, verdict)
+}
+
+func (t *table) below(what string, d, target time.Duration, more string) {
+	t.line(what, fmt.Sprint(d.Round(100*time.Nanosecond), more), "under "+target.String(), d < target)
+}
+
+// BenchmarkTable prints the performance table of the sandbox, all of one run:
+// go test -run '^$' -bench '^BenchmarkTable$' -benchtime 1x ./runtime/sandbox
+// Metering has its own: -bench '^BenchmarkMeter$' ./runtime/sandbox/rewrite.
+func BenchmarkTable(b *testing.B) {
+	for range b.N {
+		var text bytes.Buffer
+		printTable(b, &table{&text})
+		_, _ = os.Stdout.Write(text.Bytes())
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+func printTable(b *testing.B, t *table) {
+	ctx := b.Context()
+	ds := fullScale(b)
+	cache := b.TempDir()
+	wasm := builtIn(b)
+	if err := Compile(ctx, cache, wasm); err != nil {
+		b.Fatal(err)
+	}
+	fmt.Fprintf(t.out, "%d rows, %d processors for Go, %s/%s\n", ds.Rows(), runtime.GOMAXPROCS(0), runtime.GOOS, runtime.GOARCH)
+
+	// From nothing to the first answer; the last engine is kept.
+	var e *Engine
+	var states request
+	questions, _ := ds.Column("question")
+	body := []byte(`{"question": ` + strconv.Quote(surveyed(questions.Dict)) + `}`)
+	starts := sideBySide(5, func() {
+		if e != nil {
+			_ = e.Close(ctx)
+		}
+		var err error
+		if e, err = New(ctx, Config{CacheDir: cache, Slots: 16, Budget: 4 << 30, Log: slog.New(slog.DiscardHandler)}, ds); err != nil {
+			b.Fatal(err)
+		}
+		p, err := e.Load(ctx, wasm)
+		if err != nil {
+			b.Fatal(err)
+		}
+		states = request{p, wasm, ds, "states_mean", body}
+		if _, err := states.ask(ctx); err != nil {
+			b.Fatal(err)
+		}
+	})[0]
+	defer func() { _ = e.Close(context.Background()) }()
+	t.below("start to first answer, cache shipped, dataset in memory", starts.at(0.5), 100*time.Millisecond, "")
+
+	lean, err := e.Load(ctx, fixture(b, "lean"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	leanMeans := request{lean, fixture(b, "lean"), ds, "lean_means", body}
+	categories := request{states.p, wasm, ds, "mean_by_category", body}
+	job := func(r *request) func() {
+		return func() {
+			if _, err := r.ask(ctx); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	native, sum := nativeStatesMean(ds, body)
+	checkSum(b, &states, sum)
+	checkSum(b, &leanMeans, sum)
+	const n = 2000
+	took := sideBySide(n, func() { native() }, job(&states), job(&leanMeans))
+	loop, lists, leans := took[0].at(0.5), took[1].at(0.5), took[2].at(0.5)
+	by := sideBySide(n, job(&categories))[0]
+	ratio := func(d time.Duration) string { return fmt.Sprintf("; %.1f native loops", float64(d)/float64(loop)) }
+	fmt.Fprintf(t.out, "the native Go loop over the selected rows: p50 %v\n", loop)
+	t.below("states_mean, request bytes to table, Go plugin, p50", lists, 150*time.Microsecond, ratio(lists))
+	t.below("mean_by_category, same", by.at(0.5), 400*time.Microsecond, ratio(by.at(0.5)))
+	fmt.Fprintf(t.out, "  their p99: %v, %v\n", took[1].at(0.99), by.at(0.99))
+	t.below("a lean guest with the kernel of states_mean, p50", leans, 3*loop+20*time.Microsecond, ratio(leans))
+
+	// What pristine costs: jobs with and without a reset between them, on one slot each.
+	for _, r := range []struct {
+		request
+		size   string
+		target time.Duration
+	}{{states, "Go plugin", 30 * time.Microsecond}, {leanMeans, "guest under 512 KiB", 10 * time.Microsecond}} {
+		for _, w := range []way{wayDirty, wayRemap, wayCopy} {
+			cost, alone, err := resetCost(ctx, &r.request, w, cache, ds)
+			if err != nil {
+				fmt.Fprintf(t.out, "  reset by %s: %v\n", w, err)
+				continue
+			}
+			what := fmt.Sprintf("reset by %s and its cost to the next answer, %s", w, r.size)
+			more := fmt.Sprintf("; reset alone %v", alone.Round(100*time.Nanosecond))
+			if w == e.platform.way {
+				t.below(what, cost, r.target, more)
+			} else {
+				fmt.Fprintf(t.out, "  %-60s %v%s\n", what, cost.Round(100*time.Nanosecond), more)
+			}
+		}
+	}
+
+	bound, err := states.p.Manifest().Bind(mustParse(b, "states_mean", body), ds)
+	if err != nil {
+		b.Fatal(err)
+	}
+	rows := ds.Select(bound.Where)
+	allocs := testing.AllocsPerRun(200, func() {
+		if _, err := states.p.Answer(ctx, bound, rows); err != nil {
+			b.Fatal(err)
+		}
+	})
+	t.line("allocations by the host for one job in the sandbox", fmt.Sprint(allocs), "under 50", allocs < 50)
+	printSizes(ctx, b, t, &states)
+}
+
+func mustParse(b *testing.B, name string, body []byte) question.Request {
+	b.Helper()
+	req, err := question.ParseRequest(name, body)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return req
+}
+
+// surveyed is the survey question that is asked about.
+func surveyed(dict []string) string {
+	for _, text := range dict {
+		if strings.Contains(text, "obesity") {
+			return text
+		}
+	}
+	return dict[0]
+}
+
+// nativeStatesMean returns the loop of states_mean in plain Go over the rows that
+// a request selects, and its result: means of the locations that have any.
+func nativeStatesMean(ds benchDataset, body []byte) (loop func(), result map[string]float64) {
+	questions, _ := ds.Column("question")
+	locations, _ := ds.Column("location")
+	values, _ := ds.Column("value")
+	code := int32(slices.Index(questions.Dict, surveyed(questions.Dict)))
+	rows := ds.Select([]question.Condition{{Column: "question", Codes: []int32{code}}})
+	sums, counts := make([]float64, len(locations.Dict)), make([]float64, len(locations.Dict))
+	loop = func() {
+		clear(sums)
+		clear(counts)
+		for _, r := range rows {
+			for i := int(r.Start); i < int(r.Start+r.Count); i++ {
+				if values.Valid.Get(i) {
+					sums[locations.Codes[i]] += values.Numbers[i]
+					counts[locations.Codes[i]]++
+				}
+			}
+		}
+	}
+	loop()
+	result = map[string]float64{}
+	for i, n := range counts {
+		if n > 0 {
+			result[locations.Dict[i]] = sums[i] / n
+		}
+	}
+	return loop, result
+}
+
+func checkSum(b *testing.B, r *request, want map[string]float64) {
+	b.Helper()
+	got, err := r.ask(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	if got.Rows() != len(want) {
+		b.Fatalf("%s: %d rows; %d", r.name, got.Rows(), len(want))
+	}
+	for i := range got.Rows() {
+		name := got.Columns[0].Dict[got.Columns[0].Codes[i]]
+		if math.Abs(got.Columns[1].Numbers[i]-want[name]) > 1e-9 {
+			b.Fatalf("%s: %s is %v; %v", r.name, name, got.Columns[1].Numbers[i], want[name])
+		}
+	}
+}
+
+// resetCost is how much longer a job takes when its slot is reset after each than
+// when it is not, the reset included; and the reset alone.
+func resetCost(ctx context.Context, r *request, w way, cache string, ds benchDataset) (cost, alone time.Duration, err error) {
+	e, err := New(ctx, Config{CacheDir: cache, way: w, Log: slog.New(slog.DiscardHandler)}, ds)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, e.Close(context.WithoutCancel(ctx))) }()
+	if e.platform.way != w {
+		return 0, 0, fmt.Errorf("the system has it not: %w", e.platform.missing)
+	}
+	p, err := e.Load(ctx, r.wasm)
+	if err != nil {
+		return 0, 0, err
+	}
+	req, err := question.ParseRequest(r.name, r.body)
+	if err != nil {
+		return 0, 0, err
+	}
+	bound, err := p.Manifest().Bind(req, ds)
+	if err != nil {
+		return 0, 0, err
+	}
+	rows := ds.Select(bound.Where)
+	var slots [2]*instance
+	for i := range slots {
+		in, failed := p.slot(ctx)
+		if failed != nil {
+			return 0, 0, failed
+		}
+		defer in.close(ctx)
+		slots[i] = in
+	}
+	answer := func(in *instance) func() {
+		return func() {
+			if _, _, failed := in.answer(ctx, farAway, bound, rows); failed != nil {
+				err = failed
+			}
+		}
+	}
+	reset := func() {
+		if failed := slots[1].reset(); failed != nil {
+			err = failed
+		}
+	}
+	dirty, clean := answer(slots[0]), answer(slots[1])
+	took := sideBySide(1000, dirty, clean, reset)
+	return took[1].at(0.5) + took[2].at(0.5) - took[0].at(0.5), took[2].at(0.5), err
+}
+
+// printSizes prints the proportional set size of the process with 1, 4 and 16
+// sandboxes of the plugin in use at once, each of which has answered.
+func printSizes(ctx context.Context, b *testing.B, t *table, r *request) {
+	p := r.p
+	var in []*instance
+	defer func() {
+		for _, in := range in {
+			p.giveBack(ctx, in, true)
+		}
+	}()
+	var first, last int
+	for _, n := range []int{1, 4, 16} {
+		for len(in) < n {
+			next, failed := p.acquire(ctx)
+			if failed != nil {
+				b.Fatal(failed)
+			}
+			in = append(in, next)
+			for i := range p.Manifest().Questions {
+				q := &p.Manifest().Questions[i]
+				params := map[string]any{"question": surveyed(column(r.ds, "question").Dict)}
+				if len(q.Params) > 1 {
+					params[q.Params[1].Name] = column(r.ds, "location").Dict[0]
+				}
+				bound, err := p.Manifest().Bind(question.Request{Question: q.Name, Params: params}, r.ds)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, _, failed := next.answer(ctx, farAway, bound, r.ds.Select(bound.Where)); failed != nil {
+					b.Fatal(failed)
+				}
+				if err := next.reset(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		runtime.GC()
+		pss, err := proportionalSetSize()
+		if err != nil {
+			fmt.Fprintf(t.out, "no proportional set size: %v\n", err)
+			return
+		}
+		if last = pss; n == 1 {
+			first = pss
+		}
+		fmt.Fprintf(t.out, "  %-60s %d KiB\n", fmt.Sprintf("proportional set size, %d sandboxes that answered all nine", n), pss)
+	}
+	each := (last - first) / 15
+	whole := (len(p.image.bytes) + 1023) / 1024
+	t.line("one more sandbox costs (its memory has "+strconv.Itoa(whole)+" KiB)", fmt.Sprintf("%d KiB", each), "under a quarter", each < whole/4)
+}
+
+func column(ds Dataset, name string) *question.Column {
+	c, _ := ds.Column(name)
+	return c
+}
+
+// proportionalSetSize returns the Pss of this process, in KiB.
+func proportionalSetSize() (int, error) {
+	f, err := os.Open("/proc/self/smaps_rollup")
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if fields := strings.Fields(lines.Text()); len(fields) >= 2 && fields[0] == "Pss:" {
+			return strconv.Atoi(fields[1])
+		}
+	}
+	return 0, errors.New("smaps_rollup has no Pss")
+}
