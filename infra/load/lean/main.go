@@ -123,7 +123,11 @@ func example(hc *http.Client, base, name string) ([]byte, error) {
 }
 
 func get(hc *http.Client, address string) ([]byte, error) {
-	resp, err := hc.Get(address)
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := hc.Do(req)
 	if err != nil {
 		return nil, err
 	}
@@ -138,12 +142,17 @@ func get(hc *http.Client, address string) ([]byte, error) {
 // ask submits one job, and polls until its answer is there.
 func (c *client) ask() error {
 	start := time.Now()
-	resp, err := c.http.Post(c.base+c.path, "application/json", bytes.NewReader(c.body))
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, c.base+c.path, bytes.NewReader(c.body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := c.http.Do(req)
 	if err != nil {
 		return err
 	}
 	b, err := io.ReadAll(resp.Body)
-	resp.Body.Close()
+	_ = resp.Body.Close()
 	if err != nil || resp.StatusCode != http.StatusAccepted {
 		return fmt.Errorf("submit: %s: %.200s (%w)", resp.Status, b, err)
 	}
