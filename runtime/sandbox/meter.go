@@ -13,9 +13,12 @@ import (
 )
 
 const (
-	// slice is how much fuel a guest may spend before it calls the host: 0.01 to
-	// 0.25 ms, which is for how long it can hold up Go's collector.
-	slice = 250_000
+	// maxSlice is how much fuel a guest may spend at most before it calls the host:
+	// 0.01 to 0.25 ms, which is for how long it can hold up Go's collector. Where
+	// each access is a page fault it would be 20 ms: a job begins with minSlice, and
+	// each slice that was slow makes the next one shorter.
+	maxSlice = 250_000
+	minSlice = 4_000
 	// turn is how long a guest runs before others get their turn, and before the
 	// end of its time is looked for: each turn wakes another thread, which costs as
 	// much as a tenth of a job.
@@ -30,18 +33,21 @@ type meter struct {
 	ctx      context.Context
 	deadline time.Time
 	limit    int64 // fuel
+	slice    int64 // what the guest is given next
 	granted  int64 // the slice that the guest is spending
 	spent    int64 // what was spent before it
 	lowest   int64 // stack left at the deepest yield
 	turned   time.Time
+	resumed  time.Time // when the guest was given its slice
 }
 
 // start readies the meter for a job, or for opening the plugin.
 func (m *meter) start(ctx context.Context, deadline time.Time, limits *Limits) {
 	m.ctx, m.deadline = ctx, deadline
-	m.limit, m.granted, m.spent = limits.Fuel, 0, 0
+	m.limit, m.slice, m.granted, m.spent = limits.Fuel, minSlice, 0, 0
 	m.lowest = int64(limits.Stack)
 	m.turned = time.Now()
+	m.resumed = m.turned
 	if m.fuel != nil {
 		m.fuel.Set(0)
 	}
@@ -75,15 +81,24 @@ func (m *meter) yield(fuel, stack int64) int64 {
 	case m.spent > m.limit:
 		panic(stopped{question.Errorf(question.CodeFuelLimit, "it did more than the limit of %d units of fuel", m.limit)})
 	}
-	if time.Since(m.turned) > turn {
+	now := time.Now()
+	switch took := now.Sub(m.resumed); {
+	case took > 2*turn:
+		m.slice = max(m.slice/4, minSlice)
+	case took < turn:
+		m.slice = min(2*m.slice, maxSlice)
+	}
+	if now.Sub(m.turned) > turn {
 		if err := m.plugin.interrupted(m.ctx, m.deadline); err != nil {
 			panic(stopped{err})
 		}
 		goruntime.Gosched()
-		m.turned = time.Now()
+		now = time.Now()
+		m.turned = now
 	}
-	m.granted = slice
-	return slice
+	m.resumed = now
+	m.granted = min(m.slice, m.limit-m.spent) // so that it stops at the same point however long the slices are
+	return m.granted
 }
 
 // charge takes units of fuel for what the host does for the guest.

@@ -246,6 +246,9 @@ func (m *module) checkExports() *question.Error {
 		if e.kind != kindFunc {
 			return badPlugin("its export %q is a %s; it must be a function %s", c.name, kindName(e.kind), c.sig)
 		}
+		if uint64(e.index) < uint64(len(m.imports)) { // functions, all of them: checkImports has run
+			return badPlugin("its export %q is a function that it imports; it must be its own", c.name)
+		}
 		got, ok := m.typeOf(e.index)
 		if !ok || got != c.sig {
 			return badPlugin("its export %q has the type %s; it must be %s", c.name, got, c.sig)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -153,8 +154,15 @@ func prepare(wasm []byte, memoryLimit uint64) ([]byte, *rewrite.Info, *question.
 	return rewritten, info, nil
 }
 
+// maxRefusal bounds why a plugin is refused, in bytes: names and values of its own
+// stand in there.
+const maxRefusal = 1000
+
 // refusal turns what stopped a plugin from loading into what Load returns.
 func refusal(err *question.Error) error {
+	if len(err.Reason) > maxRefusal {
+		err.Reason = strings.ToValidUTF8(err.Reason[:maxRefusal], "") + "..."
+	}
 	switch err.Code {
 	case question.CodeBadPlugin, question.CodeCancelled, question.CodeInternal:
 		return err

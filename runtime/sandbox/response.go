@@ -372,26 +372,55 @@ func checkKeys(keys []question.Column) *question.Error {
 		}
 		return nil
 	}
+	ranks := make([][]int32, len(keys))
+	for k := range keys {
+		if keys[k].Type == question.String {
+			ranks[k] = rank(&keys[k])
+		}
+	}
 	order := make([]int, rows)
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Or(compareKeys(keys, a, b), cmp.Compare(a, b)) })
+	slices.SortFunc(order, func(a, b int) int { return cmp.Or(compareKeys(keys, ranks, a, b), cmp.Compare(a, b)) })
 	for i := 1; i < rows; i++ {
-		if compareKeys(keys, order[i-1], order[i]) == 0 {
+		if compareKeys(keys, ranks, order[i-1], order[i]) == 0 {
 			return sameKey(order[i-1], order[i])
 		}
 	}
 	return nil
 }
 
+// rank numbers the entries of a dictionary that rows have, so that equal ones have
+// the same number: then long texts are compared once an entry and not once a row.
+func rank(c *question.Column) []int32 {
+	ranks := make([]int32, len(c.Dict))
+	var used []int32
+	for _, code := range c.Codes {
+		if ranks[code] == 0 {
+			ranks[code] = 1
+			used = append(used, code)
+		}
+	}
+	slices.SortFunc(used, func(a, b int32) int { return cmp.Compare(c.Dict[a], c.Dict[b]) })
+	for i, code := range used {
+		if i > 0 {
+			ranks[code] = ranks[used[i-1]]
+			if c.Dict[code] != c.Dict[used[i-1]] {
+				ranks[code]++
+			}
+		}
+	}
+	return ranks
+}
+
 func sameKey(first, second int) *question.Error {
 	return badResult("rows %d and %d have the same key; the result's layout needs each once", first, second)
 }
 
-// compareKeys compares two rows by their keys. Numbers are the same if their bits
-// are.
-func compareKeys(keys []question.Column, a, b int) int {
+// compareKeys compares two rows by their keys, of which ranks has the texts'.
+// Numbers are the same if their bits are.
+func compareKeys(keys []question.Column, ranks [][]int32, a, b int) int {
 	for k := range keys {
 		n := 0
 		switch c := &keys[k]; c.Type {
@@ -400,9 +429,7 @@ func compareKeys(keys []question.Column, a, b int) int {
 		case question.Integer:
 			n = cmp.Compare(c.Integers[a], c.Integers[b])
 		default:
-			if c.Codes[a] != c.Codes[b] {
-				n = cmp.Compare(c.Dict[c.Codes[a]], c.Dict[c.Codes[b]])
-			}
+			n = cmp.Compare(ranks[k][c.Codes[a]], ranks[k][c.Codes[b]])
 		}
 		if n != 0 {
 			return n

@@ -248,7 +248,7 @@ func (e *Engine) cacheEntries() int {
 func Compile(ctx context.Context, dir string, wasm []byte) error {
 	rewritten, _, refused := prepare(wasm, maxMemory)
 	if refused != nil {
-		return refused
+		return refusal(refused)
 	}
 	cache, err := wazero.NewCompilationCacheWithDir(dir)
 	if err != nil {

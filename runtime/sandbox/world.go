@@ -342,6 +342,7 @@ func fdWrite(ctx context.Context, w *world, mem api.Memory, stack []uint64) uint
 	if !ok {
 		return errnoFault
 	}
+	w.charge(16 * uint64(len(list)))
 	var total uint32
 	for ; len(list) > 0; list = list[8:] {
 		text, ok := mem.Read(binary.LittleEndian.Uint32(list), binary.LittleEndian.Uint32(list[4:]))

@@ -6,7 +6,7 @@ const chunk = 256 << 10
 
 // How a size becomes fuel: bytes are shifted right, pages left.
 const (
-	perByte = 4  // 16 bytes a unit
+	perByte = 2  // 4 bytes a unit
 	perPage = 12 // the same: the engine zeroes a new page
 	perItem = 1  // two elements of a table a unit
 )

@@ -19,6 +19,11 @@ const (
 	maxExpansion = 256 << 20
 	perValue     = 16 // units for a value that is passed
 	perLoop      = 32 // for a local in a loop, times the loops around it
+	perCase      = 32 // for a label of a br_table
+	// It also walks up the dominators of each basic block: 40 KB that are 10,000
+	// br_ifs in a row took it 1.5 seconds, 240 KB 80. Each block costs a unit for each
+	// one before it, and a branch one for every 64 others to the same label.
+	perBranches = 64
 	// maxFrame bounds, in bytes, what one function may take of the stack.
 	maxFrame = 1 << 20
 )
@@ -68,6 +73,7 @@ type label struct {
 	uses   int   // uses of locals before it
 	sets   int   // changes of locals before it
 	spends int   // of a loop: what touches the counter before it
+	from   int   // branches to it
 }
 
 // scanner is the state within one function.
@@ -81,6 +87,7 @@ type scanner struct {
 	sets    int  // changes of locals
 	joined  int  // values of locals that may come from two paths, all labels together
 	spends  int  // instructions that become, or may become, a call
+	blocks  int  // instructions that begin a basic block
 	calls   bool // it calls a function of this module, or one that a table holds
 }
 
@@ -128,7 +135,7 @@ func (s *scanner) function(f *body, t funcType) {
 		f.locals = append(f.locals, g)
 	}
 	f.at, f.end = s.r.pos, len(s.r.b)
-	s.f, s.uses, s.sets, s.joined, s.spends, s.calls = f, 0, 0, 0, 0, false
+	s.f, s.uses, s.sets, s.joined, s.spends, s.blocks, s.calls = f, 0, 0, 0, 0, 0, false
 	s.labels = append(s.labels[:0], label{kind: labelBody, exit: dead, arity: len(t.results)})
 	s.regions = append(s.regions[:0], region{loop: -1})
 	s.values(f.nlocals + len(s.m.globals))
@@ -174,7 +181,7 @@ func (s *scanner) values(n int) { s.expand(n * perValue) }
 
 func (s *scanner) expand(units int) {
 	if s.m.expansion += int64(units); s.m.expansion > maxExpansion {
-		s.r.refusef(s.r.pos, "the code up to here passes too many values between blocks and calls to be compiled at bounded cost")
+		s.r.refusef(s.r.pos, "the code up to here branches too much, or passes too many values between blocks and calls, to be compiled at bounded cost")
 	}
 }
 
@@ -189,6 +196,14 @@ func (s *scanner) branch(i *instr, depth uint32) {
 		l.exit = max(l.exit, s.regions[l.region].path)
 	}
 	s.values(l.arity)
+	s.expand(l.from / perBranches)
+	l.from++
+}
+
+// block notes that another basic block begins.
+func (s *scanner) block() {
+	s.expand(s.blocks)
+	s.blocks++
 }
 
 func (s *scanner) index(i *instr, what string, x uint32, n int) bool {
@@ -210,7 +225,10 @@ func (s *scanner) instruction(i *instr, previous int64) {
 		s.open(i)
 	case immLabel:
 		s.branch(i, i.x)
+		s.block()
 	case immLabels:
+		s.expand(perCase * (len(i.labels) + 1))
+		s.block()
 		for _, l := range i.labels {
 			s.branch(i, l)
 		}
@@ -320,6 +338,7 @@ func (s *scanner) open(i *instr) {
 		s.r.refusef(i.at, "more than %d blocks within each other", maxNesting)
 	}
 	s.values(len(t.params) + len(t.results))
+	s.block()
 	l := label{kind: labelBlock, region: len(s.regions) - 1, exit: dead, arity: len(t.results), uses: s.uses, sets: s.sets}
 	switch i.op {
 	case opIf:

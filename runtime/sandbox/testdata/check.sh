@@ -6,8 +6,9 @@ fresh=$(mktemp -d)
 trap 'rm -rf "$fresh"' EXIT
 "$here"/compile.sh "$fresh"
 bad=0
-for wasm in "$here"/*.wasm "$fresh"/*.wasm; do
-	name=$(basename "$wasm")
+for wasm in "$here"/*.wasm "$here"/hostile/*.wasm "$fresh"/*.wasm "$fresh"/hostile/*.wasm; do
+	name=${wasm#"$here"/}
+	name=${name#"$fresh"/}
 	if ! cmp -s "$here/$name" "$fresh/$name"; then
 		echo "runtime/sandbox/testdata/$name is out of date: run go generate ./runtime/sandbox" >&2
 		bad=1

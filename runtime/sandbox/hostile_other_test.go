@@ -1,0 +1,14 @@
+//go:build !unix
+
+package sandbox
+
+import (
+	"os"
+	"time"
+)
+
+// peakRSS is not known here.
+func peakRSS(*os.ProcessState) int64 { return 0 }
+
+// cpuTime is not known here.
+func cpuTime() time.Duration { return 0 }

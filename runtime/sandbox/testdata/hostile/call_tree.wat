@@ -1,0 +1,43 @@
+;; calls without a loop: each level calls the next one twice or more, 60 levels deep
+(module
+  (memory (export "memory") 1)
+  (global $top (mut i32) (i32.const 0xc000))
+  (table $attacks funcref (elem $twice $eight_times $indirect))
+  (func (export "lestats_v1_alloc") (param $size i32) (param $align i32) (result i32) (local $p i32)
+    (local.set $p (i32.and (i32.add (global.get $top) (i32.sub (local.get $align) (i32.const 1))) (i32.sub (i32.const 0) (local.get $align))))
+    (global.set $top (i32.add (local.get $p) (local.get $size)))
+    (local.get $p))
+  (func (export "lestats_v1_describe") (result i64) (i64.const 0x4000000014b)) ;; 331 bytes at 0x400
+  (func (export "lestats_v1_open") (param i32 i32) (result i64) (i64.const 0))
+  (func (export "lestats_v1_answer") (param $r i32) (param i32) (result i64)
+    (i64.store (i32.const 0x3100) (call_indirect (result i64) (i32.load offset=8 (local.get $r))))
+    (i64.const 0x0000300000000020))
+  (func $twice (result i64) (call $two (i32.const 60)) (i64.const 0))
+  (func $two (param $n i32)
+    (if (local.get $n) (then
+      (call $two (i32.sub (local.get $n) (i32.const 1)))
+      (call $two (i32.sub (local.get $n) (i32.const 1))))))
+  (func $eight_times (result i64) (call $eight (i32.const 60)) (i64.const 0))
+  (func $eight (param $n i32)
+    (if (i32.eqz (local.get $n)) (then return))
+    (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+    (call $eight (local.get $n)) (call $eight (local.get $n)) (call $eight (local.get $n)) (call $eight (local.get $n))
+    (call $eight (local.get $n)) (call $eight (local.get $n)) (call $eight (local.get $n)) (call $eight (local.get $n)))
+  (func $indirect (result i64) (call $through (i32.const 60)) (i64.const 0))
+  (table $t funcref (elem $through))
+  (func $through (param $n i32)
+    (if (local.get $n) (then
+      (call_indirect $t (param i32) (i32.sub (local.get $n) (i32.const 1)) (i32.const 0))
+      (call_indirect $t (param i32) (i32.sub (local.get $n) (i32.const 1)) (i32.const 0)))))
+  (data (i32.const 0x3000) ;; Response: size, version, ok, one table, its stride, at 0x3020
+    "\20\00\00\00" "\01\00\00\00" "\00\00\00\00" "\01\00\00\00" "\20\00\00\00" "\20\30\00\00")
+  (data (i32.const 0x3020) ;; Table: kind, rows, columns, their stride, at 0x3040
+    "\01\00\00\00" "\01\00\00\00" "\01\00\00\00" "\40\00\00\00" "\40\30\00\00")
+  (data (i32.const 0x3048) ;; Column: integers, flags, data at 0x3100, 8 bytes
+    "\02\00\00\00" "\00\00\00\00" "\00\31\00\00" "\08\00\00\00")
+  (data (i32.const 0x400)
+    "{\"name\":\"call_tree\",\"version\":\"1\",\"columns\":[],\"questions\":["
+    "{\"name\":\"twice\",\"result\":{\"layout\":\"record\",\"values\":[{\"name\":\"n\",\"type\":\"integer\"}]}},"
+    "{\"name\":\"eight_times\",\"result\":{\"layout\":\"record\",\"values\":[{\"name\":\"n\",\"type\":\"integer\"}]}},"
+    "{\"name\":\"indirect\",\"result\":{\"layout\":\"record\",\"values\":[{\"name\":\"n\",\"type\":\"integer\"}]}}]}")
+)

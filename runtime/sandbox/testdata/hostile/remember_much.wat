@@ -1,0 +1,30 @@
+;; makes its next job pay: dirties all of its memory, or grows it, and answers well
+(module
+  (memory (export "memory") 800)
+  (global $top (mut i32) (i32.const 0xc000))
+  (table $attacks funcref (elem $dirty $grown $most))
+  (func (export "lestats_v1_alloc") (param $size i32) (param $align i32) (result i32) (local $p i32)
+    (local.set $p (i32.and (i32.add (global.get $top) (i32.sub (local.get $align) (i32.const 1))) (i32.sub (i32.const 0) (local.get $align))))
+    (global.set $top (i32.add (local.get $p) (local.get $size)))
+    (local.get $p))
+  (func (export "lestats_v1_describe") (result i64) (i64.const 0x40000000145)) ;; 325 bytes at 0x400
+  (func (export "lestats_v1_open") (param i32 i32) (result i64) (i64.const 0))
+  (func (export "lestats_v1_answer") (param $r i32) (param i32) (result i64)
+    (i64.store (i32.const 0x3100) (call_indirect (result i64) (i32.load offset=8 (local.get $r))))
+    (i64.const 0x0000300000000020))
+  (func $dirty (result i64) (local $at i32)
+    (loop $l (i32.store offset=0x10000 (local.get $at) (i32.const 1)) (br_if $l (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 4096))) (i32.const 0x2f00000)))) (i64.const 1))
+  (func $grown (result i64) (drop (memory.grow (i32.const 200))) (i32.store (i32.const 0x3800000) (i32.const 1)) (i64.const 1))
+  (func $most (result i64) (loop $l (br_if $l (i32.ge_s (memory.grow (i32.const 1)) (i32.const 0)))) (i64.const 1))
+  (data (i32.const 0x3000) ;; Response: size, version, ok, one table, its stride, at 0x3020
+    "\20\00\00\00" "\01\00\00\00" "\00\00\00\00" "\01\00\00\00" "\20\00\00\00" "\20\30\00\00")
+  (data (i32.const 0x3020) ;; Table: kind, rows, columns, their stride, at 0x3040
+    "\01\00\00\00" "\01\00\00\00" "\01\00\00\00" "\40\00\00\00" "\40\30\00\00")
+  (data (i32.const 0x3048) ;; Column: integers, flags, data at 0x3100, 8 bytes
+    "\02\00\00\00" "\00\00\00\00" "\00\31\00\00" "\08\00\00\00")
+  (data (i32.const 0x400)
+    "{\"name\":\"remember_much\",\"version\":\"1\",\"columns\":[],\"questions\":["
+    "{\"name\":\"dirty\",\"result\":{\"layout\":\"record\",\"values\":[{\"name\":\"n\",\"type\":\"integer\"}]}},"
+    "{\"name\":\"grown\",\"result\":{\"layout\":\"record\",\"values\":[{\"name\":\"n\",\"type\":\"integer\"}]}},"
+    "{\"name\":\"most\",\"result\":{\"layout\":\"record\",\"values\":[{\"name\":\"n\",\"type\":\"integer\"}]}}]}")
+)
