@@ -318,6 +318,7 @@ func (in *instance) reset() error {
 	if in.kept, err = in.memory.reset(in.mod, p.image, &p.engine.platform, p.way, &in.pages); err != nil {
 		return err
 	}
+	in.kept = min(in.kept, p.jobCost()) // an estimate that errs upwards
 	in.restoreGlobals()
 	in.given = in.given[:len(p.image.given)]
 	return nil

@@ -133,7 +133,9 @@ func (p *Plugin) makeImage(ctx context.Context, in *instance) *question.Error {
 	if err != nil {
 		return p.broken(ctx, err)
 	}
-	p.slots.push(first, p.engine.cfg.IdleFor, p.evict)
+	if !p.slots.push(first, p.engine.cfg.IdleFor, p.evict) {
+		first.close(ctx)
+	}
 	return nil
 }
 
