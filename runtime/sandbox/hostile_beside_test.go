@@ -230,7 +230,7 @@ func testHostileBeside(t *testing.T) {
 			slowed := max(m.slowed(), alone.slowed())
 			within := func(d, bound time.Duration) bool { return float64(d) <= float64(bound)*slowed }
 			got := m.share(alone)
-			if got >= share && within(m.job, maxLatency) && within(m.health, maxLatency) && within(m.collection, maxCollection) {
+			if got >= share/slowed && within(m.job, maxLatency) && within(m.health, maxLatency) && within(m.collection, maxCollection) {
 				ratio = min(ratio, got)
 				worst = measured{min(worst.rate, m.rate), max(worst.health, m.health), max(worst.job, m.job), max(worst.collection, m.collection), min(worst.cpu, m.cpu)}
 				return

@@ -89,7 +89,7 @@ func bodies(n int, body []byte) map[byte]added {
 // zero is the code i32.const 0.
 var zero = []byte{0x41, 0}
 
-func segmentOf(at int, b []byte) []byte {
+func activeData(at int, b []byte) []byte {
 	offset := []byte{0x41}
 	for n := at; ; n >>= 7 { // signed, and at is not negative
 		if n < 0x40 {
@@ -124,13 +124,13 @@ func testHostileBuilt(t *testing.T) {
 		{"a hundred thousand functions", func() []byte { return with(base, bodies(100_000, joined([]byte{0}, zero))) }, "functions"},
 		{"as many functions as may be", func() []byte { return with(base, bodies(59_000, joined([]byte{0}, zero))) }, ""},
 		{"100,000 functions without a body", func() []byte { return with(base, map[byte]added{3: {100_000, make([]byte, 100_000)}}) }, ""},
-		{"100,001 data segments", func() []byte { return with(base, map[byte]added{11: {100_001, bytes.Repeat(segmentOf(9, nil), 100_001)}}) }, "data segments"},
+		{"100,001 data segments", func() []byte { return with(base, map[byte]added{11: {100_001, bytes.Repeat(activeData(9, nil), 100_001)}}) }, "data segments"},
 		{"90,000 data segments", func() []byte {
-			return with(base, map[byte]added{11: {90_000, bytes.Repeat(segmentOf(0x8000, []byte("16 bytes of data")), 90_000)}})
+			return with(base, map[byte]added{11: {90_000, bytes.Repeat(activeData(0x8000, []byte("16 bytes of data")), 90_000)}})
 		}, ""},
-		{"60 MB of data that do not fit", func() []byte { return with(base, map[byte]added{11: {1, segmentOf(0, make([]byte, 60<<20))}}) }, "data segment"},
+		{"60 MB of data that do not fit", func() []byte { return with(base, map[byte]added{11: {1, activeData(0, make([]byte, 60<<20))}}) }, "data segment"},
 		{"60 MB of data in segments that overlap", func() []byte {
-			return with(base, map[byte]added{11: {1500, bytes.Repeat(segmentOf(0x4000, make([]byte, 40_000)), 1500)}})
+			return with(base, map[byte]added{11: {1500, bytes.Repeat(activeData(0x4000, make([]byte, 40_000)), 1500)}})
 		}, ""},
 		{"custom sections only", func() []byte { return joined(base[:8], bytes.Repeat(custom("x", make([]byte, 1<<20)), 50)) }, "does not export"},
 		{"custom sections beside a guest", func() []byte { return joined(base, bytes.Repeat(custom("x", make([]byte, 1<<20)), 50)) }, ""},
@@ -293,7 +293,7 @@ func testHostileManifests(t *testing.T) {
 		{"a manifest that ends with another", of("") + of(""), "follows"},
 		{"more than 1 MiB", of("") + strings.Repeat(" ", 1<<20), "manifest of"},
 	} {
-		wasm := with(base, map[byte]added{11: {2, joined(segmentOf(0x400, []byte(test.manifest)), segmentOf(0x3fc, binary.LittleEndian.AppendUint32(nil, uint32(len(test.manifest)))))}})
+		wasm := with(base, map[byte]added{11: {2, joined(activeData(0x400, []byte(test.manifest)), activeData(0x3fc, binary.LittleEndian.AppendUint32(nil, uint32(len(test.manifest)))))}})
 		start := time.Now()
 		p, err := e.Load(t.Context(), wasm)
 		if took := time.Since(start); took > 5*time.Second {

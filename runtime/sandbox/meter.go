@@ -19,6 +19,8 @@ const (
 	// each slice that was slow makes the next one shorter.
 	maxSlice = 250_000
 	minSlice = 4_000
+	// slow is how long a slice may take before the next one is made shorter.
+	slow = 200 * time.Microsecond
 	// turn is how long a guest runs before others get their turn, and before the
 	// end of its time is looked for: each turn wakes another thread, which costs as
 	// much as a tenth of a job.
@@ -83,9 +85,9 @@ func (m *meter) yield(fuel, stack int64) int64 {
 	}
 	now := time.Now()
 	switch took := now.Sub(m.resumed); {
-	case took > 2*turn:
+	case took > slow:
 		m.slice = max(m.slice/4, minSlice)
-	case took < turn:
+	case took < slow/2:
 		m.slice = min(2*m.slice, maxSlice)
 	}
 	if now.Sub(m.turned) > turn {
