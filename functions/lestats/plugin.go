@@ -13,6 +13,7 @@ import (
 
 type pluginCmd struct {
 	List pluginListCmd `cmd:"" help:"List plugins, and the questions that they answer."`
+	Lock pluginLockCmd `cmd:"" help:"Write plugins.lock: the plugins that may be served from now on."`
 }
 
 type pluginListCmd struct {
