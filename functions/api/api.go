@@ -132,6 +132,7 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 		Catalog:  m.questions,
 		Jobs:     m.pool,
 		Dataset:  m.questions.Dataset.Info(),
+		Schema:   m.questions.Dataset,
 		Ready:    m.ready,
 		Render:   httpapi.Renderers{Seed: render.AppendSeedJSON, Rows: render.AppendRowsJSON, CSV: render.CSV, Arrow: render.Arrow},
 		MaxWait:  maxWait,
