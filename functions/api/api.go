@@ -193,10 +193,12 @@ func (m *Main) Run(ctx context.Context) error {
 	}
 	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := m.server.Shutdown(shutdown); err != nil { // somebody is still reading
-		_ = m.server.Close()
+	if err := m.server.Shutdown(shutdown); err != nil {
+		m.cfg.Log.Warn("somebody was still reading", "err", errors.Join(err, m.server.Close()))
 	}
-	<-failed
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("the server stopped: %w", err)
+	}
 	return nil
 }
 

@@ -61,20 +61,20 @@ func (c *askCmd) Run(ctx context.Context, s *streams) (err error) {
 	if answer.Provenance.Synthetic {
 		fmt.Fprintf(s.err, "SYNTHETIC: the figures of %q are generated, not real.\n", answer.Provenance.Dataset)
 	}
-	return print(s.out, c.Format, answer.Table)
+	return write(s.out, c.Format, answer.Table)
 }
 
-// print writes the table in one of the formats of --format.
-func print(w io.Writer, format string, t *question.Table) error {
+// write writes the table in one of the formats of --format.
+func write(w io.Writer, format string, t *question.Table) error {
 	switch format {
 	case "csv":
 		return render.CSV(w, t)
 	case "rows", "json":
-		write := render.SeedJSON
+		form := render.SeedJSON
 		if format == "rows" {
-			write = render.RowsJSON
+			form = render.RowsJSON
 		}
-		if err := write(w, t); err != nil {
+		if err := form(w, t); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintln(w)

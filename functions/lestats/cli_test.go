@@ -131,6 +131,26 @@ func TestPluginList(t *testing.T) {
 	}
 }
 
+func TestPluginCompile(t *testing.T) {
+	cache := filepath.Join(t.TempDir(), "compiled")
+	code, out, errs := lestats(t, "plugin", "compile", "--cache", cache)
+	if code != exitOK || !containsLine(out, "sportifs", "is compiled in "+cache) {
+		t.Fatalf("exit code %d, %s\n%s", code, out, errs)
+	}
+	compiled := 0
+	if err := filepath.WalkDir(cache, func(_ string, d os.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			compiled++
+		}
+		return err
+	}); err != nil || compiled == 0 {
+		t.Errorf("the cache holds %d files, %v", compiled, err)
+	}
+	if code, _, errs = lestats(t, "plugin", "compile"); code != exitFailed || !strings.Contains(errs, "--cache DIR") {
+		t.Errorf("exit code %d, %s", code, errs)
+	}
+}
+
 func TestDataBuildAndInfo(t *testing.T) {
 	csvFile := filepath.Join(sliceFolder(t), "cdc_npao_slice.csv")
 	arrow := filepath.Join(t.TempDir(), "npao.arrow")

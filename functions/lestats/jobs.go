@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -37,9 +38,8 @@ func (c *jobsListCmd) Run(ctx context.Context, s *streams) error {
 			if err != nil {
 				return err
 			}
-			for i := len(pending) - 1; i >= 0; i-- {
-				list = append(list, pending[i])
-			}
+			slices.Reverse(pending)
+			list = pending
 		}
 		done, err := store.Outcomes(ctx, c.Before, c.Limit)
 		if err != nil {
@@ -84,7 +84,7 @@ func (c *jobsShowCmd) Run(ctx context.Context, s *streams) error {
 		}
 		switch {
 		case j.Result != nil:
-			return print(s.out, c.Format, j.Result)
+			return write(s.out, c.Format, j.Result)
 		case j.Error != nil:
 			return j.Error
 		default:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 
 	"github.com/le-stats-sportifs/lestats/functions/wire"
@@ -12,8 +13,9 @@ import (
 )
 
 type pluginCmd struct {
-	List pluginListCmd `cmd:"" help:"List plugins, and the questions that they answer."`
-	Lock pluginLockCmd `cmd:"" help:"Write plugins.lock: the plugins that may be served from now on."`
+	List    pluginListCmd    `cmd:"" help:"List plugins, and the questions that they answer."`
+	Lock    pluginLockCmd    `cmd:"" help:"Write plugins.lock: the plugins that may be served from now on."`
+	Compile pluginCompileCmd `cmd:"" help:"Compile plugins into a cache folder, so that a start need not."`
 }
 
 type pluginListCmd struct {
@@ -22,21 +24,8 @@ type pluginListCmd struct {
 
 // Run lists what serve would serve. A plugin that is refused makes it fail, after
 // everything has been listed.
-func (c *pluginListCmd) Run(ctx context.Context, s *streams) (err error) {
-	cfg := c.config()
-	cfg.Log = slog.New(slog.DiscardHandler) // the list says what a log would
-	questions, err := wire.OpenQuestions(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, questions.Close(context.WithoutCancel(ctx))) }()
-	refused := 0
-	for _, p := range questions.Plugins() {
-		if !p.Serving {
-			refused++
-			fmt.Fprintf(s.out, "REFUSED  %s\n  %s\n\n", p.Source, p.Error.Reason)
-			continue
-		}
+func (c *pluginListCmd) Run(ctx context.Context, s *streams) error {
+	return eachPlugin(ctx, c.config(), s, func(questions *wire.Questions, p question.PluginInfo) {
 		fmt.Fprintf(s.out, "%s %s  %s\n  from %s, %d bytes, %s\n", p.Name, p.Version, p.Title, p.Source, p.Size, p.Digest)
 		for _, o := range questions.Offers() {
 			if o.Plugin == p.Name {
@@ -44,6 +33,53 @@ func (c *pluginListCmd) Run(ctx context.Context, s *streams) (err error) {
 			}
 		}
 		fmt.Fprintln(s.out)
+	})
+}
+
+type pluginCompileCmd struct {
+	questionFlags `group:"Questions:"`
+}
+
+// Help is what `lestats plugin compile --help` adds.
+func (pluginCompileCmd) Help() string {
+	return `The folder serves processors like this machine's, and this version of the program: others compile anew, and say so in the log. It holds machine code, so ship it read-only.
+
+Example:
+
+  lestats plugin compile --cache ./compiled
+  lestats serve --cache ./compiled`
+}
+
+// Run loads each plugin once, which compiles what the folder does not hold yet.
+func (c *pluginCompileCmd) Run(ctx context.Context, s *streams) error {
+	if c.Cache == "" || c.Cache == "off" {
+		return errors.New("say which folder: --cache DIR")
+	}
+	if err := os.MkdirAll(c.Cache, 0o750); err != nil {
+		return err
+	}
+	return eachPlugin(ctx, c.config(), s, func(_ *wire.Questions, p question.PluginInfo) {
+		fmt.Fprintf(s.out, "%s %s is compiled in %s\n", p.Name, p.Version, c.Cache)
+	})
+}
+
+// eachPlugin loads what serve would serve and shows each plugin, or why it was
+// refused, which makes it fail after all have been shown.
+func eachPlugin(ctx context.Context, cfg wire.QuestionsConfig, s *streams, show func(*wire.Questions, question.PluginInfo)) (err error) {
+	cfg.Log = slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelError})) // refusals are shown below
+	questions, err := wire.OpenQuestions(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, questions.Close(context.WithoutCancel(ctx))) }()
+	refused := 0
+	for _, p := range questions.Plugins() {
+		if p.Serving {
+			show(questions, p)
+			continue
+		}
+		refused++
+		fmt.Fprintf(s.out, "REFUSED  %s\n  %s\n\n", p.Source, p.Error.Reason)
 	}
 	if refused > 0 {
 		return fmt.Errorf("%d plugin(s) refused", refused)

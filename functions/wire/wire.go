@@ -238,12 +238,8 @@ func Explain(err error) string {
 	if !errors.As(err, &e) {
 		return err.Error()
 	}
-	text := err.Error()
-	for i, hint := range e.Hint {
-		if i == 0 {
-			text += "\n\nWhat would have been right:"
-		}
-		text += "\n  " + hint
+	if len(e.Hint) == 0 {
+		return err.Error()
 	}
-	return text
+	return err.Error() + "\n\nWhat would have been right:\n  " + strings.Join(e.Hint, "\n  ")
 }

@@ -4,7 +4,7 @@
 //
 //   BASE      the server; loopback only (http://127.0.0.1:8080)
 //   CLIENTS   clients at once (8)
-//   SECONDS   how long (10)
+//   DURATION  how long, in seconds (10)
 //   QUESTION  which of the questions (states_mean)
 import http from "k6/http";
 import { check, fail, sleep } from "k6";
@@ -12,7 +12,7 @@ import { Counter, Trend } from "k6/metrics";
 
 const base = __ENV.BASE || "http://127.0.0.1:8080";
 const clients = Number(__ENV.CLIENTS || 8);
-const seconds = Number(__ENV.SECONDS || 10);
+const seconds = Number(__ENV.DURATION || 10);
 const name = __ENV.QUESTION || "states_mean";
 
 if (!/^http:\/\/(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/.test(base)) {

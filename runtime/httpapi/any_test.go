@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,7 +15,7 @@ import (
 
 // checkAny holds what is true of every answer.
 func checkAny(t interface {
-	Errorf(string, ...any)
+	Errorf(format string, args ...any)
 }, codes []question.Code, w *httptest.ResponseRecorder, head bool) {
 	if w.Code < 200 || w.Code > 503 {
 		t.Errorf("status %d", w.Code)
@@ -26,12 +27,9 @@ func checkAny(t interface {
 	if err := json.Unmarshal(w.Body.Bytes(), &e); err != nil || e.Status != "error" || e.Reason == "" || e.Hint == nil {
 		t.Errorf("%d %q has not the shape of an error (%v)", w.Code, w.Body, err)
 	}
-	for _, c := range codes {
-		if c == e.Code {
-			return
-		}
+	if !slices.Contains(codes, e.Code) {
+		t.Errorf("%q is no code", e.Code)
 	}
-	t.Errorf("%q is no code", e.Code)
 }
 
 // Any request gets a status and, when that is an error, the shape of an error.

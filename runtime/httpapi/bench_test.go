@@ -45,7 +45,7 @@ func BenchmarkHandler(b *testing.B) {
 	for _, log := range []struct {
 		name string
 		log  *slog.Logger
-	}{{"log", slog.New(slog.NewJSONHandler(io.Discard, nil))}, {"quiet", slog.New(slog.DiscardHandler)}} {
+	}{{"log", slog.New(slog.NewJSONHandler(struct{ io.Writer }{io.Discard}, nil))}, {"quiet", slog.New(slog.DiscardHandler)}} {
 		h, err := httpapi.New(httpapi.Config{Catalog: newCatalog(), Jobs: benchJobs{newJobs(), states()}, Render: renderers, Log: log.log})
 		if err != nil {
 			b.Fatal(err)

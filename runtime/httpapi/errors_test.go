@@ -234,8 +234,8 @@ func TestAbortIsPassedOn(t *testing.T) {
 	s := serve(t)
 	s.jobs.panics = http.ErrAbortHandler
 	defer func() {
-		if v := recover(); v != http.ErrAbortHandler {
-			t.Errorf("panicked with %v", v)
+		if err, _ := recover().(error); !errors.Is(err, http.ErrAbortHandler) {
+			t.Errorf("panicked with %v", err)
 		}
 		if strings.Contains(s.log.String(), "panicked") {
 			t.Errorf("log: %s", s.log)

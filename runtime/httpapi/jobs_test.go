@@ -238,9 +238,9 @@ func TestResultAsAFile(t *testing.T) {
 	if lines, err := csv.NewReader(w.Body).ReadAll(); err != nil || len(lines) != 3 {
 		t.Errorf("%v, %v", lines, err)
 	}
-	real := done
-	real.Provenance = &question.Provenance{Dataset: "npao"}
-	w = s.do("GET", "/api/get_results/"+s.finished(t, real), "", "Accept: application/vnd.apache.arrow.stream")
+	measured := done
+	measured.Provenance = &question.Provenance{Dataset: "npao"}
+	w = s.do("GET", "/api/get_results/"+s.finished(t, measured), "", "Accept: application/vnd.apache.arrow.stream")
 	if h := w.Header(); h.Get("Content-Disposition") != "attachment; filename=states_mean.arrow" || h.Get("Lestats-Synthetic") != "false" {
 		t.Errorf("headers %v", h)
 	}

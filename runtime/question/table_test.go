@@ -108,3 +108,29 @@ func TestStatusFinal(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkTableJSON is states_mean's table, as the store writes it.
+func BenchmarkTableJSON(b *testing.B) {
+	location := Column{Name: "location", Type: String, Role: RoleKey}
+	mean := Column{Name: "mean", Title: "Mean", Type: Number, Unit: "%", Role: RoleValue}
+	for i := range 55 {
+		location.Dict = append(location.Dict, fmt.Sprintf("State %d", i))
+		location.Codes = append(location.Codes, int32(i))
+		mean.Numbers = append(mean.Numbers, 30+float64(i)/7)
+	}
+	t := &Table{Layout: LayoutMap, Columns: []Column{location, mean}}
+	b.Run("append", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := t.AppendJSON(nil); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("marshal", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := json.Marshal(t); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

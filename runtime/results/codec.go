@@ -23,15 +23,10 @@ func encode(job *question.Job) ([]byte, error) {
 	if err != nil || job.Result == nil {
 		return b, err
 	}
-	table, err := json.Marshal(job.Result)
+	out, err := job.Result.AppendJSON(append(b[:len(b)-1], `,"result":`...))
 	if err != nil {
 		return nil, err
 	}
-	const field = `,"result":`
-	out := make([]byte, 0, len(b)+len(field)+len(table))
-	out = append(out, b[:len(b)-1]...)
-	out = append(out, field...)
-	out = append(out, table...)
 	return append(out, '}'), nil
 }
 

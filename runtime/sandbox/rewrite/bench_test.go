@@ -24,17 +24,18 @@ var kernels = []kernelSize{
 }
 
 // kernel is the kernels' module, instantiated.
-func kernel(t testing.TB, ctx context.Context, config wazero.RuntimeConfig, cfg *Config) api.Module {
+func kernel(t testing.TB, config wazero.RuntimeConfig, h *host) api.Module {
 	t.Helper()
+	ctx := context.Background()
 	wasm := read(t, "kernels")
 	r := wazero.NewRuntimeWithConfig(ctx, config)
 	t.Cleanup(func() { _ = r.Close(ctx) })
-	if cfg != nil {
+	if h != nil {
 		var err error
-		if wasm, _, err = Rewrite(wasm, *cfg); err != nil {
+		if wasm, _, err = Rewrite(wasm, Config{}); err != nil {
 			t.Fatal(err)
 		}
-		(&host{slice: 1_000_000}).register(t, ctx, r)
+		h.register(t, r)
 	}
 	mod, err := r.Instantiate(ctx, wasm)
 	if err != nil {
@@ -55,26 +56,26 @@ func kernel(t testing.TB, ctx context.Context, config wazero.RuntimeConfig, cfg 
 // than plain, and how many times slower with the engine's own way to stop a
 // guest. Runs of the three alternate; the fastest of each counts.
 func BenchmarkMeter(b *testing.B) {
-	ctx := context.Background()
-	for _, set := range []struct {
+	hosts := [2]*host{{slice: 1_000_000}, {slice: 1_000_000}}
+	for i, set := range []struct {
 		name    string
 		kernels []kernelSize
 		mods    [3]api.Module
 	}{
 		{"wat", kernels, [3]api.Module{
-			kernel(b, ctx, wazero.NewRuntimeConfigCompiler(), nil),
-			kernel(b, ctx, wazero.NewRuntimeConfigCompiler(), &Config{}),
-			kernel(b, ctx, wazero.NewRuntimeConfigCompiler().WithCloseOnContextDone(true), nil),
+			kernel(b, engine(), nil),
+			kernel(b, engine(), hosts[0]),
+			kernel(b, engine().WithCloseOnContextDone(true), nil),
 		}},
 		{"go", goKernels, [3]api.Module{
 			first(goInstance(b, nil, engine())),
-			first(goInstance(b, &host{slice: 1_000_000}, engine())),
+			first(goInstance(b, hosts[1], engine())),
 			first(goInstance(b, nil, engine().WithCloseOnContextDone(true))),
 		}},
 	} {
 		b.Run(set.name, func(b *testing.B) {
 			for range b.N {
-				sideBySide(b, set.kernels, set.mods)
+				sideBySide(b, set.kernels, set.mods, hosts[i])
 			}
 		})
 	}
@@ -82,13 +83,15 @@ func BenchmarkMeter(b *testing.B) {
 
 func first(mod api.Module, _ *Info) api.Module { return mod }
 
-func sideBySide(b *testing.B, kernels []kernelSize, mods [3]api.Module) {
+func sideBySide(b *testing.B, kernels []kernelSize, mods [3]api.Module, h *host) {
 	b.Helper()
 	product, worst := 1.0, 0.0
 	for _, k := range kernels {
 		var best [3]time.Duration
 		var result [3]uint64
-		for round := range 60 {
+		before := h.spent(mods[1])
+		const rounds = 60
+		for round := range rounds {
 			for i, mod := range mods {
 				ctx, cancel := context.WithCancel(context.Background())
 				f := mod.ExportedFunction(k.name)
@@ -107,11 +110,12 @@ func sideBySide(b *testing.B, kernels []kernelSize, mods [3]api.Module) {
 		if result[0] != result[1] || result[0] != result[2] {
 			b.Fatalf("%s: results differ: %v", k.name, result)
 		}
+		spent := float64(h.spent(mods[1])-before) / rounds
 		metered := float64(best[1]) / float64(best[0])
 		product *= metered
 		worst = max(worst, metered)
-		fmt.Printf("%-8s plain %9v  metered %9v  %5.2f times  close-on-done %6.2f times\n",
-			k.name, best[0], best[1], metered, float64(best[2])/float64(best[0]))
+		fmt.Printf("%-8s plain %9v  metered %9v  %5.2f times, %5.0f units a us  close-on-done %6.2f times\n",
+			k.name, best[0], best[1], metered, spent/float64(best[1])*1000, float64(best[2])/float64(best[0]))
 	}
 	b.ReportMetric(math.Pow(product, 1/float64(len(kernels))), "geomean")
 	b.ReportMetric(worst, "worst")

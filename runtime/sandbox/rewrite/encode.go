@@ -1,6 +1,9 @@
 package rewrite
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // code is WebAssembly in the binary format. Numbers are in their shortest form.
 type code []byte
@@ -128,7 +131,7 @@ type encoder struct {
 }
 
 func newEncoder(m *module, cfg Config) *encoder {
-	e := &encoder{m: m, cfg: cfg, types: m.types[:len(m.types):len(m.types)], added: map[string]uint32{}, loops: m.loops}
+	e := &encoder{m: m, cfg: cfg, types: slices.Clip(m.types), added: map[string]uint32{}, loops: m.loops}
 	if !cfg.Unmetered {
 		e.yield = uint32(m.importedFuncs)
 		e.fuel = uint32(len(m.globals))

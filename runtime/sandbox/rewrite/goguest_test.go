@@ -50,7 +50,7 @@ func goInstance(t testing.TB, h *host, config wazero.RuntimeConfig) (api.Module,
 		if wasm, info, err = Rewrite(wasm, Config{}); err != nil {
 			t.Fatal(err)
 		}
-		h.register(t, ctx, r)
+		h.register(t, r)
 	}
 	mod, err := r.InstantiateWithConfig(ctx, wasm, wazero.NewModuleConfig().WithStartFunctions())
 	if err != nil {

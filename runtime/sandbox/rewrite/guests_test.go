@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"reflect"
 	"runtime"
 	"slices"
@@ -15,6 +16,22 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 )
+
+// TestFixtures: each .wasm is what its .wat compiles to, where that can be told.
+func TestFixtures(t *testing.T) {
+	for _, name := range []string{"guests", "kernels"} {
+		want := read(t, name)
+		if _, err := exec.LookPath("wat2wasm"); err == nil {
+			got, err := exec.Command("wat2wasm", "testdata/"+name+".wat", "--output=-").Output()
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%s.wasm is out of date (%v): run wat2wasm testdata/%s.wat -o testdata/%s.wasm", name, err, name, name)
+			}
+		}
+		if _, _, err := Rewrite(want, Config{}); err != nil {
+			t.Error(name, err)
+		}
+	}
+}
 
 // set sets a counter of a metered instance.
 func set(mod api.Module, counter string, v int64) {
@@ -56,7 +73,7 @@ func TestRunawayIsStopped(t *testing.T) {
 			if took > 2*time.Second {
 				t.Errorf("it took %v", took)
 			}
-			if c.want == errFuel && h.yields < 90 {
+			if errors.Is(c.want, errFuel) && h.yields < 90 {
 				t.Errorf("only %d yields", h.yields)
 			}
 		})
@@ -263,7 +280,7 @@ func TestImage(t *testing.T) {
 	}
 	r := wazero.NewRuntimeWithConfig(ctx, engine())
 	defer func() { _ = r.Close(ctx) }()
-	(&host{slice: 1000}).register(t, ctx, r)
+	(&host{slice: 1000}).register(t, r)
 	mod, err := r.Instantiate(ctx, out)
 	if err != nil {
 		t.Fatal(err)

@@ -45,11 +45,11 @@ func (h *host) spent(mod api.Module) int64 {
 }
 
 // register makes the host's module in a runtime.
-func (h *host) register(t testing.TB, ctx context.Context, r wazero.Runtime) {
+func (h *host) register(t testing.TB, r wazero.Runtime) {
 	t.Helper()
 	_, err := r.NewHostModuleBuilder(Module).NewFunctionBuilder().
 		WithGoFunction(api.GoFunc(h.yield), []api.ValueType{api.ValueTypeI64, api.ValueTypeI64}, []api.ValueType{api.ValueTypeI64}).
-		Export(Yield).Instantiate(ctx)
+		Export(Yield).Instantiate(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func instantiate(t testing.TB, wasm []byte, info *Info, h *host) api.Module {
 	r := wazero.NewRuntimeWithConfig(ctx, engine())
 	t.Cleanup(func() { _ = r.Close(ctx) })
 	if h != nil {
-		h.register(t, ctx, r)
+		h.register(t, r)
 	}
 	mod, err := r.InstantiateWithConfig(ctx, wasm, wazero.NewModuleConfig().WithStartFunctions())
 	if err != nil {

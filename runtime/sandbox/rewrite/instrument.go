@@ -1,5 +1,7 @@
 package rewrite
 
+import "slices"
+
 // bodies writes the code of all functions, the helpers' at the end.
 func (e *encoder) bodies() code {
 	m := e.m
@@ -50,7 +52,7 @@ func (e *encoder) plain(c *code, f *body) {
 // the stack is given back. The block is where the function's own label was, so
 // no label changes.
 func (e *encoder) metered(c *code, f *body, results []valType) {
-	locals := f.locals[:len(f.locals):len(f.locals)]
+	locals := slices.Clip(f.locals)
 	fuel := uint32(f.nlocals) // where they are needed: the counter, and the bytes to fill or copy
 	bytes := fuel
 	if f.tight {

@@ -12,7 +12,7 @@ const (
 	maxModule    = 64 << 20 // bytes
 	maxTypes     = 20_000
 	maxArity     = 256 // parameters, or results, of one type
-	maxImports   = 1_000
+	maxImports   = 256 // an engine may look through all of them for each call
 	maxFunctions = 60_000
 	maxTables    = 16
 	maxTableSize = 1 << 18 // elements, also as it grows
@@ -21,7 +21,7 @@ const (
 	maxElems     = 20_000
 	maxItems     = 1 << 20 // of all element segments together
 	maxDatas     = 100_000
-	maxBody      = 2 << 20 // bytes of one function
+	maxBody      = 1 << 20 // bytes of one function; it may run to its end between two yields
 	maxLocals    = 10_000  // of one function, parameters included
 	maxNesting   = 20_000  // blocks within blocks
 	maxLoops     = 500     // loops within loops
@@ -145,13 +145,13 @@ func decode(b []byte) (*module, *Error) {
 	r := &reader{b: b}
 	switch {
 	case len(b) > maxModule:
-		r.refuse(0, "the module has %d bytes: at most %d are taken", len(b), maxModule)
+		r.refusef(0, "the module has %d bytes: at most %d are taken", len(b), maxModule)
 	case len(b) < 8 || !bytes.Equal(b[:4], []byte("\x00asm")):
-		r.refuse(0, "this is not a WebAssembly module")
+		r.refusef(0, "this is not a WebAssembly module")
 	case bytes.Equal(b[4:8], []byte{0x0d, 0, 1, 0}):
-		r.refuse(4, "this is a component: a core module is wanted")
+		r.refusef(4, "this is a component: a core module is wanted")
 	case !bytes.Equal(b[4:8], []byte{1, 0, 0, 0}):
-		r.refuse(4, "this is not version 1 of the binary format")
+		r.refusef(4, "this is not version 1 of the binary format")
 	}
 	r.pos = 8
 	order, rank := 0, [...]int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 10} // data count stands before code
@@ -161,7 +161,7 @@ func decode(b []byte) (*module, *Error) {
 		id := r.byte()
 		size := r.u32()
 		if uint64(size) > uint64(len(b)-r.pos) {
-			r.refuse(at, "section %d is longer than the module", id)
+			r.refusef(at, "section %d is longer than the module", id)
 			break
 		}
 		s := &reader{b: b[:r.pos+int(size)], pos: r.pos}
@@ -171,9 +171,9 @@ func decode(b []byte) (*module, *Error) {
 			m.customSection(s)
 			s.pos = len(s.b)
 		case int(id) >= len(rank):
-			s.refuse(at, "section %d is not of WebAssembly 2.0", id)
+			s.refusef(at, "section %d is not of WebAssembly 2.0", id)
 		case rank[id] <= order:
-			s.refuse(at, "section %d is out of order, or there twice", id)
+			s.refusef(at, "section %d is out of order, or there twice", id)
 		default:
 			order = rank[id]
 			m.section(s, id)
@@ -182,7 +182,7 @@ func decode(b []byte) (*module, *Error) {
 			}
 		}
 		if s.err == nil && s.pos != len(s.b) {
-			s.refuse(s.pos, "section %d has %d bytes too many", id, len(s.b)-s.pos)
+			s.refusef(s.pos, "section %d has %d bytes too many", id, len(s.b)-s.pos)
 		}
 		if r.err == nil {
 			r.err = s.err
@@ -192,7 +192,7 @@ func decode(b []byte) (*module, *Error) {
 		return nil, r.err
 	}
 	if m.dataCount >= 0 && int(m.dataCount) != len(m.datas) {
-		r.refuse(len(b), "the data count is %d, and there are %d data segments", m.dataCount, len(m.datas))
+		r.refusef(len(b), "the data count is %d, and there are %d data segments", m.dataCount, len(m.datas))
 	}
 	if code == nil {
 		code = &reader{b: []byte{0}}
@@ -225,14 +225,14 @@ func (m *module) section(r *reader, id byte) {
 			at := r.pos
 			t := r.table()
 			if t.limits.min > maxTableSize {
-				r.refuse(at, "a table of %d elements: at most %d are taken", t.limits.min, maxTableSize)
+				r.refusef(at, "a table of %d elements: at most %d are taken", t.limits.min, maxTableSize)
 			}
 			m.tables = append(m.tables, t)
 		}
 	case 5:
 		for range r.count("memories", 1, 2) {
 			if m.memory != nil {
-				r.refuse(r.pos, "a second memory: multiple memories are not supported")
+				r.refusef(r.pos, "a second memory: multiple memories are not supported")
 			}
 			l := r.memory()
 			m.memory = &l
@@ -250,7 +250,7 @@ func (m *module) section(r *reader, id byte) {
 		m.start = int64(r.index("function", len(m.funcs)))
 		if !r.failed() {
 			if t := m.types[m.funcs[m.start]]; len(t.params)+len(t.results) != 0 {
-				r.refuse(at, "the start function has parameters or results")
+				r.refusef(at, "the start function has parameters or results")
 			}
 		}
 	case 9:
@@ -272,7 +272,7 @@ func (m *module) section(r *reader, id byte) {
 func (m *module) funcType(r *reader) {
 	at := r.pos
 	if c := r.byte(); c != 0x60 {
-		r.refuse(at, "type %#x is not a function's: garbage collection is not supported", c)
+		r.refusef(at, "type %#x is not a function's: garbage collection is not supported", c)
 	}
 	var t funcType
 	for range r.count("parameters", maxArity, 1) {
@@ -298,13 +298,13 @@ func (m *module) importEntry(r *reader) {
 	case kindTable:
 		e.table = r.table()
 		if m.tables = append(m.tables, e.table); len(m.tables) > maxTables {
-			r.refuse(at, "more than %d tables", maxTables)
+			r.refusef(at, "more than %d tables", maxTables)
 		}
 		m.importedTables++
 	case kindMemory:
 		e.memory = r.memory()
 		if m.memory != nil {
-			r.refuse(at, "a second memory: multiple memories are not supported")
+			r.refusef(at, "a second memory: multiple memories are not supported")
 		}
 		m.memory, m.importedMemory = &e.memory, true
 	case kindGlobal:
@@ -312,12 +312,12 @@ func (m *module) importEntry(r *reader) {
 		m.globals = append(m.globals, e.global)
 		m.importedGlobals++
 	case 4:
-		r.refuse(at, "import of a tag: exception handling is not supported")
+		r.refusef(at, "import of a tag: exception handling is not supported")
 	default:
-		r.refuse(at, "import of kind %d is not of WebAssembly 2.0", e.kind)
+		r.refusef(at, "import of kind %d is not of WebAssembly 2.0", e.kind)
 	}
 	if reserved(e.module) {
-		r.refuse(at, "import from module %q: names that start with %q are the host's", e.module, Reserved)
+		r.refusef(at, "import from module %q: names that start with %q are the host's", e.module, Reserved)
 	}
 	m.imports = append(m.imports, e)
 }
@@ -329,18 +329,18 @@ func (r *reader) limits(of string, most uint32) limits {
 	case flags <= 1:
 		l.hasMax = flags == 1
 	case flags&^7 == 0 && flags&4 != 0:
-		r.refuse(at, "a 64-bit %s: memory64 is not supported", of)
+		r.refusef(at, "a 64-bit %s: memory64 is not supported", of)
 	case flags&^7 == 0:
-		r.refuse(at, "a shared %s: threads are not supported", of)
+		r.refusef(at, "a shared %s: threads are not supported", of)
 	default:
-		r.refuse(at, "limits %#x of a %s are not of WebAssembly 2.0", flags, of)
+		r.refusef(at, "limits %#x of a %s are not of WebAssembly 2.0", flags, of)
 	}
 	l.min, l.max = r.u32(), most
 	if l.hasMax {
 		l.max = r.u32()
 	}
 	if l.min > l.max || l.max > most {
-		r.refuse(at, "a %s of %d to %d: at most %d, in this order", of, l.min, l.max, most)
+		r.refusef(at, "a %s of %d to %d: at most %d, in this order", of, l.min, l.max, most)
 	}
 	return l
 }
@@ -356,7 +356,7 @@ func (r *reader) global() globalType {
 	at := r.pos
 	c := r.byte()
 	if c > 1 {
-		r.refuse(at, "mutability %#x of a global is not of WebAssembly 2.0", c)
+		r.refusef(at, "mutability %#x of a global is not of WebAssembly 2.0", c)
 	}
 	return globalType{t, c == 1}
 }
@@ -375,20 +375,20 @@ func (m *module) constExpr(r *reader) constExpr {
 		m.declare(i.x)
 	case opGlobalGet:
 		if int(i.x) >= m.importedGlobals || m.globals[i.x].mutable {
-			r.refuse(i.at, "global %d in a constant expression is not imported and immutable", i.x)
+			r.refusef(i.at, "global %d in a constant expression is not imported and immutable", i.x)
 		}
 	default:
-		r.refuse(i.at, "instruction %#x in a constant expression is not of WebAssembly 2.0", uint16(i.op))
+		r.refusef(i.at, "instruction %#x in a constant expression is not of WebAssembly 2.0", uint16(i.op))
 	}
 	if r.instr(&end); end.op != opEnd {
-		r.refuse(end.at, "a constant expression of more than one instruction is not supported")
+		r.refusef(end.at, "a constant expression of more than one instruction is not supported")
 	}
 	return constExpr{i.op, i.x, i.n, i.lane, i.raw}
 }
 
 func (m *module) checkFunc(r *reader, at int, f uint32) {
 	if int64(f) >= int64(len(m.funcs)) {
-		r.refuse(at, "function %d of %d", f, len(m.funcs))
+		r.refusef(at, "function %d of %d", f, len(m.funcs))
 	}
 }
 
@@ -415,20 +415,20 @@ func (m *module) exportSection(r *reader) {
 			e.index = r.index("table", len(m.tables))
 		case kindMemory:
 			if e.index = r.u32(); e.index != 0 || m.memory == nil {
-				r.refuse(at, "export %q: there is no memory %d", e.name, e.index)
+				r.refusef(at, "export %q: there is no memory %d", e.name, e.index)
 			}
 		case kindGlobal:
 			e.index = r.index("global", len(m.globals))
 		case 4:
-			r.refuse(at, "export %q of a tag: exception handling is not supported", e.name)
+			r.refusef(at, "export %q of a tag: exception handling is not supported", e.name)
 		default:
-			r.refuse(at, "export %q of kind %d is not of WebAssembly 2.0", e.name, e.kind)
+			r.refusef(at, "export %q of kind %d is not of WebAssembly 2.0", e.name, e.kind)
 		}
 		if reserved(e.name) {
-			r.refuse(at, "export %q: names that start with %q are the host's", e.name, Reserved)
+			r.refusef(at, "export %q: names that start with %q are the host's", e.name, Reserved)
 		}
 		if seen[e.name] {
-			r.refuse(at, "export %q is there twice", e.name)
+			r.refusef(at, "export %q is there twice", e.name)
 		}
 		if r.failed() {
 			return
@@ -446,14 +446,14 @@ func (m *module) elem(r *reader, left *int) {
 	e := elemSegment{flags: r.u32(), elem: funcref}
 	passive, second, exprs := e.flags&1 != 0, e.flags&2 != 0, e.flags&4 != 0
 	if e.flags > 7 {
-		r.refuse(at, "element segment of kind %d is not of WebAssembly 2.0", e.flags)
+		r.refusef(at, "element segment of kind %d is not of WebAssembly 2.0", e.flags)
 	}
 	if !passive {
 		if second {
 			e.table = r.u32()
 		}
 		if int64(e.table) >= int64(len(m.tables)) {
-			r.refuse(at, "table %d of %d", e.table, len(m.tables))
+			r.refusef(at, "table %d of %d", e.table, len(m.tables))
 		}
 		e.offset = m.constExpr(r)
 	}
@@ -462,7 +462,7 @@ func (m *module) elem(r *reader, left *int) {
 		e.elem = r.refType()
 	case passive || second:
 		if r.byte() != 0 {
-			r.refuse(at, "an element segment of something else than functions is not of WebAssembly 2.0")
+			r.refusef(at, "an element segment of something else than functions is not of WebAssembly 2.0")
 		}
 	}
 	n := r.count("elements, all segments together", *left, 1)
@@ -478,7 +478,7 @@ func (m *module) elem(r *reader, left *int) {
 			c := m.constExpr(r)
 			if item = (elemItem{c.op, c.x}); c.op == opRefNull && valType(c.lane) != e.elem ||
 				c.op != opRefNull && c.op != opRefFunc && c.op != opGlobalGet {
-				r.refuse(at, "an element is not a %s", e.elem)
+				r.refusef(at, "an element is not a %s", e.elem)
 			}
 		} else {
 			item.x = r.index("function", len(m.funcs))
@@ -498,24 +498,24 @@ func (m *module) data(r *reader) {
 	d := dataSegment{active: flags != 1}
 	switch {
 	case flags > 2:
-		r.refuse(at, "data segment of kind %d is not of WebAssembly 2.0", flags)
+		r.refusef(at, "data segment of kind %d is not of WebAssembly 2.0", flags)
 	case flags == 2 && r.u32() != 0:
-		r.refuse(at, "a memory other than 0: multiple memories are not supported")
+		r.refusef(at, "a memory other than 0: multiple memories are not supported")
 	case d.active && m.memory == nil:
-		r.refuse(at, "data segment %d is for a memory, and there is none", len(m.datas))
+		r.refusef(at, "data segment %d is for a memory, and there is none", len(m.datas))
 	case d.active:
 		switch c := m.constExpr(r); c.op {
 		case opI32Const:
 			d.offset = uint32(c.n)
 		case opGlobalGet:
-			r.refuse(at, "data segment %d stands at an imported global's value, which is not supported", len(m.datas))
+			r.refusef(at, "data segment %d stands at an imported global's value, which is not supported", len(m.datas))
 		default:
-			r.refuse(at, "the offset of data segment %d is not an i32", len(m.datas))
+			r.refusef(at, "the offset of data segment %d is not an i32", len(m.datas))
 		}
 	}
 	d.bytes = r.bytes(r.u32())
 	if end := uint64(d.offset) + uint64(len(d.bytes)); d.active && !m.importedMemory && m.memory != nil && end > uint64(m.memory.min)<<16 {
-		r.refuse(at, "data segment %d ends at byte %d, beyond the memory's first size of %d pages", len(m.datas), end, m.memory.min)
+		r.refusef(at, "data segment %d ends at byte %d, beyond the memory's first size of %d pages", len(m.datas), end, m.memory.min)
 	}
 	m.datas = append(m.datas, d)
 }

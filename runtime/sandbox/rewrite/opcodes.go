@@ -170,7 +170,7 @@ func oneByteForms() (f [256]form) {
 }
 
 func miscForms() (f [0x12]form) {
-	for op := 0; op <= 7; op++ { // trunc_sat
+	for op := range 8 { // trunc_sat
 		f[op] = form{immNone, weightVector}
 	}
 	for op, imm := range map[opcode]imm{
@@ -188,7 +188,7 @@ func vectorForms() (f [256]form) {
 	for op := range f {
 		f[op] = form{immNone, weightVector}
 	}
-	for op := 0; op <= 11; op++ { // loads, a store
+	for op := range 12 { // loads, a store
 		f[op] = form{immMemArg, weightVector}
 	}
 	f[12] = form{imm16, weightPlain}  // v128.const
@@ -233,10 +233,10 @@ func (r *reader) instr(i *instr) {
 		case i.op == 0xfd && sub < uint32(len(forms)):
 			i.form, i.op = forms[sub], 0xfd00|opcode(sub)
 		case i.op == 0xfd:
-			r.refuse(i.at, "instruction 0xfd %#x: relaxed SIMD is not supported", sub)
+			r.refusef(i.at, "instruction 0xfd %#x: relaxed SIMD is not supported", sub)
 			return
 		default:
-			r.refuse(i.at, "instruction 0xfc %#x is not of WebAssembly 2.0", sub)
+			r.refusef(i.at, "instruction 0xfc %#x is not of WebAssembly 2.0", sub)
 			return
 		}
 	default:
@@ -246,7 +246,7 @@ func (r *reader) instr(i *instr) {
 	case immNone:
 	case immUnknown:
 		if r.err == nil {
-			r.refuse(i.at, "instruction %#x %s", uint16(i.op), proposalOf(i.op))
+			r.refusef(i.at, "instruction %#x %s", uint16(i.op), proposalOf(i.op))
 		}
 	case immBlock:
 		r.blockType(i)
@@ -263,7 +263,7 @@ func (r *reader) instr(i *instr) {
 		i.x, i.y = r.u32(), r.u32()
 	case immMemArg, immMemArgLane:
 		if i.x = r.u32(); i.x >= 32 {
-			r.refuse(i.at, "alignment 2**%d: neither multiple memories nor 64-bit ones are supported", i.x)
+			r.refusef(i.at, "alignment 2**%d: neither multiple memories nor 64-bit ones are supported", i.x)
 		}
 		i.y = r.u32()
 		if i.form.imm == immMemArgLane {
@@ -278,7 +278,7 @@ func (r *reader) instr(i *instr) {
 			zero |= r.byte()
 		}
 		if zero != 0 {
-			r.refuse(i.at, "a memory other than 0: multiple memories are not supported")
+			r.refusef(i.at, "a memory other than 0: multiple memories are not supported")
 		}
 	case immI32:
 		i.n = r.signed(32)
@@ -310,7 +310,7 @@ func (r *reader) blockType(i *instr) {
 		return
 	}
 	if _, ok := valTypeNames[valType(i.n&0x7f)]; !ok || i.n < -0x40 {
-		r.refuse(at, "block type %#x is not of WebAssembly 2.0", i.n&0x7f)
+		r.refusef(at, "block type %#x is not of WebAssembly 2.0", i.n&0x7f)
 	}
 }
 

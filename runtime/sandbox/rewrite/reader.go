@@ -21,8 +21,8 @@ type reader struct {
 	err *Error
 }
 
-// refuse notes that something at offset at is refused, unless something was before.
-func (r *reader) refuse(at int, format string, args ...any) {
+// refusef notes that something at offset at is refused, unless something was before.
+func (r *reader) refusef(at int, format string, args ...any) {
 	if r.err == nil {
 		r.err = &Error{at, fmt.Sprintf(format, args...)}
 	}
@@ -33,7 +33,7 @@ func (r *reader) done() bool   { return r.err != nil || r.pos >= len(r.b) }
 
 func (r *reader) byte() byte {
 	if r.err != nil || r.pos >= len(r.b) {
-		r.refuse(r.pos, "the module ends in the middle of something")
+		r.refusef(r.pos, "the module ends in the middle of something")
 		return 0
 	}
 	r.pos++
@@ -43,7 +43,7 @@ func (r *reader) byte() byte {
 // bytes returns the next n bytes of the module itself: not to be written to.
 func (r *reader) bytes(n uint32) []byte {
 	if r.err != nil || uint64(n) > uint64(len(r.b)-r.pos) {
-		r.refuse(r.pos, "the module ends in the middle of something")
+		r.refusef(r.pos, "the module ends in the middle of something")
 		return nil
 	}
 	r.pos += int(n)
@@ -67,7 +67,7 @@ func (r *reader) u32() uint32 {
 			return v
 		}
 	}
-	r.refuse(at, "a number does not fit 32 bits")
+	r.refusef(at, "a number does not fit 32 bits")
 	return 0
 }
 
@@ -90,24 +90,24 @@ func (r *reader) signed(bits int) int64 {
 			return v
 		}
 	}
-	r.refuse(at, "a number does not fit %d bits", bits)
+	r.refusef(at, "a number does not fit %d bits", bits)
 	return 0
 }
 
 // count reads how many of something follow: at most limit, and no more than
-// there are bytes left at min bytes each, so that a few bytes cannot ask for
+// there are bytes left at size bytes each or more, so that a few bytes cannot ask for
 // much memory.
-func (r *reader) count(what string, limit, min int) int {
+func (r *reader) count(what string, limit, size int) int {
 	at := r.pos
 	n := int64(r.u32())
 	switch {
 	case r.err != nil:
 		return 0
 	case n > int64(limit):
-		r.refuse(at, "%d %s: at most %d are taken", n, what, limit)
+		r.refusef(at, "%d %s: at most %d are taken", n, what, limit)
 		return 0
-	case n*int64(min) > int64(len(r.b)-r.pos):
-		r.refuse(at, "%d %s: more than there are bytes", n, what)
+	case n*int64(size) > int64(len(r.b)-r.pos):
+		r.refusef(at, "%d %s: more than there are bytes", n, what)
 		return 0
 	}
 	return int(n)
@@ -118,7 +118,7 @@ func (r *reader) index(what string, n int) uint32 {
 	at := r.pos
 	i := r.u32()
 	if r.err == nil && int64(i) >= int64(n) {
-		r.refuse(at, "%s %d of %d", what, i, n)
+		r.refusef(at, "%s %d of %d", what, i, n)
 		return 0
 	}
 	return i
@@ -128,7 +128,7 @@ func (r *reader) name() string {
 	at := r.pos
 	b := r.bytes(r.u32())
 	if !utf8.Valid(b) {
-		r.refuse(at, "a name is not UTF-8")
+		r.refusef(at, "a name is not UTF-8")
 	}
 	return string(b)
 }
@@ -158,7 +158,7 @@ func (r *reader) valType() valType {
 	at := r.pos
 	t := valType(r.byte())
 	if _, ok := valTypeNames[t]; !ok {
-		r.refuse(at, "value type %#x is not of WebAssembly 2.0", byte(t))
+		r.refusef(at, "value type %#x is not of WebAssembly 2.0", byte(t))
 	}
 	return t
 }
@@ -167,7 +167,7 @@ func (r *reader) refType() valType {
 	at := r.pos
 	t := r.valType()
 	if !t.isRef() {
-		r.refuse(at, "%s where a reference type must stand", t)
+		r.refusef(at, "%s where a reference type must stand", t)
 	}
 	return t
 }

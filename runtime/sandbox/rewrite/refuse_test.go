@@ -145,7 +145,6 @@ func TestTypesAreTheEngines(t *testing.T) {
 // here and in the engine, and with a small multiple of their size in memory.
 func TestSizesAreBounded(t *testing.T) {
 	repeat := func(n int, b ...byte) []byte { return slices.Repeat(b, n) }
-	join := func(parts ...[]byte) []byte { return slices.Concat(parts...) }
 	many := func(n int, body []byte) []byte {
 		return wasmOf(types(functype(nil)), section(3, vec(slices.Repeat([][]byte{{0}}, n)...)), section(10, vec(slices.Repeat([][]byte{body}, n)...)))
 	}
@@ -161,7 +160,7 @@ func TestSizesAreBounded(t *testing.T) {
 		for range depth {
 			c.bytes(byte(opI32Const), 0, byte(opBrIf), 0, byte(opEnd))
 		}
-		return sized(join([]byte{1, 100, byte(i64)}, c, []byte{byte(opEnd)}))
+		return sized(slices.Concat([]byte{1, 100, byte(i64)}, c, []byte{byte(opEnd)}))
 	}
 	blocks := func(depth int) []byte { // the same where many blocks end
 		var c code
@@ -181,7 +180,7 @@ func TestSizesAreBounded(t *testing.T) {
 		for l := range byte(100) {
 			c.bytes(byte(opLocalGet), l, 0x1a)
 		}
-		return sized(join([]byte{1, 100, byte(i64)}, c, []byte{byte(opEnd)}))
+		return sized(slices.Concat([]byte{1, 100, byte(i64)}, c, []byte{byte(opEnd)}))
 	}
 	for _, c := range []struct {
 		name string
@@ -192,19 +191,19 @@ func TestSizesAreBounded(t *testing.T) {
 		{"60,000 functions", many(60_000, function()), ""},
 		{"functions with many locals", many(10_000, manyLocals), "bounded cost"},
 		{"1,000,000 nops", oneFunction(repeat(1_000_000, byte(opNop))...), ""},
-		{"3,000,000 nops", oneFunction(repeat(3_000_000, byte(opNop))...), "at most 2097152"},
-		{"200,000 additions", oneFunction(join([]byte{byte(opI32Const), 1}, repeat(200_000, byte(opI32Const), 1, opI32Add), []byte{0x1a})...), ""},
+		{"1,100,000 nops", oneFunction(repeat(1_100_000, byte(opNop))...), "at most 1048576"},
+		{"200,000 additions", oneFunction(slices.Concat([]byte{byte(opI32Const), 1}, repeat(200_000, byte(opI32Const), 1, opI32Add), []byte{0x1a})...), ""},
 		{"100,000 calls", oneFunction(repeat(100_000, byte(opCall), 0)...), ""},
-		{"blocks 30,000 deep", oneFunction(join(repeat(30_000, byte(opBlock), blockEmpty), repeat(30_000, byte(opEnd)))...), "more than 20000 blocks"},
-		{"blocks 9,000 deep", oneFunction(join(repeat(9_000, byte(opBlock), blockEmpty), repeat(9_000, byte(opEnd)))...), ""},
-		{"loops 500 deep", oneFunction(join(repeat(500, byte(opLoop), blockEmpty), repeat(500, byte(opI32Const), 0, byte(opBrIf), 0, byte(opEnd)))...), ""},
-		{"loops 501 deep", oneFunction(join(repeat(501, byte(opLoop), blockEmpty), repeat(501, byte(opEnd)))...), "more than 500 loops"},
+		{"blocks 30,000 deep", oneFunction(slices.Concat(repeat(30_000, byte(opBlock), blockEmpty), repeat(30_000, byte(opEnd)))...), "more than 20000 blocks"},
+		{"blocks 9,000 deep", oneFunction(slices.Concat(repeat(9_000, byte(opBlock), blockEmpty), repeat(9_000, byte(opEnd)))...), ""},
+		{"loops 500 deep", oneFunction(slices.Concat(repeat(500, byte(opLoop), blockEmpty), repeat(500, byte(opI32Const), 0, byte(opBrIf), 0, byte(opEnd)))...), ""},
+		{"loops 501 deep", oneFunction(slices.Concat(repeat(501, byte(opLoop), blockEmpty), repeat(501, byte(opEnd)))...), "more than 500 loops"},
 		{"locals in blocks 500 deep, 50 times", many(50, blocks(500)), "bounded cost"},
 		{"locals in blocks 1,000 deep", many(1, blocks(1000)), ""},
 		{"locals in blocks 2,400 deep", many(1, blocks(2400)), "bounded cost"},
 		{"locals in loops 100 deep", many(1, loops(100)), ""},
 		{"locals in loops 490 deep", many(1, loops(490)), "bounded cost"},
-		{"br_table of 65,000 labels, 30 times", oneFunction(repeat(30, join([]byte{byte(opI32Const), 0, byte(opBrTable), 0xe8, 0xfb, 3}, repeat(65_001, 0))...)...), ""},
+		{"br_table of 65,000 labels, 15 times", oneFunction(repeat(15, slices.Concat([]byte{byte(opI32Const), 0, byte(opBrTable), 0xe8, 0xfb, 3}, repeat(65_001, 0))...)...), ""},
 		{"a custom section of 60 MB", wasmOf(section(0, append([]byte{1, 'x'}, make([]byte, 60<<20)...))), ""},
 		{"a module of 65 MB", wasmOf(section(0, append([]byte{1, 'x'}, make([]byte, 65<<20)...))), "at most 67108864"},
 	} {

@@ -51,7 +51,7 @@ func newWorld(t *testing.T, rewritten bool, spectest []byte) *world {
 	w := &world{ctx: ctx, rt: wazero.NewRuntimeWithConfig(ctx, engine()), rewritten: rewritten, named: map[string]api.Module{}}
 	t.Cleanup(func() { _ = w.rt.Close(ctx) })
 	w.host = &host{slice: 500}
-	w.host.register(t, ctx, w.rt)
+	w.host.register(t, w.rt)
 	if _, err := w.rt.InstantiateWithConfig(ctx, spectest, wazero.NewModuleConfig().WithName("spectest")); err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func (v specValue) bits(t *testing.T) (bits []uint64, ok bool) {
 		return []uint64{0}, false
 	case []any: // the lanes of a vector
 		width := 128 / len(value)
-		bits, ok = make([]uint64, 2), true
+		bits = make([]uint64, 2)
 		for i, lane := range value {
 			s, _ := lane.(string)
 			if strings.HasPrefix(s, "nan") {

@@ -82,12 +82,11 @@ type scanner struct {
 	joined  int  // values of locals that may come from two paths, all labels together
 	spends  int  // instructions that become, or may become, a call
 	calls   bool // it calls a function of this module, or one that a table holds
-	outside bool // a call stands outside of every loop
 }
 
 func (m *module) codeSection(r *reader) {
 	if n := r.count("function bodies", maxFunctions, 1); n != len(m.bodies) {
-		r.refuse(r.pos, "%d functions have %d bodies", len(m.bodies), n)
+		r.refusef(r.pos, "%d functions have %d bodies", len(m.bodies), n)
 	}
 	for _, g := range m.globals {
 		if g.mutable {
@@ -100,9 +99,9 @@ func (m *module) codeSection(r *reader) {
 		size := r.u32()
 		switch {
 		case size > maxBody:
-			r.refuse(at, "function %d has %d bytes: at most %d are taken", m.importedFuncs+k, size, maxBody)
+			r.refusef(at, "function %d has %d bytes: at most %d are taken", m.importedFuncs+k, size, maxBody)
 		case uint64(size) > uint64(len(r.b)-r.pos):
-			r.refuse(at, "function %d is longer than the section", m.importedFuncs+k)
+			r.refusef(at, "function %d is longer than the section", m.importedFuncs+k)
 		}
 		if r.failed() {
 			return
@@ -112,7 +111,7 @@ func (m *module) codeSection(r *reader) {
 		r.pos, r.err = s.r.pos, s.r.err
 	}
 	if !r.failed() && r.pos != len(r.b) {
-		r.refuse(r.pos, "the code section has %d bytes too many", len(r.b)-r.pos)
+		r.refusef(r.pos, "the code section has %d bytes too many", len(r.b)-r.pos)
 	}
 }
 
@@ -122,14 +121,14 @@ func (s *scanner) function(f *body, t funcType) {
 	for range s.r.count("groups of locals", maxLocals, 2) {
 		g := localGroup{s.r.u32(), s.r.valType()}
 		if uint64(f.nlocals)+uint64(g.n) > maxLocals {
-			s.r.refuse(at, "more than %d locals", maxLocals)
+			s.r.refusef(at, "more than %d locals", maxLocals)
 			return
 		}
 		f.nlocals += int(g.n)
 		f.locals = append(f.locals, g)
 	}
 	f.at, f.end = s.r.pos, len(s.r.b)
-	s.f, s.uses, s.sets, s.joined, s.spends, s.calls, s.outside = f, 0, 0, 0, 0, false, false
+	s.f, s.uses, s.sets, s.joined, s.spends, s.calls = f, 0, 0, 0, 0, false
 	s.labels = append(s.labels[:0], label{kind: labelBody, exit: dead, arity: len(t.results)})
 	s.regions = append(s.regions[:0], region{loop: -1})
 	s.values(f.nlocals + len(s.m.globals))
@@ -142,17 +141,19 @@ func (s *scanner) function(f *body, t funcType) {
 		instructions++
 	}
 	if s.r.pos != len(s.r.b) {
-		s.r.refuse(s.r.pos, "a function has %d bytes behind its end", len(s.r.b)-s.r.pos)
+		s.r.refusef(s.r.pos, "a function has %d bytes behind its end", len(s.r.b)-s.r.pos)
 	}
-	if most := s.regions[0].most; s.outside || most > weightFree {
-		f.entry = uint32(max(most, 1))
+	// A call weighs more than that, so only calls in loops leave an entry free: no
+	// tree of calls is.
+	if most := s.regions[0].most; most > weightFree {
+		f.entry = uint32(most)
 	}
 	// The stack that a call takes, as estimated: an engine may keep any value there.
-	// For the functions of Go guests it is 3 times the true size in the median, and
-	// half of it at the least.
+	// For the functions of Go guests it is 5 times the true size in the median, and
+	// half of it at the least (wazero 1.12, amd64).
 	frame := 64 + 8*(f.nlocals+len(t.results)) + instructions + 4*s.joined
 	if frame > maxFrame {
-		s.r.refuse(at, "a function that may take %d bytes of stack: at most %d are granted", frame, maxFrame)
+		s.r.refusef(at, "a function that may take %d bytes of stack: at most %d are granted", frame, maxFrame)
 	}
 	if s.calls {
 		f.frame = uint32(frame)
@@ -173,14 +174,14 @@ func (s *scanner) values(n int) { s.expand(n * perValue) }
 
 func (s *scanner) expand(units int) {
 	if s.m.expansion += int64(units); s.m.expansion > maxExpansion {
-		s.r.refuse(s.r.pos, "the code up to here passes too many values between blocks and calls to be compiled at bounded cost")
+		s.r.refusef(s.r.pos, "the code up to here passes too many values between blocks and calls to be compiled at bounded cost")
 	}
 }
 
 // branch notes a branch to a label from here.
 func (s *scanner) branch(i *instr, depth uint32) {
 	if int64(depth) >= int64(len(s.labels)) {
-		s.r.refuse(i.at, "label %d of %d", depth, len(s.labels))
+		s.r.refusef(i.at, "label %d of %d", depth, len(s.labels))
 		return
 	}
 	l := &s.labels[len(s.labels)-1-int(depth)]
@@ -194,7 +195,7 @@ func (s *scanner) index(i *instr, what string, x uint32, n int) bool {
 	if int64(x) < int64(n) {
 		return true
 	}
-	s.r.refuse(i.at, "%s %d of %d", what, x, n)
+	s.r.refusef(i.at, "%s %d of %d", what, x, n)
 	return false
 }
 
@@ -221,7 +222,7 @@ func (s *scanner) instruction(i *instr, previous int64) {
 		if i.op == opCall {
 			s.call(m.types[m.funcs[i.x]], int(i.x) < m.importedFuncs)
 		} else if m.declared == nil || !m.declared[i.x] {
-			s.r.refuse(i.at, "ref.func of function %d, which is named nowhere outside of code", i.x)
+			s.r.refusef(i.at, "ref.func of function %d, which is named nowhere outside of code", i.x)
 		}
 	case immTypeTable:
 		if s.index(i, "type", i.x, len(m.types)) && s.index(i, "table", i.y, len(m.tables)) {
@@ -235,7 +236,7 @@ func (s *scanner) instruction(i *instr, previous int64) {
 		}
 	case immGlobal:
 		if s.index(i, "global", i.x, len(m.globals)) && i.op == opGlobalSet && !m.globals[i.x].mutable {
-			s.r.refuse(i.at, "global.set of global %d, which is immutable", i.x)
+			s.r.refusef(i.at, "global.set of global %d, which is immutable", i.x)
 		}
 	case immTable:
 		s.index(i, "table", i.x, len(m.tables))
@@ -249,14 +250,14 @@ func (s *scanner) instruction(i *instr, previous int64) {
 		s.index(i, "table", i.y, len(m.tables))
 	case immData, immDataMem:
 		if m.dataCount < 0 {
-			s.r.refuse(i.at, "a data segment is named, and there is no data count")
+			s.r.refusef(i.at, "a data segment is named, and there is no data count")
 		}
 		s.index(i, "data segment", i.x, len(m.datas))
 	}
 	switch i.form.imm {
 	case immMemArg, immMemArgLane, immMem, immMems, immDataMem:
 		if m.memory == nil {
-			s.r.refuse(i.at, "there is no memory")
+			s.r.refusef(i.at, "there is no memory")
 		}
 	}
 	switch i.op {
@@ -292,8 +293,9 @@ func constant(i *instr) int64 {
 }
 
 // small tells whether so many bytes, known before, are charged with the code
-// around them.
-func small(n int64) bool { return n >= 0 && n <= chunk }
+// around them: few enough that a long row of such instructions takes no longer
+// than other code does.
+func small(n int64) bool { return n >= 0 && n <= 1024 }
 
 func (s *scanner) call(t funcType, imported bool) {
 	s.spends++
@@ -302,9 +304,6 @@ func (s *scanner) call(t funcType, imported bool) {
 		s.add(weightHost) // it runs on the host's stack
 	} else {
 		s.calls = true
-	}
-	if len(s.regions) == 1 && s.top().path != dead {
-		s.outside = true
 	}
 }
 
@@ -318,7 +317,7 @@ func (s *scanner) open(i *instr) {
 		t = s.m.types[i.n]
 	}
 	if len(s.labels) > maxNesting {
-		s.r.refuse(i.at, "more than %d blocks within each other", maxNesting)
+		s.r.refusef(i.at, "more than %d blocks within each other", maxNesting)
 	}
 	s.values(len(t.params) + len(t.results))
 	l := label{kind: labelBlock, region: len(s.regions) - 1, exit: dead, arity: len(t.results), uses: s.uses, sets: s.sets}
@@ -332,7 +331,7 @@ func (s *scanner) open(i *instr) {
 			inner.path = dead
 		}
 		if s.regions = append(s.regions, inner); len(s.regions) > maxLoops+1 {
-			s.r.refuse(i.at, "more than %d loops within each other", maxLoops)
+			s.r.refusef(i.at, "more than %d loops within each other", maxLoops)
 		}
 		s.m.loops = append(s.m.loops, loop{})
 		l.spends = s.spends
@@ -343,7 +342,7 @@ func (s *scanner) open(i *instr) {
 func (s *scanner) otherwise(i *instr) {
 	l := &s.labels[len(s.labels)-1]
 	if l.kind != labelIf {
-		s.r.refuse(i.at, "else without if")
+		s.r.refusef(i.at, "else without if")
 		return
 	}
 	t := s.top()
