@@ -215,6 +215,7 @@ func BenchmarkStart(b *testing.B) {
 	folder, cache := many(b, 200), b.TempDir()
 	var before, after runtime.MemStats
 	for b.Loop() {
+		runtime.GC()
 		runtime.ReadMemStats(&before)
 		questions, err := OpenQuestions(b.Context(), QuestionsConfig{Plugins: folder, NoBuiltIn: true, Cache: cache, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
@@ -226,5 +227,5 @@ func BenchmarkStart(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/200, "heapB/plugin")
+	b.ReportMetric((float64(after.HeapAlloc)-float64(before.HeapAlloc))/200, "heapB/plugin")
 }

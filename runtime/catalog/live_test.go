@@ -648,3 +648,24 @@ func TestLock(t *testing.T) {
 		b.log.b.Reset()
 	}
 }
+
+// BenchmarkLook is one look at a folder in which nothing has changed.
+func BenchmarkLook(b *testing.B) {
+	dir := b.TempDir()
+	for n := range 200 {
+		name := fmt.Sprintf("p%03d", n)
+		if err := os.WriteFile(filepath.Join(dir, name+".wasm"), manifest(name, "q"+name), 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+	c, err := Open(b.Context(), Config{
+		Dataset: newFakeDataset(), Load: (&loader{}).load, Sources: []Source{{Folder: dir}}, Poll: time.Nanosecond, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close(context.Background())
+	for b.Loop() {
+		c.look(b.Context(), time.Now(), false)
+	}
+}

@@ -121,12 +121,12 @@ func (e *events) await(ctx context.Context, most time.Duration) (some bool) {
 	case <-timer.C:
 		return false
 	case <-happened:
-	case <-lost:
+	case _ = <-lost: //nolint:staticcheck // an error all the same
 	}
 	for {
 		select { // what else there is, for nothing
 		case <-happened:
-		case <-lost:
+		case _ = <-lost: //nolint:staticcheck // see above
 		default:
 			return true
 		}

@@ -306,13 +306,11 @@ func (a *api) docs(w *response, r *http.Request) error {
 	}
 	page := docsPage{Dataset: a.cfg.Dataset, Version: a.cfg.Version, Style: htmltemplate.CSS(docsCSS)} //nolint:gosec // ours
 	for _, op := range a.operations() {
-		if n := len(page.Groups); n == 0 || page.Groups[n-1].Name != op.Group {
-			i := slices.IndexFunc(page.Groups, func(g docsGroup) bool { return g.Name == op.Group })
-			if i < 0 {
-				page.Groups = append(page.Groups, docsGroup{Name: op.Group})
-			}
-		}
 		i := slices.IndexFunc(page.Groups, func(g docsGroup) bool { return g.Name == op.Group })
+		if i < 0 {
+			i = len(page.Groups)
+			page.Groups = append(page.Groups, docsGroup{Name: op.Group})
+		}
 		page.Groups[i].Operations = append(page.Groups[i].Operations, a.docsOperation(op, baseURL(r)))
 	}
 	if a.cfg.Schema != nil {
@@ -356,10 +354,10 @@ func (a *api) docsOperation(op operation, base string) docsOperation {
 	for i := range q.Params {
 		p := &q.Params[i]
 		d := docsParam{Name: p.Name, Title: p.Title, Description: p.Description, Takes: string(p.Type), Required: p.Required}
-		switch {
-		case p.Type == question.ParamChoice:
+		switch p.Type { //nolint:exhaustive // the others say it all by their name
+		case question.ParamChoice:
 			d.Takes, d.Values = "one of these", p.Choices
-		case p.Type == question.ParamColumn:
+		case question.ParamColumn:
 			d.Takes = "a value of " + p.Column
 			if a.cfg.Schema != nil {
 				if c, ok := a.cfg.Schema.Column(p.Column); ok {

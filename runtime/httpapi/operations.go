@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 
@@ -213,9 +214,7 @@ func (a *api) operations() []operation {
 // exampleBody is a body that asks for the example.
 func exampleBody(req question.Request) object {
 	body := object{}
-	for name, v := range req.Params {
-		body[name] = v
-	}
+	maps.Copy(body, req.Params)
 	if len(req.Where) > 0 {
 		body[question.WhereParam] = req.Where
 	}
@@ -229,9 +228,7 @@ func resultContent(seed, rows object) object {
 // doneWith is {"status":"done","data":...} and more.
 func doneWith(data, more object) object {
 	properties := object{"status": object{"const": "done"}, "data": data}
-	for name, schema := range more {
-		properties[name] = schema
-	}
+	maps.Copy(properties, more)
 	return object{"type": "object", "required": []string{"status", "data"}, "properties": properties}
 }
 

@@ -171,11 +171,9 @@ func rowsSchema(r *question.Result) object {
 
 // seedSchema is a result in its own layout.
 func seedSchema(r *question.Result) object {
-	value := object{}
+	value := recordSchema(r.Values)
 	if len(r.Values) == 1 {
 		value = cellSchema(&r.Values[0])
-	} else {
-		value = recordSchema(r.Values)
 	}
 	by := func(what string, value object) object {
 		return object{"type": "object", "description": what, "additionalProperties": value}
