@@ -24,13 +24,16 @@ type Config struct {
 	Listen    string // host:port; "" is 127.0.0.1:8080, port 0 takes a free one
 	Questions wire.QuestionsConfig
 	Store     wire.StoreConfig
-	Workers   int           // of the pool; 0: one a core
-	Queue     int           // jobs that may wait; 0: 1,024
-	TimeLimit time.Duration // wall clock a job; 0: 5 s
-	Retention time.Duration // how long results are kept; 0: 7 days, negative: for ever
-	AdminKey  string        // of graceful_shutdown; "": loopback clients only
-	Version   string
-	Log       *slog.Logger // nil is slog.Default()
+	// PollPlugins is how often plugins/ of a store in a bucket is looked at, each
+	// time with a request; 0: every second, negative: the bucket has no plugins.
+	PollPlugins time.Duration
+	Workers     int           // of the pool; 0: one a core
+	Queue       int           // jobs that may wait; 0: 1,024
+	TimeLimit   time.Duration // wall clock a job; 0: 5 s
+	Retention   time.Duration // how long results are kept; 0: 7 days, negative: for ever
+	AdminKey    string        // of graceful_shutdown; "": loopback clients only
+	Version     string
+	Log         *slog.Logger // nil is slog.Default()
 }
 
 // Defaults of Config.
@@ -97,14 +100,22 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 			err = errors.Join(err, m.Close())
 		}
 	}()
-	if m.questions, err = wire.OpenQuestions(ctx, cfg.Questions); err != nil {
-		return nil, err
-	}
-	store, sole, err := wire.OpenStore(ctx, cfg.Store)
+	objects, sole, err := wire.OpenObjects(ctx, cfg.Store)
 	if err != nil {
 		return nil, err
 	}
+	store := results.New(objects)
 	m.store = store
+	if cfg.PollPlugins >= 0 {
+		if bucket := wire.Plugins(objects, cfg.Store.Location); bucket != nil {
+			bucket.Poll = cfg.PollPlugins
+			cfg.Questions.Bucket = bucket
+		}
+	}
+	cfg.Questions.Live = true
+	if m.questions, err = wire.OpenQuestions(ctx, cfg.Questions); err != nil {
+		return nil, err
+	}
 	m.pool, err = jobs.New(jobs.Config{
 		Workers:   cfg.Workers,
 		Queue:     cfg.Queue,
@@ -121,6 +132,7 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 		Catalog:  m.questions,
 		Jobs:     m.pool,
 		Dataset:  m.questions.Dataset.Info(),
+		Schema:   m.questions.Dataset,
 		Ready:    m.ready,
 		Render:   httpapi.Renderers{Seed: render.AppendSeedJSON, Rows: render.AppendRowsJSON, CSV: render.CSV, Arrow: render.Arrow},
 		MaxWait:  maxWait,
@@ -203,11 +215,11 @@ func (m *Main) Close() error {
 	if m.pool != nil {
 		errs = append(errs, m.pool.Close(ctx))
 	}
+	if m.questions != nil { // it may be looking into the store for plugins
+		errs = append(errs, m.questions.Close(ctx))
+	}
 	if m.store != nil {
 		errs = append(errs, m.store.Close())
-	}
-	if m.questions != nil {
-		errs = append(errs, m.questions.Close(ctx))
 	}
 	return errors.Join(errs...)
 }

@@ -14,6 +14,7 @@ import (
 
 type pluginCmd struct {
 	List    pluginListCmd    `cmd:"" help:"List plugins, and the questions that they answer."`
+	Lock    pluginLockCmd    `cmd:"" help:"Write plugins.lock: the plugins that may be served from now on."`
 	Compile pluginCompileCmd `cmd:"" help:"Compile plugins into a cache folder, so that a start need not."`
 }
 

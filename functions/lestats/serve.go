@@ -18,16 +18,17 @@ import (
 
 // questionFlags say which dataset and which plugins.
 type questionFlags struct {
-	Data       string `help:"Dataset: a .arrow file, or a CSV as the CDC publishes it. Without it: the embedded SYNTHETIC sample." placeholder:"FILE" env:"LESTATS_DATA"`
-	Descriptor string `help:"YAML that describes the CSV of --data. Without it: the CDC survey's." placeholder:"FILE" env:"LESTATS_DESCRIPTOR"`
-	Plugins    string `help:"Folder with question plugins (*.wasm), beside the built-in one. Without it: lestats-plugins, where that exists." placeholder:"DIR" env:"LESTATS_PLUGINS"`
-	Cache      string `help:"Folder for compiled plugins; off for none. Without it: in your cache folder." placeholder:"DIR" env:"LESTATS_CACHE"`
-	MemoryMiB  int    `name:"memory" help:"Memory of a sandbox beyond the dataset, in MiB." default:"64" placeholder:"MIB" env:"LESTATS_MEMORY_MIB"`
+	Data        string `help:"Dataset: a .arrow file, or a CSV as the CDC publishes it. Without it: the embedded SYNTHETIC sample." placeholder:"FILE" env:"LESTATS_DATA"`
+	Descriptor  string `help:"YAML that describes the CSV of --data. Without it: the CDC survey's." placeholder:"FILE" env:"LESTATS_DESCRIPTOR"`
+	Plugins     string `help:"Folder with question plugins (*.wasm), beside the built-in one. Without it: lestats-plugins, where that exists." placeholder:"DIR" env:"LESTATS_PLUGINS"`
+	PluginsLock string `help:"List of the plugins that may be served, as lestats plugin lock writes it; others are refused. Without it: all may." placeholder:"FILE" env:"LESTATS_PLUGINS_LOCK"`
+	Cache       string `help:"Folder for compiled plugins; off for none. Without it: in your cache folder." placeholder:"DIR" env:"LESTATS_CACHE"`
+	MemoryMiB   int    `name:"memory" help:"Memory of a sandbox beyond the dataset, in MiB." default:"64" placeholder:"MIB" env:"LESTATS_MEMORY_MIB"`
 }
 
 func (f *questionFlags) config() wire.QuestionsConfig {
 	return wire.QuestionsConfig{
-		Data: f.Data, Descriptor: f.Descriptor, Plugins: f.Plugins, Cache: f.Cache, MemoryMiB: f.MemoryMiB,
+		Data: f.Data, Descriptor: f.Descriptor, Plugins: f.Plugins, Lock: f.PluginsLock, Cache: f.Cache, MemoryMiB: f.MemoryMiB,
 	}
 }
 
@@ -69,12 +70,13 @@ type serveCmd struct {
 	storeFlags    `group:"Store:"`
 	logFlags      `group:"Log:"`
 
-	Listen    string        `help:"Address to listen on, 127.0.0.1:8080 by default; port 0 takes a free one." default:"127.0.0.1:8080" placeholder:"HOST:PORT" env:"LESTATS_LISTEN"`
-	Workers   int           `help:"Jobs that run at once; 0: one a core." default:"0" env:"LESTATS_WORKERS,TP_NUM_OF_THREADS"`
-	Queue     int           `help:"Jobs that may wait; one more is told to come back later." default:"1024" env:"LESTATS_QUEUE"`
-	TimeLimit time.Duration `help:"Wall clock that a job may take." default:"5s" env:"LESTATS_TIME_LIMIT"`
-	Retention time.Duration `help:"How long results are kept; a negative one keeps them for ever." default:"168h" env:"LESTATS_RETENTION"`
-	AdminKey  string        `help:"Key that graceful_shutdown asks of clients elsewhere (Authorization: Bearer KEY). Without it only this machine may." placeholder:"KEY" env:"LESTATS_ADMIN_KEY"`
+	Listen      string        `help:"Address to listen on, 127.0.0.1:8080 by default; port 0 takes a free one." default:"127.0.0.1:8080" placeholder:"HOST:PORT" env:"LESTATS_LISTEN"`
+	Workers     int           `help:"Jobs that run at once; 0: one a core." default:"0" env:"LESTATS_WORKERS,TP_NUM_OF_THREADS"`
+	Queue       int           `help:"Jobs that may wait; one more is told to come back later." default:"1024" env:"LESTATS_QUEUE"`
+	PollPlugins time.Duration `name:"plugins-poll" help:"How often plugins/ of a store in a bucket is looked at, with a request each time; a negative time never." default:"1s" env:"LESTATS_PLUGINS_POLL"`
+	TimeLimit   time.Duration `help:"Wall clock that a job may take." default:"5s" env:"LESTATS_TIME_LIMIT"`
+	Retention   time.Duration `help:"How long results are kept; a negative one keeps them for ever." default:"168h" env:"LESTATS_RETENTION"`
+	AdminKey    string        `help:"Key that graceful_shutdown asks of clients elsewhere (Authorization: Bearer KEY). Without it only this machine may." placeholder:"KEY" env:"LESTATS_ADMIN_KEY"`
 }
 
 // Help is what `lestats serve --help` adds.
@@ -85,6 +87,7 @@ Examples:
 
   lestats serve
   lestats serve --data cdc.csv --plugins ./my-plugins
+  lestats serve --plugins ./my-plugins --plugins-lock plugins.lock
   lestats serve --store s3://results/lestats --s3-endpoint http://127.0.0.1:9000`
 }
 
@@ -96,16 +99,17 @@ func (c *serveCmd) Run(ctx context.Context, s *streams) (err error) {
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 	server, err := api.Open(ctx, api.Config{
-		Listen:    c.Listen,
-		Questions: c.questionFlags.config(),
-		Store:     c.storeFlags.config(log.Logger),
-		Workers:   c.Workers,
-		Queue:     c.Queue,
-		TimeLimit: c.TimeLimit,
-		Retention: c.Retention,
-		AdminKey:  c.AdminKey,
-		Version:   version,
-		Log:       log.Logger,
+		Listen:      c.Listen,
+		Questions:   c.questionFlags.config(),
+		Store:       c.storeFlags.config(log.Logger),
+		PollPlugins: c.PollPlugins,
+		Workers:     c.Workers,
+		Queue:       c.Queue,
+		TimeLimit:   c.TimeLimit,
+		Retention:   c.Retention,
+		AdminKey:    c.AdminKey,
+		Version:     version,
+		Log:         log.Logger,
 	})
 	if err != nil {
 		return err

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -48,6 +47,9 @@ type QuestionsConfig struct {
 	Data       string        // a CSV or .arrow file; "" is the embedded synthetic sample
 	Descriptor string        // a YAML file that describes a CSV; "" is the CDC survey's
 	Plugins    string        // a folder of .wasm files; "" is DefaultPluginFolder, if it is there
+	Lock       string        // a file that lists the plugins that may be served; "" allows all
+	Bucket     *PluginBucket // more plugins; nil is none
+	Live       bool          // keep looking for plugins that come, change and go
 	NoBuiltIn  bool          // leave the embedded plugin out
 	Cache      string        // folder for compiled plugins; "" is one in the user's cache folder, "off" is none
 	TimeLimit  time.Duration // wall clock a job; 0 is the sandbox's default
@@ -88,7 +90,11 @@ func OpenQuestions(ctx context.Context, cfg QuestionsConfig) (_ *Questions, err 
 		Dataset: ds,
 		Load:    func(ctx context.Context, wasm []byte) (catalog.Plugin, error) { return opened.engine.Load(ctx, wasm) },
 		Sources: sources,
+		Lock:    cfg.Lock,
+		Live:    cfg.Live,
 		Log:     cfg.Log,
+
+		PollBucket: cfg.Bucket.poll(),
 	})
 	if err != nil {
 		return nil, err
@@ -146,21 +152,23 @@ func OpenDescriptor(path string) (*dataset.Descriptor, error) {
 func sources(cfg QuestionsConfig) ([]catalog.Source, error) {
 	var out []catalog.Source
 	if !cfg.NoBuiltIn {
-		out = append(out, catalog.Source{Name: "built-in", FS: plugins.BuiltIn()})
+		out = append(out, catalog.Source{Name: catalog.BuiltIn, FS: plugins.BuiltIn()})
 	}
-	folder := cfg.Plugins
-	if folder == "" {
-		folder = DefaultPluginFolder
+	if cfg.Plugins == "" {
+		out = append(out, catalog.Source{Folder: DefaultPluginFolder, Optional: true})
+	} else {
+		// A name that is wrong is told at once. Later the folder may come and go.
+		info, err := os.Stat(cfg.Plugins)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("plugin folder: %w", err)
+		case !info.IsDir():
+			return nil, fmt.Errorf("plugin folder %s is a file; name the folder that holds the .wasm files", cfg.Plugins)
+		}
+		out = append(out, catalog.Source{Folder: cfg.Plugins})
 	}
-	info, err := os.Stat(folder)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && cfg.Plugins == "":
-	case err != nil:
-		return nil, fmt.Errorf("plugin folder: %w", err)
-	case !info.IsDir():
-		return nil, fmt.Errorf("plugin folder %s is a file; name the folder that holds the .wasm files", folder)
-	default:
-		out = append(out, catalog.Source{Name: folder, FS: os.DirFS(folder)})
+	if cfg.Bucket != nil {
+		out = append(out, catalog.Source{Name: cfg.Bucket.Name, Bucket: cfg.Bucket})
 	}
 	return out, nil
 }
@@ -192,6 +200,16 @@ type StoreConfig struct {
 // OpenStore opens the store. sole tells that no other process has it open, so
 // that whatever it holds unfinished is this process's to finish.
 func OpenStore(ctx context.Context, cfg StoreConfig) (store *results.Store, sole bool, err error) {
+	objects, sole, err := OpenObjects(ctx, cfg)
+	if err != nil {
+		return nil, false, err
+	}
+	return results.New(objects), sole, nil
+}
+
+// OpenObjects opens what the store lives in, for whoever wants more of it than
+// jobs and results.
+func OpenObjects(ctx context.Context, cfg StoreConfig) (objects results.Objects, sole bool, err error) {
 	if cfg.Location == "" {
 		cfg.Location = DefaultStore
 	}
@@ -204,13 +222,13 @@ func OpenStore(ctx context.Context, cfg StoreConfig) (store *results.Store, sole
 		if err != nil {
 			return nil, false, err
 		}
-		return results.New(objects), false, nil
+		return objects, false, nil
 	}
-	objects, err := files.Open(files.Config{Folder: cfg.Location, Durability: cfg.Durability, Log: cfg.Log})
+	folder, err := files.Open(files.Config{Folder: cfg.Location, Durability: cfg.Durability, Log: cfg.Log})
 	if err != nil {
 		return nil, false, err
 	}
-	return results.New(objects), objects.Sole(), nil
+	return folder, folder.Sole(), nil
 }
 
 // Explain returns err as text for a person at a terminal: the reason, and what

@@ -1,6 +1,12 @@
 // Package catalog finds plugins, keeps those that are good and answers requests
 // with them. A plugin that is refused never stops the others: [Catalog.Plugins]
 // says what is wrong with it.
+//
+// A live catalog keeps looking. A plugin that is put into a folder or a bucket is
+// served within a second or two; one that is replaced finishes what it has begun
+// while the new one answers what comes next; with one that is removed go its
+// questions. A file that is bad changes nothing: what it held before keeps
+// answering.
 package catalog
 
 import (
@@ -11,6 +17,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
@@ -37,23 +44,65 @@ type Loader func(ctx context.Context, wasm []byte) (Plugin, error)
 // BuiltIn is the name of the source whose files are embedded in the program.
 const BuiltIn = "built-in"
 
-// Source is a folder to look for plugins in: every *.wasm directly in FS.
+// Source is a place to look for plugins in: every *.wasm directly in it. One of
+// FS, Folder and Bucket is set.
 type Source struct {
-	Name string // BuiltIn or the folder's path
-	FS   fs.FS
+	Name   string // for people; "" is Folder
+	FS     fs.FS  // never changes
+	Folder string // on disk; it may come and go
+	Bucket Bucket
+	// Optional tells that nobody asked for Folder: when it is absent, that is not
+	// worth a word.
+	Optional bool
 }
+
+// Bucket is a place that is polled: a prefix of an object store. Its methods are
+// safe for concurrent use; ctx bounds a call.
+type Bucket interface {
+	// List returns the objects that are there now, sorted by name. A name has no
+	// slash.
+	List(ctx context.Context) ([]Object, error)
+	// Get returns an object's content, or its first limit bytes. The caller owns it.
+	Get(ctx context.Context, name string, limit int) ([]byte, error)
+}
+
+// Object is an entry of a Bucket.
+type Object struct {
+	Name string
+	ETag string // another one when the content is another
+	Size int64  // bytes
+}
+
+// Defaults of Config.
+const (
+	DefaultPoll   = 500 * time.Millisecond
+	DefaultSettle = 250 * time.Millisecond
+)
 
 // Config says what a catalog serves. Dataset and Load are required.
 type Config struct {
 	Dataset Dataset
 	Load    Loader
 	// Sources are looked through in order: where two plugins want the same name,
-	// the one that was found first has it.
+	// the one that is served already has it, else the one that was found first.
 	Sources []Source
 	// Reserved are names that no question may have, because the host's own routes
 	// have them; nil is those of the HTTP API.
 	Reserved []string
-	// Log is where refusals are told; nil is slog.Default().
+	// Lock is a file that lists the plugins that may be served, see [ReadLock]; ""
+	// allows all. What is embedded in the program (BuiltIn) needs no permission.
+	Lock string
+	// Live has folders, buckets and Lock looked at again and again until Close.
+	Live bool
+	// Poll is the time from one look at the folders to the next; file events make it
+	// shorter where the system has them. 0 is DefaultPoll.
+	Poll time.Duration
+	// PollBucket is the same of buckets; each look is one request or more. 0 is 1 s.
+	PollBucket time.Duration
+	// Settle is for how long a file must not have changed to count as complete, and a
+	// missing one be missing to count as removed. 0 is DefaultSettle.
+	Settle time.Duration
+	// Log is where refusals and changes are told; nil is slog.Default().
 	Log *slog.Logger
 }
 
@@ -64,8 +113,25 @@ func (c *Config) validate() error {
 	if c.Dataset == nil || c.Load == nil {
 		return errors.New("catalog: Dataset and Load are required")
 	}
+	for i := range c.Sources {
+		if s := &c.Sources[i]; s.Name == "" {
+			s.Name = s.Folder
+		}
+	}
 	if c.Reserved == nil {
 		c.Reserved = reserved
+	}
+	for _, d := range []struct {
+		value   *time.Duration
+		initial time.Duration
+		name    string
+	}{{&c.Poll, DefaultPoll, "Poll"}, {&c.PollBucket, time.Second, "PollBucket"}, {&c.Settle, DefaultSettle, "Settle"}} {
+		if *d.value < 0 {
+			return fmt.Errorf("catalog: %s is %s; it is above 0, and 0 is %s", d.name, *d.value, d.initial)
+		}
+		if *d.value == 0 {
+			*d.value = d.initial
+		}
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
@@ -81,19 +147,40 @@ type Catalog struct {
 
 	mu     sync.Mutex // held to change current
 	closed bool
+
+	places []*place // of Open, then of the watcher alone
+	lock   *lockFile
+	stop   context.CancelFunc // of the watcher
+	ended  chan struct{}      // the watcher has ended; nil without one
 }
 
-// Open looks through the sources once and loads what it finds. The catalog owns
-// the plugins. The error is one of cfg or of ctx, never of a plugin.
+// Open looks through the sources once and loads what it finds, several at a time.
+// The catalog owns the plugins; a live one has a goroutine until it is closed. The
+// error is one of cfg, of the lock file or of ctx, never of a plugin.
 func Open(ctx context.Context, cfg Config) (*Catalog, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	c := &Catalog{cfg: cfg}
+	c := &Catalog{cfg: cfg, stop: func() {}}
+	if cfg.Lock != "" {
+		var err error
+		if c.lock, err = openLock(cfg.Lock); err != nil {
+			return nil, err
+		}
+	}
+	for _, s := range cfg.Sources {
+		c.places = append(c.places, newPlace(s))
+	}
 	c.current.Store(newSnapshot())
-	c.swap(c.find(ctx)) //nolint:contextcheck // nothing is retired here
+	c.look(ctx, time.Now(), true)
 	if ctx.Err() != nil {
 		return nil, errors.Join(context.Cause(ctx), c.Close(context.WithoutCancel(ctx)))
+	}
+	if cfg.Live {
+		var watching context.Context
+		watching, c.stop = context.WithCancel(context.WithoutCancel(ctx))
+		c.ended = make(chan struct{})
+		go c.watch(watching)
 	}
 	return c, nil
 }
@@ -105,12 +192,13 @@ type snapshot struct {
 	offers []question.Offer
 	held   []*holder
 	served map[string]*holder // by the name of the question
+	names  map[string]*holder // by the name of the plugin
 	all    *question.Manifest // every question, for what is said of one that is not there
 	closed bool
 }
 
 func newSnapshot() *snapshot {
-	return &snapshot{served: map[string]*holder{}, all: &question.Manifest{}}
+	return &snapshot{served: map[string]*holder{}, names: map[string]*holder{}, all: &question.Manifest{}}
 }
 
 // swap has next served from now on and retires the plugins that it no longer
@@ -141,7 +229,8 @@ func (c *Catalog) swap(next *snapshot) (retired []*holder) {
 // holder keeps a plugin open for as long as it is served or answers.
 type holder struct {
 	plugin Plugin
-	source string // as in question.PluginInfo
+	digest string // of the file
+	source string // as in question.PluginInfo; where it was found first
 	done   chan struct{}
 	err    error // of closing; set before done is closed
 
@@ -150,8 +239,8 @@ type holder struct {
 	retired bool
 }
 
-func newHolder(p Plugin, source string) *holder {
-	return &holder{plugin: p, source: source, done: make(chan struct{})}
+func newHolder(p Plugin, digest, source string) *holder {
+	return &holder{plugin: p, digest: digest, source: source, done: make(chan struct{})}
 }
 
 // acquire reports whether the plugin may be used; the caller then releases it.
@@ -274,9 +363,16 @@ func (c *Catalog) hold(req question.Request) (*holder, error) {
 // answers have ended. When ctx ends first, those that are left are told to stop,
 // and the error says so.
 func (c *Catalog) Close(ctx context.Context) error {
+	c.stop()
+	var errs []error
+	if c.ended != nil {
+		select {
+		case <-c.ended:
+		case <-ctx.Done(): // it is loading a plugin, and finds the catalog closed
+		}
+	}
 	last := newSnapshot()
 	last.closed = true
-	var errs []error
 	for _, h := range c.swap(last) { //nolint:contextcheck // what runs no more closes at once
 		select {
 		case <-h.done:

@@ -68,7 +68,7 @@ func TestExamplesOfTheBuiltInPlugin(t *testing.T) {
 	c, err := Open(t.Context(), Config{
 		Dataset: ds, Log: slog.New(slog.DiscardHandler),
 		Load:    func(ctx context.Context, wasm []byte) (Plugin, error) { return engine.Load(ctx, wasm) },
-		Sources: []Source{{dir, os.DirFS(dir)}},
+		Sources: []Source{{Name: dir, FS: os.DirFS(dir)}},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -79,6 +79,9 @@ type Config struct {
 	Jobs    Jobs
 	Render  Renderers
 	Dataset question.DatasetInfo // for the index and /api/questions
+	// Schema has the dataset's columns and their dictionaries, for /openapi.json and
+	// /docs; nil: those say nothing of values.
+	Schema question.Schema
 
 	// Ready returns why a job would not be answered now (the store does not
 	// answer, say), or nil. A nil Ready is always ready.
@@ -132,8 +135,16 @@ func New(cfg Config) (http.Handler, error) {
 		return nil, err
 	}
 	a := &api{cfg: cfg, mux: http.NewServeMux()}
+	a.register()
+	return a, nil
+}
+
+// register serves the routes. What they are is described in operations.
+func (a *api) register() {
 	get, post := http.MethodGet, http.MethodPost
 	a.route("/{$}", a.index, get)
+	a.route("/openapi.json", a.openapi, get)
+	a.route("/docs", a.docs, get)
 	a.route("/healthz", a.health, get)
 	a.route("/readyz", a.ready, get)
 	a.route("/api/questions", a.questions, get)
@@ -148,7 +159,6 @@ func New(cfg Config) (http.Handler, error) {
 	a.mux.Handle("/api/graceful_shutdown", methods{a, map[string]action{get: a.shutdown, post: a.shutdown}})
 	a.routes = append(a.routes, "/api/graceful_shutdown")
 	a.mux.Handle("/", methods{api: a})
-	return a, nil
 }
 
 // action answers a request, or returns an error before it has written anything.

@@ -53,6 +53,8 @@ type indexQuestion struct {
 type indexLink struct{ Path, What string }
 
 var indexLinks = []indexLink{
+	{"/docs", "the reference: questions, parameters, values, errors"},
+	{"/openapi.json", "the same for programs (OpenAPI 3.1)"},
 	{"/api/questions", "the questions with their parameters, as JSON"},
 	{"/api/plugins", "the plugins that answer them"},
 	{"/api/jobs", "jobs, newest first (?detail=1 tells more)"},

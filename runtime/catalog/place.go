@@ -1,0 +1,179 @@
+package catalog
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"time"
+
+	"github.com/le-stats-sportifs/lestats/runtime/question"
+)
+
+// maxFile bounds a .wasm file, in bytes.
+const maxFile = 64 << 20
+
+// place is a source and what is known of the files in it.
+type place struct {
+	Source
+
+	lister
+
+	files map[string]*file // by name
+	err   *question.Error  // why it could not be listed the last time
+	due   time.Time        // when to look again
+}
+
+// file is one .wasm file, and what became of it.
+type file struct {
+	name   string
+	source string    // as in question.PluginInfo
+	seen   stamp     // when it was last looked at
+	since  time.Time // seen has been the same
+	gone   time.Time // not listed since then; zero: it is there
+	tried  bool      // what seen stands for was loaded or refused
+	retry  time.Time // not tried again before
+
+	next    *candidate          // the newest content that could be loaded
+	served  *candidate          // the content that was served last; often next
+	refusal question.PluginInfo // why the newest content is not next; Error is nil where it is
+}
+
+// stamp tells one content of a file from another, as far as that can be told
+// without reading it.
+type stamp struct {
+	etag     string // of a bucket
+	size     int64
+	info     fs.FileInfo // of a file system; nil where that has no answer
+	modified time.Time   // zero: it is complete
+}
+
+// same reports whether nothing tells the two apart. os.SameFile finds a file that
+// was put in the place of another of equal size and time.
+func (s stamp) same(o stamp) bool {
+	return s.etag == o.etag && s.size == o.size && s.modified.Equal(o.modified) && (s.info == nil) == (o.info == nil) &&
+		(s.info == nil || s.info.Mode() == o.info.Mode() && (os.SameFile(s.info, o.info) || s.info.Sys() == nil))
+}
+
+// lister is what places differ in.
+type lister interface {
+	// list returns the .wasm files, sorted by name.
+	list(ctx context.Context) ([]entry, error)
+	// read returns the content, or false when it is not, or no longer, what the
+	// stamp stands for. Errors have CodeBadPlugin or come from a bucket.
+	read(ctx context.Context, name string, s stamp) ([]byte, bool, error)
+}
+
+type entry struct {
+	name string
+	stamp
+}
+
+func newPlace(s Source) *place {
+	p := &place{Source: s, files: map[string]*file{}}
+	switch {
+	case s.Bucket != nil:
+		p.lister = bucketLister{s.Bucket}
+	case s.FS != nil:
+		p.lister = fsLister{s.FS}
+	default:
+		p.lister = fsLister{os.DirFS(s.Folder)}
+	}
+	return p
+}
+
+// fixed reports whether what is there can never change.
+func (p *place) fixed() bool { return p.FS != nil }
+
+// file returns what is known of the file with this name.
+func (p *place) file(name string) *file {
+	f := p.files[name]
+	if f == nil {
+		f = &file{name: name, source: p.Name}
+		switch {
+		case p.Bucket != nil:
+			f.source = p.Name + "/" + name
+		case p.Name != BuiltIn:
+			f.source = filepath.Join(p.Name, name)
+		}
+		p.files[name] = f
+	}
+	return f
+}
+
+type fsLister struct{ fs fs.FS }
+
+func (l fsLister) list(context.Context) ([]entry, error) {
+	entries, err := fs.ReadDir(l.fs, ".")
+	if err != nil {
+		return nil, err
+	}
+	var out []entry
+	for _, e := range entries {
+		if path.Ext(e.Name()) != ".wasm" {
+			continue
+		}
+		s := stamp{}
+		if info, err := fs.Stat(l.fs, e.Name()); err == nil { // a link's target, not the link
+			s = stamp{size: info.Size(), info: info, modified: info.ModTime()}
+		}
+		out = append(out, entry{e.Name(), s})
+	}
+	return out, nil
+}
+
+func (l fsLister) read(_ context.Context, name string, s stamp) ([]byte, bool, error) {
+	info, err := fs.Stat(l.fs, name) // before it is opened: opening a pipe can wait without end
+	switch {
+	case err != nil:
+		return nil, false, badPlugin("the file cannot be read: %w", err)
+	case !info.Mode().IsRegular():
+		return nil, false, badPlugin("it is no regular file but %s", info.Mode())
+	case info.Size() > maxFile:
+		return nil, false, badPlugin("the file has %d bytes; at most %d MiB", info.Size(), maxFile>>20)
+	}
+	f, err := l.fs.Open(name)
+	if err != nil {
+		return nil, false, badPlugin("the file cannot be read: %w", err)
+	}
+	defer f.Close()
+	wasm, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	switch {
+	case err != nil:
+		return nil, false, badPlugin("the file cannot be read: %w", err)
+	case len(wasm) > maxFile:
+		return nil, false, badPlugin("the file has more than %d MiB", maxFile>>20)
+	}
+	info, err = f.Stat()
+	return wasm, err == nil && s.same(stamp{size: int64(len(wasm)), info: info, modified: info.ModTime()}), nil
+}
+
+type bucketLister struct{ bucket Bucket }
+
+func (l bucketLister) list(ctx context.Context) ([]entry, error) {
+	objects, err := l.bucket.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []entry
+	for _, o := range objects {
+		if path.Ext(o.Name) == ".wasm" {
+			out = append(out, entry{o.Name, stamp{etag: o.ETag, size: o.Size}})
+		}
+	}
+	return out, nil
+}
+
+func (l bucketLister) read(ctx context.Context, name string, s stamp) ([]byte, bool, error) {
+	if s.size > maxFile {
+		return nil, false, badPlugin("the object has %d bytes; at most %d MiB", s.size, maxFile>>20)
+	}
+	wasm, err := l.bucket.Get(ctx, name, maxFile)
+	if err != nil {
+		return nil, false, err
+	}
+	// Another object may be there since the list was made: then the next list says so.
+	return wasm, int64(len(wasm)) == s.size, nil
+}
