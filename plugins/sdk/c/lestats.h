@@ -186,6 +186,9 @@ typedef struct {
     const lestats_error *(*open)(lestats_job *job);
 } lestats_plugin;
 
+// What is called from many places and need not be fast is not put in each.
+#define LESTATS_COLD static __attribute__((noinline, unused))
+
 // --- memory ------------------------------------------------------------------
 
 static uint32_t lestats_used; // up to here the memory is taken; 0: not yet known
@@ -224,7 +227,7 @@ static inline uint64_t lestats_limit(uint64_t wanted) { (void)wanted; return les
 #endif
 
 // lestats_reserve returns the address of size bytes at a multiple of align, or 0.
-static inline uint32_t lestats_reserve(uint32_t size, uint32_t align) {
+LESTATS_COLD uint32_t lestats_reserve(uint32_t size, uint32_t align) {
     if (align == 0 || (align & (align - 1)) || align > 65536) return 0;
     uint64_t start = ((uint64_t)(lestats_used ? lestats_used : LESTATS_HEAP) + align - 1) & ~((uint64_t)align - 1);
     if (start + size > lestats_limit(start + size) || start + size > 0xFFFFFFFFu) return 0;
@@ -251,15 +254,17 @@ static inline void *lestats_zeros(uint32_t count, uint32_t size) {
     return p;
 }
 
+LESTATS_COLD void lestats_grow(lestats_buffer *b, uint32_t n) {
+    uint32_t capacity = b->len + n < 128 ? 256 : 2 * (b->len + n);
+    void *at = lestats_alloc(capacity);
+    if (b->len) __builtin_memcpy(at, b->at, b->len);
+    b->at = at;
+    b->capacity = capacity;
+}
+
 // lestats_more adds n bytes to a buffer and returns where they are.
 static inline void *lestats_more(lestats_buffer *b, uint32_t n) {
-    if (b->capacity - b->len < n) {
-        uint32_t capacity = b->len + n < 128 ? 256 : 2 * (b->len + n);
-        void *at = lestats_alloc(capacity);
-        if (b->len) __builtin_memcpy(at, b->at, b->len);
-        b->at = at;
-        b->capacity = capacity;
-    }
+    if (b->capacity - b->len < n) lestats_grow(b, n);
     b->len += n;
     return (char *)b->at + b->len - n;
 }
@@ -278,7 +283,7 @@ static inline lestats_str lestats_text_of(const char *s) {
 }
 
 // lestats_concat is a new text, a and then b.
-static inline lestats_str lestats_concat(lestats_str a, lestats_str b) {
+LESTATS_COLD lestats_str lestats_concat(lestats_str a, lestats_str b) {
     lestats_buffer out = {0};
     lestats_put(&out, a.bytes, a.len);
     lestats_put(&out, b.bytes, b.len);
@@ -313,7 +318,7 @@ static inline void lestats_progress(int64_t done, int64_t total) { lestats_impor
 
 static const lestats_question *lestats_asked; // the question, while it is answered
 
-static inline const lestats_error *lestats_fail(uint32_t code, uint32_t param, lestats_str text) {
+LESTATS_COLD const lestats_error *lestats_fail(uint32_t code, uint32_t param, lestats_str text) {
     char *copy = lestats_alloc(text.len); // a literal may lie outside of a native memory
     if (text.len) __builtin_memcpy(copy, text.bytes, text.len);
     lestats_error *e = lestats_alloc(sizeof *e);
@@ -423,7 +428,7 @@ static inline lestats_rows lestats_rows_of(const lestats_job *job, const lestats
 
 // lestats_fill finds the next 64 rows, beginning at a multiple of 64, of which
 // any passes. It may read a bitmap up to the next multiple of 64 rows, which exists.
-static inline bool lestats_fill(lestats_rows *r) {
+LESTATS_COLD bool lestats_fill(lestats_rows *r) {
     do {
         if (r->at == r->end) {
             if (!r->ranges_left) return false;
@@ -560,9 +565,9 @@ static inline int64_t *lestats_integer_extend(lestats_integer_result *r, uint32_
 static lestats_plugin *lestats_served;
 static lestats_buffer lestats_json;
 
-static inline void lestats_raw(const char *s) { lestats_put(&lestats_json, s, lestats_text_of(s).len); }
+LESTATS_COLD void lestats_raw(const char *s) { lestats_put(&lestats_json, s, lestats_text_of(s).len); }
 
-static inline void lestats_quoted(const char *s) {
+LESTATS_COLD void lestats_quoted(const char *s) {
     lestats_raw("\"");
     for (; *s; s++) {
         char escape[6] = {'\\', 'u', '0', '0', "0123456789abcdef"[(*s >> 4) & 15], "0123456789abcdef"[*s & 15]};
@@ -574,7 +579,7 @@ static inline void lestats_quoted(const char *s) {
 }
 
 // lestats_key writes a comma, unless an object or a list has just begun, and the key.
-static inline void lestats_comma(void) {
+LESTATS_COLD void lestats_comma(void) {
     char last = lestats_json.len ? ((char *)lestats_json.at)[lestats_json.len - 1] : '{';
     if (last != '{' && last != '[') lestats_raw(",");
 }
@@ -583,12 +588,12 @@ static inline void lestats_key(const char *key) {
     lestats_quoted(key);
     lestats_raw(":");
 }
-static inline void lestats_pair(const char *key, const char *text) {
+LESTATS_COLD void lestats_pair(const char *key, const char *text) {
     if (!text) return;
     lestats_key(key);
     lestats_quoted(text);
 }
-static inline void lestats_literal(const char *key, const char *json) {
+LESTATS_COLD void lestats_literal(const char *key, const char *json) {
     if (!json) return;
     lestats_key(key);
     lestats_raw(json);
@@ -709,7 +714,7 @@ static inline void lestats_declare_column(lestats_ref r) {
 }
 
 // lestats_declare writes a list of objects; an empty one only where it must be there.
-static inline void lestats_declare(const char *key, const lestats_ref *refs, bool always, void (*member)(lestats_ref)) {
+LESTATS_COLD void lestats_declare(const char *key, const lestats_ref *refs, bool always, void (*member)(lestats_ref)) {
     if (!refs->kind && !always) return;
     lestats_literal(key, "[");
     for (; refs->kind; refs++) {
@@ -797,7 +802,7 @@ static inline uint32_t lestats_list_len(const lestats_ref *refs) {
     return n;
 }
 
-static inline uint64_t lestats_respond_error(const lestats_error *e) {
+LESTATS_COLD uint64_t lestats_respond_error(const lestats_error *e) {
     lestats_response *r = lestats_alloc(sizeof *r);
     *r = (lestats_response){.size = sizeof *r, .version = 1, .status = 1, .table_size = 32, .error = lestats_address(e)};
     return lestats_pack(lestats_address(r), sizeof *r);
@@ -808,7 +813,7 @@ static inline uint64_t lestats_describe(void) {
     return lestats_pack(lestats_address(lestats_json.at), lestats_json.len);
 }
 
-static inline const lestats_error *lestats_refuse(lestats_str text) {
+LESTATS_COLD const lestats_error *lestats_refuse(lestats_str text) {
     return lestats_fail(LESTATS_ERR_DATASET, LESTATS_NO_INDEX, lestats_concat(LESTATS_TEXT("the directory: "), text));
 }
 
@@ -874,7 +879,7 @@ static inline const lestats_error *lestats_take_request(uint32_t at, uint32_t le
 }
 
 // lestats_place makes a column of the response of an output.
-static inline lestats_column lestats_place(lestats_ref r) {
+LESTATS_COLD lestats_column lestats_place(lestats_ref r) {
     lestats_output *o = lestats_output_of(r);
     uint32_t missing = o->missing.len / 4, n = (o->rows + 7) / 8;
     lestats_column c = {.type = lestats_type_of(r), .data = lestats_address(o->data.at), .data_len = o->data.len, .null_count = missing};
