@@ -56,7 +56,7 @@ var (
 	// ended are the codes of a job that has ended without a result.
 	ended = []question.Code{
 		question.CodeCancelled, question.CodePluginError, question.CodeNoData, question.CodePluginTrap, question.CodeTimeLimit,
-		question.CodeMemoryLimit, question.CodeResultTooLarge, question.CodeBadResult, question.CodeTooManyAttempts,
+		question.CodeFuelLimit, question.CodeDepthLimit, question.CodeLogLimit, question.CodeMemoryLimit, question.CodeResultTooLarge, question.CodeBadResult, question.CodeTooManyAttempts,
 	}
 	forms = []question.Code{question.CodeBadRequest, question.CodeNotAcceptable}
 	store = []question.Code{question.CodeStoreUnavailable}
