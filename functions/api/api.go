@@ -112,7 +112,7 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 			cfg.Questions.Bucket = bucket
 		}
 	}
-	cfg.Questions.Live = true
+	cfg.Questions.Live, cfg.Questions.Slots = true, cfg.Workers
 	if m.questions, err = wire.OpenQuestions(ctx, cfg.Questions); err != nil {
 		return nil, err
 	}
