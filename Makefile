@@ -50,6 +50,10 @@ bench-sandbox: build ## The sandbox's performance table, ratios in one run: a qu
 	LEAN=1 infra/load/run
 	@if [ -w /dev/shm ]; then echo 'and in memory, where creating a file costs little:'; LEAN=1 STORE=/dev/shm infra/load/run; fi
 
+.PHONY: bench-csv
+bench-csv: $(TOOLS)/python/bin/pandas-is-there ## Reading the CDC's CSV, beside pandas on the same file (installs pandas into .tools)
+	$(TOOLS)/python/bin/python3 infra/bench/csv_vs_pandas.py
+
 # --- what the build makes ----------------------------------------------------
 
 PLUGIN := plugins/built/sportifs.wasm
@@ -120,6 +124,11 @@ $(TOOLS)/minio:
 
 $(TOOLS)/k6:
 	GOBIN=$(TOOLS) go install go.k6.io/k6@$(K6_VERSION)
+
+$(TOOLS)/python/bin/pandas-is-there:
+	python3 -m venv $(TOOLS)/python || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
+	$(TOOLS)/python/bin/pip install --quiet 'pandas>=2,<4'
+	touch $@
 
 .PHONY: clean
 clean: ## Remove what the build made (not the tools in .tools)
