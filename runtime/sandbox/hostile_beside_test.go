@@ -205,10 +205,11 @@ func testHostileBeside(t *testing.T) {
 
 	// beside looks at the service while attack is under way, again and again.
 	var worst measured
-	ratio := 10.0
+	ratio, looks := 10.0, 0
 	beside := func(what string, share float64, attack func(ctx context.Context)) {
 		var seen []string
 		for range 4 {
+			looks++
 			alone := look(t, server.URL, client, params, period)
 			ctx, cancel := context.WithCancel(t.Context())
 			var wg sync.WaitGroup
@@ -255,7 +256,7 @@ func testHostileBeside(t *testing.T) {
 		beside(q, minRate, repeat([]string{q}))
 	}
 	beside("all those that end by themselves", minRate, repeat(others))
-	t.Logf("worst of %d: %.2f of the good jobs, %v", len(endless)+1, ratio, worst)
+	t.Logf("worst of %d, which took %d looks: %.2f of the good jobs, %v", len(endless)+1, looks, ratio, worst)
 
 	// Loading is no job: it may take both cores, but it may not hold anything up.
 	worst, ratio = measured{rate: 1e9, cores: 99}, 10
