@@ -154,7 +154,8 @@ func look(t *testing.T, url string, client *http.Client, params string, period t
 // While a hostile guest runs on one of two workers, whichever it is, the service
 // goes on: Go's collector gets its turn, HTTP answers, good jobs get their share.
 // A machine that is busy with other things spoils single looks: the bounds have to
-// hold at once in one look of four, and grow by what other processes take.
+// hold at once in one look of four, and grow by what other processes take. Under
+// the race detector nothing is timed: good jobs are answered, that is all.
 func testHostileBeside(t *testing.T) {
 	ds := surveyDataset(104_000)
 	quiet := slog.New(slog.DiscardHandler)
@@ -205,10 +206,11 @@ func testHostileBeside(t *testing.T) {
 
 	// beside looks at the service while attack is under way, again and again.
 	var worst measured
-	ratio := 10.0
+	ratio, looks := 10.0, 0
 	beside := func(what string, share float64, attack func(ctx context.Context)) {
 		var seen []string
 		for range 4 {
+			looks++
 			alone := look(t, server.URL, client, params, period)
 			ctx, cancel := context.WithCancel(t.Context())
 			var wg sync.WaitGroup
@@ -220,7 +222,7 @@ func testHostileBeside(t *testing.T) {
 			slowed := max(m.slowed(), alone.slowed())
 			within := func(d, bound time.Duration) bool { return float64(d) <= float64(bound)*slowed }
 			got := m.share(alone)
-			if got >= share && within(m.job, maxLatency) && within(m.health, maxLatency) && within(m.collection, maxCollection) {
+			if underRace || got >= share && within(m.job, maxLatency) && within(m.health, maxLatency) && within(m.collection, maxCollection) {
 				ratio = min(ratio, got)
 				worst = measured{min(worst.rate, m.rate), max(worst.health, m.health), max(worst.job, m.job), max(worst.collection, m.collection), min(worst.cores, m.cores)}
 				return
@@ -255,7 +257,7 @@ func testHostileBeside(t *testing.T) {
 		beside(q, minRate, repeat([]string{q}))
 	}
 	beside("all those that end by themselves", minRate, repeat(others))
-	t.Logf("worst of %d: %.2f of the good jobs, %v", len(endless)+1, ratio, worst)
+	t.Logf("worst of %d, which took %d looks: %.2f of the good jobs, %v", len(endless)+1, looks, ratio, worst)
 
 	// Loading is no job: it may take both cores, but it may not hold anything up.
 	worst, ratio = measured{rate: 1e9, cores: 99}, 10
