@@ -38,6 +38,8 @@ type Questions struct {
 	*catalog.Catalog
 
 	Dataset *dataset.Dataset
+	// Took is how long OpenQuestions took for the dataset and for the plugins.
+	Took struct{ Dataset, Plugins time.Duration }
 
 	engine *sandbox.Engine
 }
@@ -54,6 +56,8 @@ type QuestionsConfig struct {
 	Cache      string        // folder for compiled plugins; "" is one in the user's cache folder, "off" is none
 	TimeLimit  time.Duration // wall clock a job; 0 is the sandbox's default
 	MemoryMiB  int           // a sandbox's memory beyond the dataset; 0 is the sandbox's default
+	Slots      int           // jobs of one plugin that run at a time; 0: one a core
+	Budget     uint64        // memory of all plugins and jobs together, in bytes; 0 is the sandbox's default
 	Log        *slog.Logger  // nil is slog.Default()
 }
 
@@ -63,11 +67,13 @@ func OpenQuestions(ctx context.Context, cfg QuestionsConfig) (_ *Questions, err 
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
+	begin := time.Now()
 	ds, err := OpenDataset(ctx, cfg.Data, cfg.Descriptor)
 	if err != nil {
 		return nil, err
 	}
 	opened := &Questions{Dataset: ds}
+	opened.Took.Dataset = time.Since(begin)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, opened.Close(context.WithoutCancel(ctx)))
@@ -77,6 +83,8 @@ func OpenQuestions(ctx context.Context, cfg QuestionsConfig) (_ *Questions, err 
 		CacheDir:    cacheFolder(cfg.Cache),
 		MemoryLimit: uint64(cfg.MemoryMiB) << 20,
 		TimeLimit:   cfg.TimeLimit,
+		Slots:       cfg.Slots,
+		Budget:      cfg.Budget,
 		Log:         cfg.Log,
 	}, ds)
 	if err != nil {
@@ -99,6 +107,7 @@ func OpenQuestions(ctx context.Context, cfg QuestionsConfig) (_ *Questions, err 
 	if err != nil {
 		return nil, err
 	}
+	opened.Took.Plugins = time.Since(begin) - opened.Took.Dataset
 	return opened, nil
 }
 
