@@ -24,9 +24,6 @@ import (
 // InitTimeout is how long Lambda gives a program to ask for its first event.
 const InitTimeout = 10 * time.Second
 
-// ShutdownTimeout is from SIGTERM to SIGKILL.
-const ShutdownTimeout = 500 * time.Millisecond
-
 // Errors of Invoke, beside a *FunctionError.
 var (
 	ErrTimeout = errors.New("the function timed out")
@@ -51,9 +48,8 @@ type Config struct {
 	Timeout   time.Duration // of an invocation; 0 is 3 s, as Lambda's
 	MemoryMiB int           // what the function is told; 0 is 512
 	Handler   string        // _HANDLER
+	Shutdown  time.Duration // from SIGTERM to SIGKILL; 0 is 500 ms, as Lambda's
 	Output    io.Writer     // of the program; nil is none. It is written to until Close
-	// Started, if set, is called with each new process as soon as it is there.
-	Started func(pid int) error
 }
 
 // Environment is what Lambda calls an execution environment: one process at a time
@@ -110,6 +106,9 @@ func New(cfg Config) (*Environment, error) {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 3 * time.Second
 	}
+	if cfg.Shutdown == 0 {
+		cfg.Shutdown = 500 * time.Millisecond
+	}
 	if cfg.MemoryMiB == 0 {
 		cfg.MemoryMiB = 512
 	}
@@ -165,7 +164,7 @@ func (e *Environment) Kill() {
 }
 
 // Shutdown ends the process as Lambda does: it lets it go on, sends SIGTERM, and
-// SIGKILL after ShutdownTimeout. It returns how long the process took, and whether
+// SIGKILL after Config.Shutdown. It returns how long the process took, and whether
 // it ended itself, with exit code 0.
 func (e *Environment) Shutdown() (took time.Duration, clean bool) {
 	e.turn.Lock()
@@ -180,7 +179,7 @@ func (e *Environment) Shutdown() (took time.Duration, clean bool) {
 	select {
 	case <-p.ended:
 		clean = p.cmd.ProcessState.ExitCode() == 0
-	case <-time.After(ShutdownTimeout):
+	case <-time.After(e.cfg.Shutdown):
 	}
 	took = time.Since(begin)
 	e.kill()
@@ -276,12 +275,6 @@ func (e *Environment) start() error {
 		_ = cmd.Wait()
 	}()
 	e.proc = p
-	if e.cfg.Started != nil {
-		if err := e.cfg.Started(cmd.Process.Pid); err != nil {
-			e.kill()
-			return err
-		}
-	}
 	return nil
 }
 
