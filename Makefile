@@ -46,6 +46,10 @@ bench: generate ## Measure: each question in the sandbox and natively, loading, 
 bench-sandbox: generate ## The sandbox's performance table, ratios in one run: a quiet machine, 2 minutes
 	go test -run '^$$' -bench Table -benchtime 1x -timeout 20m ./runtime/sandbox
 
+.PHONY: bench-cold
+bench-cold: build ## Lambda: 50 cold starts of bin/lestats, piece by piece, a warm answer, and the peak in 128 MB
+	LESTATS_BINARY=$(CURDIR)/bin/lestats go test -count 1 -v -run In128MB -bench ColdStart -benchtime 50x -timeout 10m ./functions/lestats
+
 # --- what the build makes ----------------------------------------------------
 
 PLUGIN := plugins/built/sportifs.wasm

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/functions/wire"
@@ -124,6 +125,9 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 		return nil, err
 	}
 	m.cfg = cfg
+	if cfg.Function { // nothing of a start is garbage for long; the memory limit still holds
+		defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	}
 	objects, sole, err := wire.OpenObjects(ctx, cfg.Store)
 	if err != nil {
 		return nil, err
@@ -139,7 +143,6 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 	if m.questions, err = wire.OpenQuestions(ctx, cfg.Questions); err != nil {
 		return nil, err
 	}
-	opened := time.Now()
 	poolConfig := jobs.Config{
 		Workers:   cfg.Workers,
 		Queue:     cfg.Queue,
@@ -181,7 +184,7 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 			return nil, err
 		}
 		cfg.Log.Info("ready", "version", cfg.Version, "ms", ms(time.Since(begin)), "dataset_ms", ms(m.questions.Took.Dataset), "plugins_ms", ms(m.questions.Took.Plugins),
-			"rest_ms", ms(time.Since(opened)), "memory_mib", cfg.MemoryMiB, "budget_mib", cfg.Questions.Budget>>20)
+			"memory_mib", cfg.MemoryMiB, "budget_mib", cfg.Questions.Budget>>20)
 		return m, nil
 	}
 	if m.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen); err != nil {

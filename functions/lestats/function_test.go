@@ -22,6 +22,7 @@ import (
 
 	"github.com/le-stats-sportifs/lestats/functions/api/contract"
 	"github.com/le-stats-sportifs/lestats/functions/api/lambdatest"
+	"github.com/le-stats-sportifs/lestats/runtime/results/storetest/minio"
 )
 
 // envBinary names the program that the tests of the cloud function start; without
@@ -101,6 +102,44 @@ func TestFunction(t *testing.T) {
 			t.Errorf("%d processes", e.Cold)
 		}
 	})
+}
+
+// TestContractAt checks a service that runs already, such as sam local's, at
+// LESTATS_TEST_URL; LESTATS_TEST_UNDER is the path in its links to itself, as
+// "/Prod". It is for make targets that start one, and nothing without them.
+func TestContractAt(t *testing.T) {
+	at := os.Getenv("LESTATS_TEST_URL")
+	if at == "" {
+		t.Skip("LESTATS_TEST_URL names no service")
+	}
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	contract.Run(t, contract.Way{
+		Base: strings.TrimSuffix(at, "/"), Under: os.Getenv("LESTATS_TEST_UNDER"),
+		Client: &http.Client{Transport: transport, Timeout: time.Minute}, Function: os.Getenv("LESTATS_TEST_SERVER") == "",
+	})
+}
+
+// TestFunctionOnS3 is the contract with results in a bucket, as in the cloud. The
+// process stands still while its connections are open, and meets them closed.
+func TestFunctionOnS3(t *testing.T) {
+	server := minio.StartOwn(t)
+	e := function(t, lambdatest.Config{Timeout: 30 * time.Second}, "LESTATS_CACHE="+compiled(t),
+		"LESTATS_STORE=s3://"+server.Bucket+"/function", "LESTATS_S3_ENDPOINT="+server.Endpoint, "LESTATS_S3_MAKE_BUCKET=true",
+		"AWS_ACCESS_KEY_ID="+server.AccessKey, "AWS_SECRET_ACCESS_KEY="+server.SecretKey)
+	c := client(lambdatest.Gateway{Version: "2.0", Invoke: e.Invoke})
+	contract.Run(t, contract.Way{Base: "https://f.example", Client: c, Function: true})
+	if err := server.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if status, v := exchange(t, c, "POST", "/api/global_mean?wait=20", askObesity); status != http.StatusOK || v["status"] != "done" {
+		t.Errorf("after the store came back: %d %v", status, v)
+	}
+	server.Kill()
+	status, v := exchange(t, c, "POST", "/api/global_mean", askObesity)
+	if status != http.StatusServiceUnavailable || v["code"] != "store_unavailable" {
+		t.Errorf("while the store is away: %d %v", status, v)
+	}
 }
 
 const askObesity = `{"question":"Percent of adults aged 18 years and older who have obesity"}`
