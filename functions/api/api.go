@@ -88,7 +88,6 @@ func (c *Config) validate() error {
 		return fmt.Errorf("queue %d: 1 or more, or 0 for the default", c.Queue)
 	}
 	c.Questions.TimeLimit, c.Questions.Log, c.Store.Log = c.TimeLimit, c.Log, c.Log
-	c.Questions.Live = !c.Function
 	if c.Function {
 		return c.small()
 	}
@@ -140,6 +139,7 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 			cfg.Questions.Bucket = bucket
 		}
 	}
+	cfg.Questions.Live, cfg.Questions.Slots = !cfg.Function, cfg.Workers
 	if m.questions, err = wire.OpenQuestions(ctx, cfg.Questions); err != nil {
 		return nil, err
 	}

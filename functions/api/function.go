@@ -49,7 +49,7 @@ func (c *Config) small() error {
 		}
 		c.MemoryMiB = n
 	}
-	c.Workers, c.Questions.Slots = 1, 1
+	c.Workers = 1
 	// A quarter is for Go: its heap, the dataset's pages that are read, the answer.
 	c.Questions.Budget = uint64(c.MemoryMiB) << 20 / 4 * 3
 	c.Questions.MemoryMiB = min(cmp.Or(c.Questions.MemoryMiB, 64), max(1, c.MemoryMiB/4))

@@ -109,6 +109,21 @@ func TestAsk(t *testing.T) {
 	}
 }
 
+// A limits file bounds one plugin, and each limit has its own code.
+func TestAskWithLimits(t *testing.T) {
+	folder := t.TempDir()
+	for limit, want := range map[string]string{"result: 100": "result_too_large", "time: 1us": "time_limit", "speed: 5": "speed"} {
+		file := filepath.Join(folder, "limits.yaml")
+		if err := os.WriteFile(file, []byte("plugins: {sportifs: {"+limit+"}}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, _, errs := lestats(t, "ask", "mean_by_category", "question=obesity", "--limits", file)
+		if code != exitFailed || !strings.Contains(errs, want) {
+			t.Errorf("%s: exit code %d, %s; want %s", limit, code, errs, want)
+		}
+	}
+}
+
 func TestPluginList(t *testing.T) {
 	folder := t.TempDir()
 	code, out, errs := lestats(t, "plugin", "list", "--plugins", folder)

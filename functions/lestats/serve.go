@@ -24,12 +24,13 @@ type questionFlags struct {
 	Plugins     string `help:"Folder with question plugins (*.wasm), beside the built-in one. Without it: lestats-plugins, where that exists." placeholder:"DIR" env:"LESTATS_PLUGINS"`
 	PluginsLock string `help:"List of the plugins that may be served, as lestats plugin lock writes it; others are refused. Without it: all may." placeholder:"FILE" env:"LESTATS_PLUGINS_LOCK"`
 	Cache       string `help:"Folder for compiled plugins; off for none. Without it: in your cache folder." placeholder:"DIR" env:"LESTATS_CACHE"`
+	Limits      string `help:"YAML with the limits of plugins: memory, fuel, time, stack, result, log; infra/limits.yaml is one." placeholder:"FILE" env:"LESTATS_LIMITS"`
 	MemoryMiB   int    `name:"memory" help:"Memory of a sandbox beyond the dataset, in MiB." default:"64" placeholder:"MIB" env:"LESTATS_MEMORY_MIB"`
 }
 
 func (f *questionFlags) config() wire.QuestionsConfig {
 	return wire.QuestionsConfig{
-		Data: f.Data, Descriptor: f.Descriptor, Plugins: f.Plugins, Lock: f.PluginsLock, Cache: f.Cache, MemoryMiB: f.MemoryMiB,
+		Data: f.Data, Descriptor: f.Descriptor, Plugins: f.Plugins, Lock: f.PluginsLock, Cache: f.Cache, Limits: f.Limits, MemoryMiB: f.MemoryMiB,
 	}
 }
 

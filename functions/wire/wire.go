@@ -5,6 +5,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,10 +55,11 @@ type QuestionsConfig struct {
 	Live       bool          // keep looking for plugins that come, change and go
 	NoBuiltIn  bool          // leave the embedded plugin out
 	Cache      string        // folder for compiled plugins; "" is one in the user's cache folder, "off" is none
+	Limits     string        // a file as infra/limits.yaml, see ReadLimits; "" is none
 	TimeLimit  time.Duration // wall clock a job; 0 is the sandbox's default
-	MemoryMiB  int           // a sandbox's memory beyond the dataset; 0 is the sandbox's default
-	Slots      int           // jobs of one plugin that run at a time; 0: one a core
-	Budget     uint64        // memory of all plugins and jobs together, in bytes; 0 is the sandbox's default
+	MemoryMiB  int           // a sandbox's memory beyond the dataset, where Limits says none; 0 is the sandbox's default
+	Slots      int           // jobs of one plugin that run at once; 0: one a processor
+	Budget     uint64        // memory of all plugins and jobs together, in bytes, where Limits says none; 0 is the sandbox's default
 	Log        *slog.Logger  // nil is slog.Default()
 }
 
@@ -66,6 +68,10 @@ type QuestionsConfig struct {
 func OpenQuestions(ctx context.Context, cfg QuestionsConfig) (_ *Questions, err error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
+	}
+	limits, err := ReadLimits(cfg.Limits)
+	if err != nil {
+		return nil, err
 	}
 	begin := time.Now()
 	ds, err := OpenDataset(ctx, cfg.Data, cfg.Descriptor)
@@ -81,10 +87,15 @@ func OpenQuestions(ctx context.Context, cfg QuestionsConfig) (_ *Questions, err 
 	}()
 	opened.engine, err = sandbox.New(ctx, sandbox.Config{
 		CacheDir:    cacheFolder(cfg.Cache),
-		MemoryLimit: uint64(cfg.MemoryMiB) << 20,
-		TimeLimit:   cfg.TimeLimit,
+		MemoryLimit: cmp.Or(limits.Default.Memory, uint64(cfg.MemoryMiB)<<20),
+		Fuel:        limits.Default.Fuel,
+		TimeLimit:   cmp.Or(limits.Default.Time, cfg.TimeLimit),
+		StackLimit:  limits.Default.Stack,
+		ResultLimit: limits.Default.Result,
+		LogLimit:    limits.Default.Log,
+		Plugins:     limits.Plugins,
 		Slots:       cfg.Slots,
-		Budget:      cfg.Budget,
+		Budget:      cmp.Or(limits.Budget, cfg.Budget),
 		Log:         cfg.Log,
 	}, ds)
 	if err != nil {
