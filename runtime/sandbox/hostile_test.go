@@ -228,7 +228,7 @@ func hostileConfig(log *bytes.Buffer) Config {
 // cursor of a terminal.
 func checkReason(t *testing.T, what, reason string) {
 	t.Helper()
-	if len(reason) == 0 || len(reason) > 1500 || strings.ContainsFunc(reason, func(r rune) bool { return unicode.IsControl(r) }) {
+	if len(reason) == 0 || len(reason) > 1500 || strings.ContainsFunc(reason, unicode.IsControl) {
 		t.Errorf("%s: the reason is not one for a person: %d bytes, %.300q", what, len(reason), reason)
 	}
 }
@@ -398,14 +398,14 @@ func testHostileChanged(t *testing.T) {
 		if err != nil {
 			codes["refused"]++
 			if question.CodeOf(err) != question.CodeBadPlugin || time.Since(start) > 15*time.Second {
-				keep(t, wasm, "it was refused with %v after %v", err, time.Since(start))
+				keepf(t, wasm, "it was refused with %v after %v", err, time.Since(start))
 			}
 			checkReason(t, "a changed guest", err.Error())
 			continue
 		}
 		q, err := second.Load(t.Context(), wasm)
 		if err != nil {
-			keep(t, wasm, "it was loaded once, and then refused with %v", err)
+			keepf(t, wasm, "it was loaded once, and then refused with %v", err)
 			_ = p.Close(t.Context())
 			continue
 		}
@@ -415,9 +415,9 @@ func testHostileChanged(t *testing.T) {
 			b, _ := attack{q, name, anyCode}.run(t.Context(), n)
 			codes[a.code]++
 			if a.code == question.CodeInternal || took > 15*time.Second {
-				keep(t, wasm, "%s ended with %+v after %v", name, a, took)
+				keepf(t, wasm, "%s ended with %+v after %v", name, a, took)
 			} else if !reflect.DeepEqual(a, b) && fmt.Sprint(a) != fmt.Sprint(b) { // the latter: NaN
-				keep(t, wasm, "%s ended with %+v, and with %+v where sandboxes are copied", name, a, b)
+				keepf(t, wasm, "%s ended with %+v, and with %+v where sandboxes are copied", name, a, b)
 			}
 		}
 		if err := errors.Join(p.Close(t.Context()), q.Close(t.Context())); err != nil {
@@ -457,8 +457,8 @@ func change(random *rand.Rand, originals [][]byte) []byte {
 	return wasm
 }
 
-// keep reports what went wrong with a changed guest, and where to find it.
-func keep(t *testing.T, wasm []byte, format string, args ...any) {
+// keepf reports what went wrong with a changed guest, and where to find it.
+func keepf(t *testing.T, wasm []byte, format string, args ...any) {
 	t.Helper()
 	name := filepath.Join(os.TempDir(), "lestats-hostile-"+digestOf(wasm)[len("sha256:"):][:12]+".wasm")
 	t.Errorf("%s: "+format, append([]any{name}, args...)...)

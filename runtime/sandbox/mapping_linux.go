@@ -183,7 +183,7 @@ func (m *pagemap) read(part []byte, s *pages, each func(from, to uint64)) error 
 		}
 		done += k
 	}
-	for i := uint64(0); i < n; i++ {
+	for i := range n {
 		if e := binary.LittleEndian.Uint64(buf[8*i:]); e&entryFile == 0 && e&entryHere != 0 {
 			each(i*size, min((i+1)*size, uint64(len(part))))
 		}

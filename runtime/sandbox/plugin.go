@@ -259,6 +259,7 @@ func (p *Plugin) answer(ctx context.Context, b *question.Bound, rows []question.
 	if err != nil {
 		return nil, 0, err
 	}
+	p.engine.begun.Add(1)
 	whole := false // the guest returned, with whatever answer
 	defer func() {
 		if r := recover(); r != nil {

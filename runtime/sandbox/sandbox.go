@@ -130,7 +130,7 @@ type Engine struct {
 	columns  uint64 // bytes of all columns of the dataset, or a little more
 	budget   budget
 
-	answered, spent atomic.Int64
+	begun, answered, spent atomic.Int64 // jobs, jobs, fuel
 
 	cache  wazero.CompilationCache // nil without a folder
 	cached wazero.Runtime          // compiles through cache; nil without a folder

@@ -29,7 +29,7 @@ import (
 type benchDataset interface {
 	Dataset
 	question.Schema
-	Select([]question.Condition) []question.Range
+	Select(conds []question.Condition) []question.Range
 }
 
 // fullScale is the built-in sample; where it was not built, 104,000 rows like it.
@@ -182,7 +182,7 @@ func printTable(b *testing.B, t *table) {
 			}
 		}
 	}
-	native, sum := nativeStatesMean(ds, body)
+	native, sum := nativeStatesMean(ds)
 	checkSum(b, &states, sum)
 	checkSum(b, &leanMeans, sum)
 	const n = 2000
@@ -253,7 +253,7 @@ func surveyed(dict []string) string {
 
 // nativeStatesMean returns the loop of states_mean in plain Go over the rows that
 // a request selects, and its result: means of the locations that have any.
-func nativeStatesMean(ds benchDataset, body []byte) (loop func(), result map[string]float64) {
+func nativeStatesMean(ds benchDataset) (loop func(), result map[string]float64) {
 	questions, _ := ds.Column("question")
 	locations, _ := ds.Column("location")
 	values, _ := ds.Column("value")
