@@ -53,15 +53,27 @@ func function(t testing.TB, cfg lambdatest.Config, env ...string) *lambdatest.En
 	return e
 }
 
+var (
+	compiledFolder string // of compiled; TestMain removes it
+	compileOnce    = sync.OnceValue(func() (err error) {
+		if compiledFolder, err = os.MkdirTemp("", "lestats-compiled-"); err != nil {
+			return err
+		}
+		var out, errs bytes.Buffer
+		if code := run(context.Background(), []string{"plugin", "compile", "--cache", compiledFolder}, &out, &errs); code != exitOK {
+			return errors.New(errs.String())
+		}
+		return nil
+	})
+)
+
 // compiled returns a folder with the built-in plugin compiled, as an image ships it.
 func compiled(t testing.TB) string {
 	t.Helper()
-	folder := filepath.Join(t.TempDir(), "compiled")
-	var out, errs bytes.Buffer
-	if code := run(t.Context(), []string{"plugin", "compile", "--cache", folder}, &out, &errs); code != exitOK {
-		t.Fatal(errs.String())
+	if err := compileOnce(); err != nil {
+		t.Fatal(err)
 	}
-	return folder
+	return compiledFolder
 }
 
 func client(g lambdatest.Gateway) *http.Client {
