@@ -179,7 +179,10 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 		return nil, err
 	}
 	if cfg.Function {
-		m.function = &function{handler, store, cfg.Log}
+		m.function = &function{handler: handler, large: store, log: cfg.Log}
+		if cfg.Hand == nil {
+			m.function.limit = cfg.TimeLimit
+		}
 		if err := m.pool.Start(ctx); err != nil {
 			return nil, err
 		}

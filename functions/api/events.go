@@ -14,6 +14,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -41,6 +42,9 @@ type function struct {
 	handler http.Handler
 	large   sharer
 	log     *slog.Logger
+	limit   time.Duration // of a job, where nobody is handed one; else 0
+
+	warned sync.Once
 }
 
 // Invoke answers one event with JSON. An event that is an HTTP request, whatever is
@@ -60,6 +64,11 @@ func (f *function) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(context.WithValue(ctx, dueKey{}, due), due)
 		defer cancel()
+		if left := time.Until(due); left < f.limit {
+			f.warned.Do(func() {
+				f.log.Warn("a job may take longer than this function, and never end then: give the function more time, jobs less (LESTATS_TIME_LIMIT), or a queue", "job", f.limit, "function", left.Round(10*time.Millisecond))
+			})
+		}
 	}
 	switch {
 	case kind.Version == "2.0":

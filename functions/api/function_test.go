@@ -154,7 +154,7 @@ func TestAnswersAreTheSame(t *testing.T) {
 
 	server := httptest.NewServer(mux)
 	defer server.Close()
-	f := &function{mux, results.New(&storetest.Memory{}), quiet}
+	f := &function{handler: mux, large: results.New(&storetest.Memory{}), log: quiet}
 	all := ways(f.Invoke)
 	transport := &http.Transport{DisableCompression: true}
 	defer transport.CloseIdleConnections()
@@ -232,7 +232,7 @@ func invoke(t *testing.T, f *function, event string) (status int, header map[str
 // Events that are odd, bad, or no requests at all.
 func TestBadEvents(t *testing.T) {
 	seen := ""
-	f := &function{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	f := &function{log: quiet, large: results.New(&storetest.Memory{}), handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, err := io.ReadAll(r.Body)
 		seen = fmt.Sprintf("%s %s host=%s %q %v", r.Method, r.URL.EscapedPath(), r.Host, b, err)
 		switch r.URL.Path {
@@ -251,7 +251,7 @@ func TestBadEvents(t *testing.T) {
 		default:
 			io.WriteString(w, "ok")
 		}
-	}), results.New(&storetest.Memory{}), quiet}
+	})}
 
 	for _, event := range []string{
 		"", "null", "[]", "1", "{", `{}`, `{"Records":[{"messageId":"1","eventSource":"aws:sqs"}]}`, `{"version":"0","detail-type":"Scheduled Event"}`, `{"key1":"value1"}`,
@@ -325,7 +325,7 @@ func TestLargeAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer objects.Close()
-	for name, way := range ways((&function{handler, results.New(objects), quiet}).Invoke) {
+	for name, way := range ways((&function{handler: handler, large: results.New(objects), log: quiet}).Invoke) {
 		for path, want := range big {
 			resp, err := way.Client.Get(way.Base + path)
 			if err != nil {
@@ -349,13 +349,13 @@ func TestLargeAnswers(t *testing.T) {
 			}
 		}
 	}
-	f := &function{handler, results.New(&storetest.Memory{}), quiet}
+	f := &function{handler: handler, large: results.New(&storetest.Memory{}), log: quiet}
 	status, _, body := invoke(t, f, `{"httpMethod":"GET","path":"/text"}`)
 	if status != http.StatusRequestEntityTooLarge || !strings.Contains(body, "answer_too_large") || !strings.Contains(body, "bucket") {
 		t.Errorf("a store without addresses: %d %s", status, body)
 	}
 	objects.Close()
-	closed := &function{handler, failingSharer{}, quiet}
+	closed := &function{handler: handler, large: failingSharer{}, log: quiet}
 	if status, _, body := invoke(t, closed, `{"httpMethod":"GET","path":"/text"}`); status != http.StatusServiceUnavailable || !strings.Contains(body, "store_unavailable") {
 		t.Errorf("a store that does not answer: %d %s", status, body)
 	}
@@ -380,6 +380,22 @@ func (r slowRunner) Answer(ctx context.Context, _ question.Request) (*question.A
 		}}}, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+}
+
+// A function whose time is too short for a job says so, once.
+func TestShortFunction(t *testing.T) {
+	var log bytes.Buffer
+	f := &function{handler: http.NotFoundHandler(), log: slog.New(slog.NewTextHandler(&log, nil)), limit: 5 * time.Second}
+	for range 3 {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		if _, err := f.Invoke(ctx, []byte(`{"httpMethod":"GET","path":"/"}`)); err != nil {
+			t.Error(err)
+		}
+		cancel()
+	}
+	if n := strings.Count(log.String(), "LESTATS_TIME_LIMIT"); n != 1 {
+		t.Errorf("said %d times: %s", n, log.String())
 	}
 }
 
