@@ -73,7 +73,7 @@ func readable(folder string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	for pattern, mode := range map[string]fs.FileMode{"wazero-*": 0o755, "wazero-*/*": 0o644, "rewritten-*": 0o644} {
+	for pattern, mode := range map[string]fs.FileMode{".": 0o755, "wazero-*": 0o755, "wazero-*/*": 0o644, "rewritten-*": 0o644} {
 		names, err := fs.Glob(root.FS(), pattern)
 		if err != nil {
 			return err
