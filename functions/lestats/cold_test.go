@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -187,6 +188,9 @@ func highWater(pid int) (int, error) {
 // process may make one.
 func TestFunctionIn128MB(t *testing.T) {
 	const limit = 128 << 20
+	if os.Getenv(envBinary) == "" { // the test's own takes more, under the race detector several times as much
+		t.Setenv(envBinary, build(t))
+	}
 	cfg := lambdatest.Config{Timeout: time.Minute, MemoryMiB: limit >> 20}
 	enter, peak, err := memoryGroup(t, limit)
 	if err == nil {
@@ -198,6 +202,9 @@ func TestFunctionIn128MB(t *testing.T) {
 	c := client(lambdatest.Gateway{Version: "2.0", Invoke: e.Invoke})
 	_, catalog := exchange(t, c, "GET", "/api/questions", "")
 	offers, _ := catalog["data"].([]any)
+	if len(offers) != 9 {
+		t.Fatalf("%d questions: %.300v", len(offers), catalog)
+	}
 	for round := range 5 {
 		for _, o := range offers {
 			example, _ := o.(map[string]any)["example"].(map[string]any)
@@ -212,15 +219,15 @@ func TestFunctionIn128MB(t *testing.T) {
 			}
 		}
 	}
-	if len(offers) != 9 || e.Cold != 1 {
-		t.Errorf("%d questions, %d processes", len(offers), e.Cold)
+	if e.Cold != 1 {
+		t.Errorf("%d processes", e.Cold)
 	}
 	resident, err := highWater(e.Pid())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("peak of resident memory, pages of the program's file included: %.1f MB", float64(resident)/1e6)
-	if os.Getenv(envBinary) != "" && resident > limit {
+	if resident > limit {
 		t.Errorf("which is more than %d MB", limit>>20)
 	}
 	if peak != nil {
@@ -230,6 +237,20 @@ func TestFunctionIn128MB(t *testing.T) {
 		}
 		t.Logf("peak of the control group of %d MiB: %.1f MB", limit>>20, float64(bytes)/1e6)
 	}
+}
+
+// build builds the program as it is shipped, but for the paths in it.
+func build(t testing.TB) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "lestats")
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", name, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return name
 }
 
 func fetch(ctx context.Context, c *http.Client, path string, body []byte) (int, error) {

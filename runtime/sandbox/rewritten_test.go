@@ -72,3 +72,21 @@ func TestRewritings(t *testing.T) {
 		t.Errorf("without a folder: %v", err)
 	}
 }
+
+// BenchmarkRewriting is what a start spends on it for the built-in plugin, without
+// and with what was kept.
+func BenchmarkRewriting(b *testing.B) {
+	wasm, err := os.ReadFile("../../plugins/built/sportifs.wasm")
+	if err != nil {
+		b.Fatal(err, "(make generate builds it)")
+	}
+	for name, kept := range map[string]rewritings{"anew": {"", slog.New(slog.DiscardHandler)}, "kept": {b.TempDir(), slog.New(slog.DiscardHandler)}} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if _, _, err := kept.rewrite(wasm, digestOf(wasm)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
