@@ -34,6 +34,8 @@ type rewriting struct {
 	Sizes   []int        // of these; the module is the rest
 }
 
+var errForeign = errors.New("another version wrote it")
+
 func (r rewritings) file(digest string) string {
 	return filepath.Join(r.dir, "rewritten-"+strings.TrimPrefix(digest, "sha256:"))
 }
@@ -69,15 +71,21 @@ func (r rewritings) read(digest string) ([]byte, *rewrite.Info, error) {
 		return nil, nil, errors.New("it is damaged")
 	}
 	rest, head := b[n+4:], int(binary.LittleEndian.Uint32(b[n:]))
+	if head > len(rest) {
+		return nil, nil, errForeign
+	}
 	var kept rewriting
 	if err := gob.NewDecoder(bytes.NewReader(rest[:head])).Decode(&kept); err != nil {
 		return nil, nil, err
 	}
-	if kept.Version != rewrite.Version() {
-		return nil, nil, errors.New("another version wrote it")
+	if kept.Version != rewrite.Version() || len(kept.Sizes) != len(kept.Info.Data) {
+		return nil, nil, errForeign
 	}
 	rest = rest[head:]
 	for i := range kept.Info.Data {
+		if kept.Sizes[i] < 0 || kept.Sizes[i] > len(rest) {
+			return nil, nil, errForeign
+		}
 		kept.Info.Data[i].Bytes, rest = rest[:kept.Sizes[i]:kept.Sizes[i]], rest[kept.Sizes[i]:]
 	}
 	return rest, &kept.Info, nil

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"os"
@@ -51,6 +52,11 @@ func TestRewritings(t *testing.T) {
 		"cut":     func() error { return os.WriteFile(file, whole[:len(whole)/2], 0o600) },
 		"flipped": func() error { return os.WriteFile(file, flipped, 0o600) },
 		"gone":    func() error { return os.Remove(file) },
+		"of another form": func() error {
+			other := []byte("a gob of an earlier version of the program")
+			sum := sha256.Sum256(other)
+			return os.WriteFile(file, append(sum[:], other...), 0o600)
+		},
 		"of another version": func() error {
 			return kept.write(digestOf(wasm), "another", []byte("not this"), &rewrite.Info{})
 		},
