@@ -85,7 +85,7 @@ type serveCmd struct {
 func (serveCmd) Help() string {
 	return `Credentials of an S3 store come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or from the machine's role.
 
-In AWS Lambda (AWS_LAMBDA_RUNTIME_API is set) it is the function: it takes events and does not listen.
+In AWS Lambda (AWS_LAMBDA_RUNTIME_API is set) it is the function: it takes events and does not listen, runs one job at a time, and gives a sandbox at most a quarter of the function's memory.
 
 Examples:
 
