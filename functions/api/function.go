@@ -34,6 +34,8 @@ const (
 	// handAfter is how long a job may take before it goes to the queue, where there
 	// is one: its client polls, and a function costs by the millisecond.
 	handAfter = 2 * time.Second
+	// lostMost is how many jobs that were left behind are run in one request.
+	lostMost = 16
 )
 
 // small fits a Config to a function: one job at a time, in the function's memory.
@@ -121,6 +123,30 @@ func (f finisher) Wait(ctx context.Context, id string) (*question.Job, error) {
 		return job, err
 	}
 	return f.Pool.Wait(ctx, id)
+}
+
+// List lists jobs. One that an invocation left behind when it was killed, before it
+// gave the id out, is run first: nobody will ask for it.
+func (f finisher) List(ctx context.Context, before string, limit int) ([]*question.Job, error) {
+	if err := f.runLost(ctx); err != nil {
+		return nil, err
+	}
+	return f.Pool.List(ctx, before, limit)
+}
+
+// Unfinished counts jobs, after what List does first.
+func (f finisher) Unfinished(ctx context.Context) (int, error) {
+	if err := f.runLost(ctx); err != nil {
+		return 0, err
+	}
+	return f.Pool.Unfinished(ctx)
+}
+
+func (f finisher) runLost(ctx context.Context) error {
+	if !f.alone {
+		return nil // it is the queue's
+	}
+	return f.RunLost(ctx, lostMost)
 }
 
 // runFunction takes events until ctx ends, which SIGTERM does, and releases what

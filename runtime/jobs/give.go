@@ -51,8 +51,12 @@ func (p *Pool) handOver(ctx context.Context, e *entry) (*question.Job, error) {
 // Two runs of one job do no harm: the outcome that is stored first is the job's.
 func (p *Pool) Run(ctx context.Context, id string) (*question.Job, error) {
 	job, e, err := p.look(ctx, id)
-	if err != nil || job.Status.Final() {
-		return job, err
+	if err != nil {
+		return nil, err
+	}
+	if job.Status.Final() {
+		p.deletePending(id) //nolint:contextcheck // whoever ended it may have died before that
+		return job, nil
 	}
 	mine := false
 	if e == nil {
@@ -81,6 +85,26 @@ func (p *Pool) Run(ctx context.Context, id string) (*question.Job, error) {
 	default:
 		return nil, e.err
 	}
+}
+
+// RunLost runs, one after the other, the n oldest jobs that are pending in the store
+// and in nobody's hands: accepted, and last started, longer ago than twice the time
+// limit. It is for a frozen pool, of which nothing else does, and returns when ctx
+// ends, too. The error is CodeStoreUnavailable.
+func (p *Pool) RunLost(ctx context.Context, n int) error {
+	oldest, err := p.store.Pending(ctx, "", n)
+	if err != nil {
+		return err
+	}
+	for i := 0; i < len(oldest) && ctx.Err() == nil; i++ {
+		if p.recently(oldest[i].Created) || p.recently(oldest[i].Started) {
+			continue
+		}
+		if _, err := p.Run(ctx, oldest[i].ID); err != nil && transient(err) {
+			return err
+		}
+	}
+	return nil
 }
 
 // interrupt lets go a job that was taken up, unless it is ending. That its caller

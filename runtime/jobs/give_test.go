@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
+	"github.com/le-stats-sportifs/lestats/runtime/results/storetest"
 )
 
 // handed records what a pool hands over.
@@ -211,5 +212,56 @@ func TestRunWithoutStore(t *testing.T) {
 			t.Errorf("%+v, %v", job, err)
 		}
 		atRest(t, b.store)
+	})
+}
+
+// RunLost runs what is old and nobody's, and clears away what an ended job left.
+func TestRunLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := idleBed(t, Config{Workers: 1, TimeLimit: 5 * time.Second, Frozen: true, newID: bubbleIDs()})
+		begin := time.Now()
+		old := b.leave(4, func(i int, job *question.Job) {
+			if i == 1 { // it runs elsewhere
+				job.Status, job.Started, job.Attempts = question.Running, begin.Add(8*time.Second), 1
+			}
+		})
+		ended := &question.Job{ID: old[2], Status: question.Failed, Created: now(), Error: errNoQuestion}
+		if _, err := b.store.PutOutcome(t.Context(), ended); err != nil {
+			t.Fatal(err)
+		}
+		b.start()
+		time.Sleep(11 * time.Second)
+		young := b.leave(1, func(_ int, job *question.Job) { job.ID = storetest.ID(time.Now(), 9) })
+		if err := b.pool.RunLost(t.Context(), 10); err != nil {
+			t.Fatal(err)
+		}
+		pending, err := b.store.Pending(t.Context(), "", 0)
+		if err != nil || len(pending) != 2 || pending[0].ID != old[1] || pending[1].ID != young[0] {
+			t.Errorf("pending: %v, %v", pending, err)
+		}
+		b.status(old[0], question.Done)
+		b.status(old[2], question.Failed)
+		b.status(old[3], question.Done)
+		time.Sleep(time.Minute)
+		b.fail(func(op string) error {
+			if op == "Create jobs" {
+				return errDown
+			}
+			return nil
+		})
+		wantCode(t, b.pool.RunLost(t.Context(), 10), question.CodeStoreUnavailable)
+		b.fail(nil)
+		time.Sleep(time.Minute) // after the run that could not be stored
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := b.pool.RunLost(ctx, 1); err == nil {
+			t.Error("a context that has ended")
+		}
+		if err := b.pool.RunLost(t.Context(), 1); err != nil {
+			t.Error(err)
+		}
+		if pending, err := b.store.Pending(t.Context(), "", 0); err != nil || len(pending) != 1 {
+			t.Errorf("of one: %v, %v", pending, err)
+		}
 	})
 }

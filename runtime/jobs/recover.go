@@ -60,10 +60,10 @@ func (p *Pool) takeUpAll() (count int, err error) {
 		for _, job := range page {
 			after = job.ID
 			if !p.cfg.Sole {
-				if time.Since(job.Created) <= 2*p.cfg.TimeLimit {
+				if p.recently(job.Created) {
 					return count, nil // and so are all after it
 				}
-				if time.Since(job.Started) <= 2*p.cfg.TimeLimit {
+				if p.recently(job.Started) {
 					continue
 				}
 			}
@@ -80,6 +80,9 @@ func (p *Pool) takeUpAll() (count int, err error) {
 		}
 	}
 }
+
+// recently reports whether whoever accepted or started a job then may be at it still.
+func (p *Pool) recently(t time.Time) bool { return time.Since(t) <= 2*p.cfg.TimeLimit }
 
 // takeUpOne queues a pending job of the store once there is room for it. A worker
 // finds out whether it has ended, and removes the record then. taken: this call did
