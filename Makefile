@@ -50,6 +50,10 @@ bench-sandbox: build ## The sandbox's performance table, ratios in one run: a qu
 	LEAN=1 infra/load/run
 	@if [ -w /dev/shm ]; then echo 'and in memory, where creating a file costs little:'; LEAN=1 STORE=/dev/shm infra/load/run; fi
 
+.PHONY: bench-cold
+bench-cold: build ## Lambda: 50 cold starts of bin/lestats, piece by piece, a warm answer, and the peak in 128 MB
+	LESTATS_BINARY=$(CURDIR)/bin/lestats go test -count 1 -v -run In128MB -bench ColdStart -benchtime 50x -timeout 10m ./functions/lestats
+
 .PHONY: bench-csv
 bench-csv: $(TOOLS)/python/bin/pandas-is-there ## Reading the CDC's CSV, beside pandas on the same file (installs pandas into .tools)
 	$(TOOLS)/python/bin/python3 infra/bench/csv_vs_pandas.py

@@ -153,9 +153,12 @@ func TestPluginCompile(t *testing.T) {
 		t.Fatalf("exit code %d, %s\n%s", code, out, errs)
 	}
 	compiled := 0
-	if err := filepath.WalkDir(cache, func(_ string, d os.DirEntry, err error) error {
+	if err := filepath.WalkDir(cache, func(name string, d os.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {
 			compiled++
+		}
+		if info, infoErr := d.Info(); infoErr != nil || info.Mode()&0o044 != 0o044 {
+			t.Errorf("others cannot read %s: %v", name, infoErr)
 		}
 		return err
 	}); err != nil || compiled == 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/functions/api"
@@ -84,6 +85,8 @@ type serveCmd struct {
 func (serveCmd) Help() string {
 	return `Credentials of an S3 store come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or from the machine's role.
 
+In AWS Lambda (AWS_LAMBDA_RUNTIME_API is set) it is the function: it takes events and does not listen, runs one job at a time, and gives a sandbox at most a quarter of the function's memory.
+
 Examples:
 
   lestats serve
@@ -111,9 +114,13 @@ func (c *serveCmd) Run(ctx context.Context, s *streams) (err error) {
 		AdminKey:    c.AdminKey,
 		Version:     version,
 		Log:         log.Logger,
+		Function:    os.Getenv(api.EnvRuntimeAPI) != "",
 	})
 	if err != nil {
 		return err
+	}
+	if server.URL() == "" { // nobody reads a banner there
+		return errors.Join(server.Run(ctx), server.Close())
 	}
 	if err := banner(s.out, server, c.Store); err != nil {
 		return err

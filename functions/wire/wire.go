@@ -39,6 +39,8 @@ type Questions struct {
 	*catalog.Catalog
 
 	Dataset *dataset.Dataset
+	// Took is how long OpenQuestions took for the dataset and for the plugins.
+	Took struct{ Dataset, Plugins time.Duration }
 
 	engine *sandbox.Engine
 }
@@ -57,6 +59,7 @@ type QuestionsConfig struct {
 	TimeLimit  time.Duration // wall clock a job; 0 is the sandbox's default
 	MemoryMiB  int           // a sandbox's memory beyond the dataset, where Limits says none; 0 is the sandbox's default
 	Slots      int           // jobs of one plugin that run at once; 0: one a processor
+	Budget     uint64        // memory of all plugins and jobs together, in bytes, where Limits says none; 0 is the sandbox's default
 	Log        *slog.Logger  // nil is slog.Default()
 }
 
@@ -70,11 +73,13 @@ func OpenQuestions(ctx context.Context, cfg QuestionsConfig) (_ *Questions, err 
 	if err != nil {
 		return nil, err
 	}
+	begin := time.Now()
 	ds, err := OpenDataset(ctx, cfg.Data, cfg.Descriptor)
 	if err != nil {
 		return nil, err
 	}
 	opened := &Questions{Dataset: ds}
+	opened.Took.Dataset = time.Since(begin)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, opened.Close(context.WithoutCancel(ctx)))
@@ -90,7 +95,7 @@ func OpenQuestions(ctx context.Context, cfg QuestionsConfig) (_ *Questions, err 
 		LogLimit:    limits.Default.Log,
 		Plugins:     limits.Plugins,
 		Slots:       cfg.Slots,
-		Budget:      limits.Budget,
+		Budget:      cmp.Or(limits.Budget, cfg.Budget),
 		Log:         cfg.Log,
 	}, ds)
 	if err != nil {
@@ -113,6 +118,7 @@ func OpenQuestions(ctx context.Context, cfg QuestionsConfig) (_ *Questions, err 
 	if err != nil {
 		return nil, err
 	}
+	opened.Took.Plugins = time.Since(begin) - opened.Took.Dataset
 	return opened, nil
 }
 

@@ -75,7 +75,7 @@ func (e *Engine) Load(ctx context.Context, wasm []byte) (_ *Plugin, err error) {
 
 // load is Load up to the bookkeeping.
 func (p *Plugin) load(ctx context.Context, wasm []byte) *question.Error {
-	rewritten, info, refused := prepare(wasm, p.limits.Memory)
+	rewritten, info, refused := prepare(wasm, p.limits.Memory, p.digest, rewritings{p.engine.cfg.CacheDir, p.log})
 	if refused != nil {
 		return refused
 	}
@@ -140,8 +140,8 @@ func (p *Plugin) makeImage(ctx context.Context, in *instance) *question.Error {
 }
 
 // prepare checks and rewrites a plugin. The result depends on nothing else, so
-// that a compiled plugin can be kept.
-func prepare(wasm []byte, memoryLimit uint64) ([]byte, *rewrite.Info, *question.Error) {
+// that it can be kept, and so can the compiled plugin.
+func prepare(wasm []byte, memoryLimit uint64, digest string, kept rewritings) ([]byte, *rewrite.Info, *question.Error) {
 	pages, refused := checkModule(wasm)
 	if refused != nil {
 		return nil, nil, refused
@@ -149,7 +149,7 @@ func prepare(wasm []byte, memoryLimit uint64) ([]byte, *rewrite.Info, *question.
 	if pages*wasmPage > memoryLimit {
 		return nil, nil, badPlugin("its memory starts with %d bytes; the limit is %s", pages*wasmPage, humanBytes(memoryLimit))
 	}
-	rewritten, info, err := rewrite.Rewrite(wasm, rewrite.Config{})
+	rewritten, info, err := kept.rewrite(wasm, digest)
 	if err != nil {
 		return nil, nil, badPlugin("it does not compile: %v", err)
 	}

@@ -246,13 +246,13 @@ func (e *Engine) cacheEntries() int {
 // program. The error is a *question.Error with CodeBadPlugin where the plugin
 // cannot be compiled; what only opening it shows is not checked.
 func Compile(ctx context.Context, dir string, wasm []byte) error {
-	rewritten, _, refused := prepare(wasm, maxMemory)
-	if refused != nil {
-		return refusal(refused)
-	}
 	cache, err := wazero.NewCompilationCacheWithDir(dir)
 	if err != nil {
 		return fmt.Errorf("sandbox: the cache folder %s: %w", dir, err)
+	}
+	rewritten, _, refused := prepare(wasm, maxMemory, digestOf(wasm), rewritings{dir, slog.Default()})
+	if refused != nil {
+		return errors.Join(refusal(refused), cache.Close(ctx))
 	}
 	r, err := newRuntime(ctx, cache)
 	if err == nil {
