@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	goruntime "runtime"
 	"sync"
@@ -134,6 +135,8 @@ type Engine struct {
 
 	cache  wazero.CompilationCache // nil without a folder
 	cached wazero.Runtime          // compiles through cache; nil without a folder
+	// machineCode are the folders in it, one a version of wazero.
+	machineCode []string
 	// plain compiles without a folder; nil until it is needed.
 	plainMu sync.Mutex
 	plain   wazero.Runtime
@@ -180,6 +183,7 @@ func New(ctx context.Context, cfg Config, ds Dataset) (*Engine, error) {
 			cfg.Log.Warn("the cache for compiled plugins cannot be used: plugins are compiled at each start", "folder", cfg.CacheDir, "err", err)
 		} else {
 			e.cache = cache
+			e.machineCode, _ = filepath.Glob(filepath.Join(cfg.CacheDir, "wazero-*")) // fails where the folder's name is a bad pattern
 			if e.cached, err = newRuntime(ctx, cache); err != nil {
 				return nil, errors.Join(err, cache.Close(ctx))
 			}
@@ -232,13 +236,18 @@ func (e *Engine) compile(ctx context.Context, log *slog.Logger, wasm []byte) (wa
 	return r, m, nil
 }
 
-// cacheEntries counts what the cache's folder holds.
-func (e *Engine) cacheEntries() int {
-	files, err := filepath.Glob(filepath.Join(e.cfg.CacheDir, "*", "*"))
-	if err != nil { // the folder's name is a bad pattern
-		return 0
+// cacheEntries counts the machine code in the cache's folder.
+func (e *Engine) cacheEntries() (n int) {
+	for _, folder := range e.machineCode {
+		f, err := os.Open(folder)
+		if err != nil {
+			continue // nothing is kept there then, and the log says so
+		}
+		names, _ := f.Readdirnames(-1)
+		_ = f.Close()
+		n += len(names)
 	}
-	return len(files)
+	return n
 }
 
 // Compile compiles a plugin into a cache folder, which is made where there is
