@@ -250,29 +250,6 @@ func (e *Engine) cacheEntries() (n int) {
 	return n
 }
 
-// Compile compiles a plugin into a cache folder, which is made where there is
-// none, for Config.CacheDir of engines on machines with the same CPU, wazero and
-// program. The error is a *question.Error with CodeBadPlugin where the plugin
-// cannot be compiled; what only opening it shows is not checked.
-func Compile(ctx context.Context, dir string, wasm []byte) error {
-	cache, err := wazero.NewCompilationCacheWithDir(dir)
-	if err != nil {
-		return fmt.Errorf("sandbox: the cache folder %s: %w", dir, err)
-	}
-	rewritten, _, refused := prepare(wasm, maxMemory, digestOf(wasm), rewritings{dir, slog.Default()})
-	if refused != nil {
-		return errors.Join(refusal(refused), cache.Close(ctx))
-	}
-	r, err := newRuntime(ctx, cache)
-	if err == nil {
-		if _, err = r.CompileModule(experimental.WithCompilationWorkers(ctx, goruntime.GOMAXPROCS(0)), rewritten); err != nil && ctx.Err() == nil {
-			err = badPlugin("it does not compile: %s", firstLine(err))
-		}
-		err = errors.Join(err, r.Close(ctx))
-	}
-	return errors.Join(err, cache.Close(ctx))
-}
-
 func (e *Engine) plainRuntime(ctx context.Context) (wazero.Runtime, error) {
 	e.plainMu.Lock()
 	defer e.plainMu.Unlock()
