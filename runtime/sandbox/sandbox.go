@@ -44,18 +44,8 @@ type Config struct {
 	// It holds machine code: only this program's user may write to it. A folder
 	// that cannot be read or written is logged, and plugins are compiled anew.
 	CacheDir string
-	// MemoryLimit is Limits.Memory of every plugin; 0 is DefaultMemoryLimit.
-	MemoryLimit uint64
-	// Fuel is Limits.Fuel; 0 is DefaultFuel, about what a core burns in 5 s.
-	Fuel int64
-	// TimeLimit is Limits.Time; 0 is DefaultTimeLimit.
-	TimeLimit time.Duration
-	// StackLimit is Limits.Stack; 0 is DefaultStack.
-	StackLimit uint64
-	// ResultLimit is Limits.Result; 0 is DefaultResultLimit.
-	ResultLimit uint64
-	// LogLimit is Limits.Log; 0 is DefaultLogLimit.
-	LogLimit uint64
+	// Limits are those of every plugin that has none of its own.
+	Limits Limits
 	// Plugins holds the limits of single plugins, by the name in the manifest.
 	Plugins map[string]Limits
 	// Slots is how many jobs of one plugin run at a time; 0: as many as there are
@@ -75,39 +65,32 @@ type Config struct {
 	largest uint64 // Limits.Memory of all plugins; validate sets it
 }
 
-// defaults are the limits of a plugin without any of its own.
-func (c *Config) defaults() Limits {
-	return Limits{c.MemoryLimit, c.Fuel, c.TimeLimit, c.StackLimit, c.ResultLimit, c.LogLimit}
-}
-
 func (c *Config) validate() error {
-	l := c.defaults().over(Limits{DefaultMemoryLimit, DefaultFuel, DefaultTimeLimit, DefaultStack, DefaultResultLimit, DefaultLogLimit})
-	if err := l.validate(); err != nil {
+	c.Limits = c.Limits.Over(Limits{DefaultMemoryLimit, DefaultFuel, DefaultTimeLimit, DefaultStack, DefaultResultLimit, DefaultLogLimit})
+	if err := c.Limits.validate(); err != nil {
 		return fmt.Errorf("sandbox: %w", err)
 	}
-	most := l.Memory
+	c.largest = c.Limits.Memory
 	for name, own := range c.Plugins {
-		own = own.over(l)
+		own = own.Over(c.Limits)
 		if err := own.validate(); err != nil {
 			return fmt.Errorf("sandbox: plugin %s: %w", name, err)
 		}
-		most = max(most, own.Memory)
+		c.largest = max(c.largest, own.Memory)
 	}
-	c.largest = most
-	c.MemoryLimit, c.Fuel, c.TimeLimit, c.StackLimit, c.ResultLimit, c.LogLimit = l.Memory, l.Fuel, l.Time, l.Stack, l.Result, l.Log
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
 	c.Slots = cmp.Or(c.Slots, goruntime.GOMAXPROCS(0))
 	c.IdleFor = cmp.Or(c.IdleFor, DefaultIdleFor)
-	c.Budget = cmp.Or(c.Budget, max(DefaultBudget, 2*most))
+	c.Budget = cmp.Or(c.Budget, max(DefaultBudget, 2*c.largest))
 	switch {
 	case c.Slots < 0 || c.Slots > 1<<16:
 		return fmt.Errorf("sandbox: %d slots; from 1 to %d", c.Slots, 1<<16)
 	case c.IdleFor < 0:
 		return fmt.Errorf("sandbox: slots are kept for %s; it must be above 0", c.IdleFor)
-	case c.Budget < l.Memory:
-		return fmt.Errorf("sandbox: the budget is %d bytes; one job alone may use %d", c.Budget, l.Memory)
+	case c.Budget < c.Limits.Memory:
+		return fmt.Errorf("sandbox: the budget is %d bytes; one job alone may use %d", c.Budget, c.Limits.Memory)
 	}
 	return nil
 }
