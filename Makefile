@@ -14,6 +14,8 @@ K6_VERSION := v1.8.1
 TOOLS := $(CURDIR)/.tools
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 GO_FILES = $(shell git ls-files --cached --others --exclude-standard '*.go' 'go.mod' 'go.sum')
+# What else `lestats` embeds: what `lestats plugin new` writes.
+SCAFFOLD = $(shell git ls-files --cached --others --exclude-standard plugins/sdk plugins/templates plugins/manifest.schema.json)
 SERVE ?=
 
 # --- what a user wants -------------------------------------------------------
@@ -69,7 +71,7 @@ $(PLUGIN): $(wildcard plugins/sportifs/*.go plugins/sdk/*.go plugins/abi/*.go) g
 $(SAMPLE): $(wildcard data/gen/*.go runtime/dataset/*.go) data/npao.yaml data/sample.sha256
 	go run ./data/gen -o $@ -check
 
-bin/lestats: $(GO_FILES) $(PLUGIN) $(SAMPLE) data/npao.yaml
+bin/lestats: $(GO_FILES) $(SCAFFOLD) $(PLUGIN) $(SAMPLE) data/npao.yaml
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -X main.version=$(VERSION)' -o $@ ./functions/lestats
 
 .PHONY: generate
