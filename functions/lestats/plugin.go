@@ -16,6 +16,7 @@ import (
 type pluginCmd struct {
 	New     pluginNewCmd     `cmd:"" help:"Make the source of a new plugin, which builds and answers at once."`
 	Build   pluginBuildCmd   `cmd:"" help:"Build a plugin from its source."`
+	Check   pluginCheckCmd   `cmd:"" help:"Say everything that is wrong with a module, and what to change."`
 	List    pluginListCmd    `cmd:"" help:"List plugins, and the questions that they answer."`
 	Lock    pluginLockCmd    `cmd:"" help:"Write plugins.lock: the plugins that may be served from now on."`
 	Compile pluginCompileCmd `cmd:"" help:"Compile plugins into a cache folder, so that a start need not."`

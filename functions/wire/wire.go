@@ -50,6 +50,7 @@ type QuestionsConfig struct {
 	Data       string        // a CSV or .arrow file; "" is the embedded synthetic sample
 	Descriptor string        // a YAML file that describes a CSV; "" is the CDC survey's
 	Plugins    string        // a folder of .wasm files; "" is DefaultPluginFolder, if it is there
+	File       string        // one .wasm file in place of all other plugins; "" is none
 	Lock       string        // a file that lists the plugins that may be served; "" allows all
 	Bucket     *PluginBucket // more plugins; nil is none
 	Live       bool          // keep looking for plugins that come, change and go
@@ -85,14 +86,7 @@ func OpenQuestions(ctx context.Context, cfg QuestionsConfig) (_ *Questions, err 
 			err = errors.Join(err, opened.Close(context.WithoutCancel(ctx)))
 		}
 	}()
-	opened.engine, err = sandbox.New(ctx, sandbox.Config{
-		CacheDir: cacheFolder(cfg.Cache),
-		Limits:   limits.Default.Over(sandbox.Limits{Memory: uint64(cfg.MemoryMiB) << 20, Time: cfg.TimeLimit}),
-		Plugins:  limits.Plugins,
-		Slots:    cfg.Slots,
-		Budget:   cmp.Or(limits.Budget, cfg.Budget),
-		Log:      cfg.Log,
-	}, ds)
+	opened.engine, err = newEngine(ctx, cfg, limits, ds)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +108,23 @@ func OpenQuestions(ctx context.Context, cfg QuestionsConfig) (_ *Questions, err 
 		return nil, err
 	}
 	opened.Took.Plugins = time.Since(begin) - opened.Took.Dataset
+	if cfg.File != "" {
+		if p := opened.Plugins()[0]; !p.Serving {
+			return nil, p.Error
+		}
+	}
 	return opened, nil
+}
+
+func newEngine(ctx context.Context, cfg QuestionsConfig, limits Limits, ds *dataset.Dataset) (*sandbox.Engine, error) {
+	return sandbox.New(ctx, sandbox.Config{
+		CacheDir: cacheFolder(cfg.Cache),
+		Limits:   limits.Default.Over(sandbox.Limits{Memory: uint64(cfg.MemoryMiB) << 20, Time: cfg.TimeLimit}),
+		Plugins:  limits.Plugins,
+		Slots:    cfg.Slots,
+		Budget:   cmp.Or(limits.Budget, cfg.Budget),
+		Log:      cfg.Log,
+	}, ds)
 }
 
 // Close releases plugins, engine and dataset, in this order.
@@ -165,6 +175,14 @@ func OpenDescriptor(path string) (*dataset.Descriptor, error) {
 }
 
 func sources(cfg QuestionsConfig) ([]catalog.Source, error) {
+	if cfg.File != "" {
+		wasm, err := ReadPlugin(cfg.File)
+		if err != nil {
+			return nil, err
+		}
+		folder, name := filepath.Split(cfg.File)
+		return []catalog.Source{{Name: filepath.Clean(folder), Bucket: oneFile{name, wasm}}}, nil
+	}
 	var out []catalog.Source
 	if !cfg.NoBuiltIn {
 		out = append(out, catalog.Source{Name: catalog.BuiltIn, FS: plugins.BuiltIn()})

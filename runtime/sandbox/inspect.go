@@ -14,6 +14,8 @@ type Inspection struct {
 	Exports  []string // in the module's order
 	Memory   uint64   // what its memory starts with, in bytes
 	Manifest []byte   // what it returned for its manifest, unchecked; nil where it did not come to that
+	// Unrestorable names what the plugin uses that makes each job open it anew.
+	Unrestorable []string
 	// Faults is everything in the binary that Load refuses; where there is nothing
 	// such, the first thing that went wrong up to the manifest.
 	Faults []Fault
@@ -57,6 +59,7 @@ func (e *Engine) Inspect(ctx context.Context, wasm []byte) (*Inspection, error) 
 		_, err := p.compile(ctx, wasm)
 		if err == nil {
 			stage = "describe"
+			in.Unrestorable = p.info.Unrestorable
 			var born *instance
 			if born, err = p.born(ctx, time.Now().Add(p.limits.Time)); err == nil {
 				in.Manifest = born.manifest
