@@ -43,8 +43,20 @@ bench: generate ## Measure: each question in the sandbox and natively, loading, 
 	go test -run '^$$' -bench . -benchmem -timeout 30m ./runtime/... ./plugins/... ./functions/...
 
 .PHONY: bench-sandbox
-bench-sandbox: generate ## The sandbox's performance table, ratios in one run: a quiet machine, 2 minutes
+bench-sandbox: build ## The sandbox's performance table, ratios in one run: a quiet machine, 2 minutes
 	go test -run '^$$' -bench Table -benchtime 1x -timeout 20m ./runtime/sandbox
+	go test -run '^$$' -bench BenchmarkMeter -benchtime 1x -timeout 20m ./runtime/sandbox/rewrite
+	@echo 'Jobs over HTTP, submit and poll; the target is 3300 jobs/s. On this disk:'
+	LEAN=1 infra/load/run
+	@if [ -w /dev/shm ]; then echo 'and in memory, where creating a file costs little:'; LEAN=1 STORE=/dev/shm infra/load/run; fi
+
+.PHONY: bench-cold
+bench-cold: build ## Lambda: 50 cold starts of bin/lestats, piece by piece, a warm answer, and the peak in 128 MB
+	LESTATS_BINARY=$(CURDIR)/bin/lestats go test -count 1 -v -run In128MB -bench ColdStart -benchtime 50x -timeout 10m ./functions/lestats
+
+.PHONY: bench-csv
+bench-csv: $(TOOLS)/python/bin/pandas-is-there ## Reading the CDC's CSV, beside pandas on the same file (installs pandas into .tools)
+	$(TOOLS)/python/bin/python3 infra/bench/csv_vs_pandas.py
 
 # --- what the build makes ----------------------------------------------------
 
@@ -116,6 +128,11 @@ $(TOOLS)/minio:
 
 $(TOOLS)/k6:
 	GOBIN=$(TOOLS) go install go.k6.io/k6@$(K6_VERSION)
+
+$(TOOLS)/python/bin/pandas-is-there:
+	python3 -m venv $(TOOLS)/python || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
+	$(TOOLS)/python/bin/pip install --quiet 'pandas>=2,<4'
+	touch $@
 
 .PHONY: clean
 clean: ## Remove what the build made (not the tools in .tools)

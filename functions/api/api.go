@@ -1,6 +1,8 @@
 // Package api is the HTTP function: it serves runtime/httpapi over a store, a
-// pool and a catalog, as a local server. Main is what `lestats serve` starts and
-// what the end-to-end tests start.
+// pool and a catalog, as a local server or as a function of AWS Lambda: there an
+// HTTP API or a function URL (payload version 2.0) or a REST API (1.0) sends the
+// requests, as each event says. Main is what `lestats serve` starts and what the
+// end-to-end tests start.
 package api
 
 import (
@@ -10,11 +12,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/functions/wire"
 	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
 	"github.com/le-stats-sportifs/lestats/runtime/jobs"
+	"github.com/le-stats-sportifs/lestats/runtime/question"
 	"github.com/le-stats-sportifs/lestats/runtime/render"
 	"github.com/le-stats-sportifs/lestats/runtime/results"
 )
@@ -34,6 +38,16 @@ type Config struct {
 	AdminKey    string        // of graceful_shutdown; "": loopback clients only
 	Version     string
 	Log         *slog.Logger // nil is slog.Default()
+
+	// Function: this process is a function of AWS Lambda. It does not listen, it takes
+	// events from AWS_LAMBDA_RUNTIME_API; it has one worker, it ends each job before it
+	// answers, and nothing happens in the background.
+	Function bool
+	// MemoryMiB is the memory of a Function; 0: what AWS_LAMBDA_FUNCTION_MEMORY_SIZE says.
+	MemoryMiB int
+	// Hand is given a job that a Function cannot end in time, and sees to it that some
+	// other process does; nil: the job waits for somebody to ask for its result.
+	Hand func(ctx context.Context, job *question.Job) error
 }
 
 // Defaults of Config.
@@ -74,6 +88,9 @@ func (c *Config) validate() error {
 		return fmt.Errorf("queue %d: 1 or more, or 0 for the default", c.Queue)
 	}
 	c.Questions.TimeLimit, c.Questions.Log, c.Store.Log = c.TimeLimit, c.Log, c.Log
+	if c.Function {
+		return c.small()
+	}
 	return nil
 }
 
@@ -83,23 +100,33 @@ type Main struct {
 	questions *wire.Questions
 	store     *results.Store
 	pool      *jobs.Pool
-	listener  net.Listener
-	server    *http.Server
+	listener  net.Listener // nil in a function
+	server    *http.Server // nil in a function
+	function  *function    // nil in a server
 }
 
 // Open loads dataset and plugins, opens the store, takes up unfinished jobs and
 // listens. When it returns, the first job would be answered. On an error nothing
-// stays open.
+// stays open, and Lambda is told.
 func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
+	begin := time.Now()
+	m := &Main{}
+	defer func() {
+		if err == nil {
+			return
+		}
+		err = errors.Join(err, m.Close())
+		if cfg.Function {
+			err = errors.Join(err, reportInit(ctx, err))
+		}
+	}()
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	m := &Main{cfg: cfg}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, m.Close())
-		}
-	}()
+	m.cfg = cfg
+	if cfg.Function { // nothing of a start is garbage for long; the memory limit still holds
+		defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	}
 	objects, sole, err := wire.OpenObjects(ctx, cfg.Store)
 	if err != nil {
 		return nil, err
@@ -112,11 +139,11 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 			cfg.Questions.Bucket = bucket
 		}
 	}
-	cfg.Questions.Live = true
+	cfg.Questions.Live, cfg.Questions.Slots = !cfg.Function, cfg.Workers
 	if m.questions, err = wire.OpenQuestions(ctx, cfg.Questions); err != nil {
 		return nil, err
 	}
-	m.pool, err = jobs.New(jobs.Config{
+	poolConfig := jobs.Config{
 		Workers:   cfg.Workers,
 		Queue:     cfg.Queue,
 		TimeLimit: cfg.TimeLimit,
@@ -124,11 +151,14 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 		Grace:     jobs.DefaultGrace,
 		Sole:      sole,
 		Log:       cfg.Log,
-	}, store, m.questions)
-	if err != nil {
+	}
+	if cfg.Function {
+		freeze(&poolConfig, cfg.Hand)
+	}
+	if m.pool, err = jobs.New(poolConfig, store, m.questions); err != nil {
 		return nil, err
 	}
-	handler, err := httpapi.New(httpapi.Config{
+	apiConfig := httpapi.Config{
 		Catalog:  m.questions,
 		Jobs:     m.pool,
 		Dataset:  m.questions.Dataset.Info(),
@@ -139,9 +169,26 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 		AdminKey: cfg.AdminKey,
 		Version:  cfg.Version,
 		Log:      cfg.Log,
-	})
+	}
+	if cfg.Function {
+		apiConfig.Jobs = finisher{m.pool, cfg.Hand == nil, 2 * cfg.TimeLimit}
+		apiConfig.NoShutdown = "a cloud function has one process a request; to stop it, set its reserved concurrency to 0"
+	}
+	handler, err := httpapi.New(apiConfig)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Function {
+		m.function = &function{handler: handler, large: store, log: cfg.Log}
+		if cfg.Hand == nil {
+			m.function.limit = cfg.TimeLimit
+		}
+		if err := m.pool.Start(ctx); err != nil {
+			return nil, err
+		}
+		cfg.Log.Info("ready", "version", cfg.Version, "ms", ms(time.Since(begin)), "dataset_ms", ms(m.questions.Took.Dataset), "plugins_ms", ms(m.questions.Took.Plugins),
+			"memory_mib", cfg.MemoryMiB, "budget_mib", cfg.Questions.Budget>>20)
+		return m, nil
 	}
 	if m.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen); err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w; choose another address with --listen", cfg.Listen, err)
@@ -169,15 +216,30 @@ func (m *Main) ready(ctx context.Context) error {
 	return m.store.Ping(ctx)
 }
 
-// URL is where the server listens.
-func (m *Main) URL() string { return "http://" + m.listener.Addr().String() }
+// URL is where the server listens; "" of a function.
+func (m *Main) URL() string {
+	if m.listener == nil {
+		return ""
+	}
+	return "http://" + m.listener.Addr().String()
+}
 
 // Questions is what the server answers.
 func (m *Main) Questions() *wire.Questions { return m.questions }
 
+func (m *Main) closeLimit() time.Duration {
+	if m.cfg.Function {
+		return functionClose
+	}
+	return 5 * time.Second
+}
+
 // Run serves until ctx ends; then it stops intake, finishes what was accepted
 // (30 s at most; what is left is taken up at the next start) and returns.
 func (m *Main) Run(ctx context.Context) error {
+	if m.function != nil {
+		return m.runFunction(ctx)
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- m.server.Serve(m.listener) }()
 	select {
@@ -204,7 +266,7 @@ func (m *Main) Run(ctx context.Context) error {
 
 // Close releases everything; after Run it only releases what is left.
 func (m *Main) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), m.closeLimit())
 	defer cancel()
 	var errs []error
 	if m.listener != nil {

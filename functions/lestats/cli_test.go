@@ -109,6 +109,21 @@ func TestAsk(t *testing.T) {
 	}
 }
 
+// A limits file bounds one plugin, and each limit has its own code.
+func TestAskWithLimits(t *testing.T) {
+	folder := t.TempDir()
+	for limit, want := range map[string]string{"result: 100": "result_too_large", "speed: 5": "speed"} {
+		file := filepath.Join(folder, "limits.yaml")
+		if err := os.WriteFile(file, []byte("plugins: {sportifs: {"+limit+"}}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, _, errs := lestats(t, "ask", "mean_by_category", "question=obesity", "--limits", file)
+		if code != exitFailed || !strings.Contains(errs, want) {
+			t.Errorf("%s: exit code %d, %s; want %s", limit, code, errs, want)
+		}
+	}
+}
+
 func TestPluginList(t *testing.T) {
 	folder := t.TempDir()
 	code, out, errs := lestats(t, "plugin", "list", "--plugins", folder)
@@ -138,9 +153,12 @@ func TestPluginCompile(t *testing.T) {
 		t.Fatalf("exit code %d, %s\n%s", code, out, errs)
 	}
 	compiled := 0
-	if err := filepath.WalkDir(cache, func(_ string, d os.DirEntry, err error) error {
+	if err := filepath.WalkDir(cache, func(name string, d os.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {
 			compiled++
+		}
+		if info, infoErr := d.Info(); infoErr != nil || info.Mode()&0o044 != 0o044 {
+			t.Errorf("others cannot read %s: %v", name, infoErr)
 		}
 		return err
 	}); err != nil || compiled == 0 {

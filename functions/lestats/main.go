@@ -14,6 +14,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/le-stats-sportifs/lestats/functions/api"
 	"github.com/le-stats-sportifs/lestats/functions/wire"
 )
 
@@ -72,6 +73,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if len(args) == 0 {
 		args = []string{"--help"}
+		if os.Getenv(api.EnvRuntimeAPI) != "" { // the entry point of a function's image
+			args = []string{handler(os.Getenv("_HANDLER"))}
+		}
 	}
 	command, err := parser.Parse(args)
 	if code >= 0 { // --help has been answered
@@ -92,6 +96,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitFailed
 	}
 	return exitOK
+}
+
+// handler is the command that a function's setting "handler" names: a program that
+// Lambda starts gets no arguments.
+func handler(name string) string {
+	if name == "worker" {
+		return name
+	}
+	return "serve"
 }
 
 type versionCmd struct{}

@@ -26,7 +26,11 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asLestats) != "" {
 		main()
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if compiledFolder != "" {
+		_ = os.RemoveAll(compiledFolder)
+	}
+	os.Exit(code)
 }
 
 // lestats runs the command in this process and returns its exit code and output.

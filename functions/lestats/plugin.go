@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"strings"
@@ -58,9 +59,32 @@ func (c *pluginCompileCmd) Run(ctx context.Context, s *streams) error {
 	if err := os.MkdirAll(c.Cache, 0o750); err != nil {
 		return err
 	}
-	return eachPlugin(ctx, c.config(), s, func(_ *wire.Questions, p question.PluginInfo) {
+	err := eachPlugin(ctx, c.config(), s, func(_ *wire.Questions, p question.PluginInfo) {
 		fmt.Fprintf(s.out, "%s %s is compiled in %s\n", p.Name, p.Version, c.Cache)
 	})
+	return errors.Join(err, readable(c.Cache))
+}
+
+// readable lets everybody read what is compiled in a folder: one user fills it and,
+// in an image, another uses it.
+func readable(folder string) (err error) {
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	for pattern, mode := range map[string]fs.FileMode{".": 0o755, "wazero-*": 0o755, "wazero-*/*": 0o644, "rewritten-*": 0o644} {
+		names, err := fs.Glob(root.FS(), pattern)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if err := root.Chmod(name, mode); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // eachPlugin loads what serve would serve and shows each plugin, or why it was

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/functions/api"
@@ -23,12 +24,13 @@ type questionFlags struct {
 	Plugins     string `help:"Folder with question plugins (*.wasm), beside the built-in one. Without it: lestats-plugins, where that exists." placeholder:"DIR" env:"LESTATS_PLUGINS"`
 	PluginsLock string `help:"List of the plugins that may be served, as lestats plugin lock writes it; others are refused. Without it: all may." placeholder:"FILE" env:"LESTATS_PLUGINS_LOCK"`
 	Cache       string `help:"Folder for compiled plugins; off for none. Without it: in your cache folder." placeholder:"DIR" env:"LESTATS_CACHE"`
+	Limits      string `help:"YAML with the limits of plugins: memory, fuel, time, stack, result, log; infra/limits.yaml is one." placeholder:"FILE" env:"LESTATS_LIMITS"`
 	MemoryMiB   int    `name:"memory" help:"Memory of a sandbox beyond the dataset, in MiB." default:"64" placeholder:"MIB" env:"LESTATS_MEMORY_MIB"`
 }
 
 func (f *questionFlags) config() wire.QuestionsConfig {
 	return wire.QuestionsConfig{
-		Data: f.Data, Descriptor: f.Descriptor, Plugins: f.Plugins, Lock: f.PluginsLock, Cache: f.Cache, MemoryMiB: f.MemoryMiB,
+		Data: f.Data, Descriptor: f.Descriptor, Plugins: f.Plugins, Lock: f.PluginsLock, Cache: f.Cache, Limits: f.Limits, MemoryMiB: f.MemoryMiB,
 	}
 }
 
@@ -83,6 +85,8 @@ type serveCmd struct {
 func (serveCmd) Help() string {
 	return `Credentials of an S3 store come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or from the machine's role.
 
+In AWS Lambda (AWS_LAMBDA_RUNTIME_API is set) it is the function: it takes events and does not listen, runs one job at a time, and gives a sandbox at most a quarter of the function's memory.
+
 Examples:
 
   lestats serve
@@ -110,9 +114,13 @@ func (c *serveCmd) Run(ctx context.Context, s *streams) (err error) {
 		AdminKey:    c.AdminKey,
 		Version:     version,
 		Log:         log.Logger,
+		Function:    os.Getenv(api.EnvRuntimeAPI) != "",
 	})
 	if err != nil {
 		return err
+	}
+	if server.URL() == "" { // nobody reads a banner there
+		return errors.Join(server.Run(ctx), server.Close())
 	}
 	if err := banner(s.out, server, c.Store); err != nil {
 		return err

@@ -5,6 +5,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,8 @@ type Questions struct {
 	*catalog.Catalog
 
 	Dataset *dataset.Dataset
+	// Took is how long OpenQuestions took for the dataset and for the plugins.
+	Took struct{ Dataset, Plugins time.Duration }
 
 	engine *sandbox.Engine
 }
@@ -52,8 +55,11 @@ type QuestionsConfig struct {
 	Live       bool          // keep looking for plugins that come, change and go
 	NoBuiltIn  bool          // leave the embedded plugin out
 	Cache      string        // folder for compiled plugins; "" is one in the user's cache folder, "off" is none
+	Limits     string        // a file as infra/limits.yaml, see ReadLimits; "" is none
 	TimeLimit  time.Duration // wall clock a job; 0 is the sandbox's default
-	MemoryMiB  int           // a sandbox's memory beyond the dataset; 0 is the sandbox's default
+	MemoryMiB  int           // a sandbox's memory beyond the dataset, where Limits says none; 0 is the sandbox's default
+	Slots      int           // jobs of one plugin that run at once; 0: one a processor
+	Budget     uint64        // memory of all plugins and jobs together, in bytes, where Limits says none; 0 is the sandbox's default
 	Log        *slog.Logger  // nil is slog.Default()
 }
 
@@ -63,21 +69,29 @@ func OpenQuestions(ctx context.Context, cfg QuestionsConfig) (_ *Questions, err 
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
+	limits, err := ReadLimits(cfg.Limits)
+	if err != nil {
+		return nil, err
+	}
+	begin := time.Now()
 	ds, err := OpenDataset(ctx, cfg.Data, cfg.Descriptor)
 	if err != nil {
 		return nil, err
 	}
 	opened := &Questions{Dataset: ds}
+	opened.Took.Dataset = time.Since(begin)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, opened.Close(context.WithoutCancel(ctx)))
 		}
 	}()
 	opened.engine, err = sandbox.New(ctx, sandbox.Config{
-		CacheDir:    cacheFolder(cfg.Cache),
-		MemoryLimit: uint64(cfg.MemoryMiB) << 20,
-		TimeLimit:   cfg.TimeLimit,
-		Log:         cfg.Log,
+		CacheDir: cacheFolder(cfg.Cache),
+		Limits:   limits.Default.Over(sandbox.Limits{Memory: uint64(cfg.MemoryMiB) << 20, Time: cfg.TimeLimit}),
+		Plugins:  limits.Plugins,
+		Slots:    cfg.Slots,
+		Budget:   cmp.Or(limits.Budget, cfg.Budget),
+		Log:      cfg.Log,
 	}, ds)
 	if err != nil {
 		return nil, err
@@ -99,6 +113,7 @@ func OpenQuestions(ctx context.Context, cfg QuestionsConfig) (_ *Questions, err 
 	if err != nil {
 		return nil, err
 	}
+	opened.Took.Plugins = time.Since(begin) - opened.Took.Dataset
 	return opened, nil
 }
 

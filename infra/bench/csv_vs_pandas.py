@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """How long the CSV reader takes, against pandas.read_csv on the same file, in turns.
 
-    pip install pandas
-    infra/bench/csv_vs_pandas.py [ROUNDS]
+    make bench-csv                          (installs pandas into .tools)
+    infra/bench/csv_vs_pandas.py [ROUNDS]   (needs pandas)
 
 The file, 104,000 rows of 33 columns, is written by the Go benchmark. Exit status 1
 when the reader takes more than twice as long as pandas.

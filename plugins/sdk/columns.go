@@ -12,6 +12,7 @@ import (
 type Column interface {
 	Filter
 	declare() (name string, t abi.Type)
+	bitmap(job *Job) []byte // a bit a row of those that have a value; nil: all have
 }
 
 // NumberColumn is a column of float64.

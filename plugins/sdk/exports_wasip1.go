@@ -18,16 +18,31 @@ func exportAlloc(size, align uint32) uint32 { return guest.Alloc(size, align) }
 //go:wasmexport lestats_v1_describe
 func exportDescribe() uint64 { return guest.Describe() }
 
-// exportOpen ends with a collection: the dataset's block may have started one,
-// and a heap in the midst of it would be part of the image, so that every job
-// would do its share of the marking.
+// exportOpen ends with the heap as a job wants to find it: see settle.
 //
 //go:wasmexport lestats_v1_open
 func exportOpen(ptr, length uint32) uint64 {
 	packed := guest.Open(ptr, length)
-	runtime.GC()
+	settle()
 	return packed
 }
+
+// settle readies the heap for the image that every job starts from. It holds no
+// collection that is half done, of which every job would do its share; free room
+// for what is large; and a run of objects of each small size, with pointers and
+// without, so that no job has to fetch one.
+func settle() {
+	sink = make([]byte, 1<<20)
+	sink = nil
+	runtime.GC()
+	for n := 1; n <= 128; n++ {
+		sink = make([]byte, 8*n)
+		sink = make([]*byte, n)
+	}
+	sink = nil
+}
+
+var sink any // keeps what settle allocates from being optimised away
 
 //go:wasmexport lestats_v1_answer
 func exportAnswer(ptr, length uint32) uint64 { return guest.Answer(ptr, length) }

@@ -61,13 +61,24 @@ func (job *Job) Blocks(filters ...Filter) iter.Seq[[]Block] {
 			buffer = new([batchBlocks]Block)
 		}
 		c := cursor{ranges: job.ranges}
+		fused := -1 // the first bitmap costs no loop of its own
+		for i, f := range filters {
+			if column, ok := f.(Column); ok {
+				if c.valid = column.bitmap(job); c.valid != nil {
+					fused = i
+					break
+				}
+			}
+		}
 		for {
 			blocks := buffer[:c.fill(buffer)]
 			if len(blocks) == 0 {
 				break
 			}
-			for _, f := range filters {
-				blocks = f.keep(job, blocks)
+			for i, f := range filters {
+				if i != fused {
+					blocks = f.keep(job, blocks)
+				}
 			}
 			if len(blocks) > 0 && !yield(blocks) {
 				break
@@ -88,6 +99,7 @@ func Eight[T float64 | int64 | int32](s []T, b Block) *[8]T {
 type cursor struct {
 	ranges   []Range
 	row, end uint32 // what is left of the range before
+	valid    []byte // a bit a row; nil: all are 1
 }
 
 // fill puts the next blocks into buffer and returns how many.
@@ -103,12 +115,12 @@ func (c *cursor) fill(buffer *[batchBlocks]Block) int {
 		}
 		if c.row&7 == 0 { // whole blocks
 			whole := buffer[n:min(len(buffer), n+int(c.end-c.row)/8)]
-			row := c.row
-			for i := range whole {
-				whole[i] = Block{row, 0xff}
-				row += 8
+			if c.valid == nil {
+				number(whole, c.row)
+			} else {
+				numberPresent(whole, c.row, c.valid[c.row>>3:])
 			}
-			c.row = row
+			c.row += 8 * uint32(len(whole))
 			n += len(whole)
 			if n == len(buffer) || c.row == c.end {
 				continue
@@ -122,10 +134,37 @@ func (c *cursor) fill(buffer *[batchBlocks]Block) int {
 		} else {
 			c.row = base + 8
 		}
+		if c.valid != nil {
+			mask &= uint32(c.valid[base>>3])
+		}
 		buffer[n] = Block{base, mask}
 		n++
 	}
 	return n
+}
+
+// number makes blocks of all rows from row on.
+func number(blocks []Block, row uint32) {
+	for i := range blocks {
+		blocks[i] = Block{row, 0xff}
+		row += 8
+	}
+}
+
+// numberPresent makes blocks of those that have a value, four in a turn.
+func numberPresent(blocks []Block, row uint32, valid []byte) {
+	for ; len(blocks) >= 4 && len(valid) >= 4; blocks, valid = blocks[4:], valid[4:] {
+		b, v := (*[4]Block)(blocks), (*[4]byte)(valid)
+		b[0] = Block{row, uint32(v[0])}
+		b[1] = Block{row + 8, uint32(v[1])}
+		b[2] = Block{row + 16, uint32(v[2])}
+		b[3] = Block{row + 24, uint32(v[3])}
+		row += 32
+	}
+	for i := range blocks {
+		blocks[i] = Block{row, uint32(valid[i])}
+		row += 8
+	}
 }
 
 // expand writes the numbers of the blocks' rows and returns how many. Every
@@ -157,16 +196,22 @@ func expand(rows *[batchRows + 8]uint32, blocks []Block) int {
 	return int(n)
 }
 
+func (c *NumberColumn) bitmap(job *Job) []byte { return job.column(c).valid }
+
 func (c *NumberColumn) keep(job *Job, blocks []Block) []Block {
-	return keepPresent(job.column(c).valid, blocks)
+	return keepPresent(c.bitmap(job), blocks)
 }
+
+func (c *IntegerColumn) bitmap(job *Job) []byte { return job.column(c).valid }
 
 func (c *IntegerColumn) keep(job *Job, blocks []Block) []Block {
-	return keepPresent(job.column(c).valid, blocks)
+	return keepPresent(c.bitmap(job), blocks)
 }
 
+func (c *StringColumn) bitmap(job *Job) []byte { return job.column(c).valid }
+
 func (c *StringColumn) keep(job *Job, blocks []Block) []Block {
-	return keepPresent(job.column(c).valid, blocks)
+	return keepPresent(c.bitmap(job), blocks)
 }
 
 func keepPresent(valid []byte, blocks []Block) []Block {

@@ -2,61 +2,98 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"math/rand/v2"
-	"slices"
+	"log/slog"
+	"strings"
 	"testing"
 
+	"github.com/le-stats-sportifs/lestats/data"
 	"github.com/le-stats-sportifs/lestats/plugins/abi"
 	"github.com/le-stats-sportifs/lestats/plugins/sdk"
 	"github.com/le-stats-sportifs/lestats/plugins/sdk/sdktest"
+	"github.com/le-stats-sportifs/lestats/runtime/dataset"
+	host "github.com/le-stats-sportifs/lestats/runtime/question"
+	"github.com/le-stats-sportifs/lestats/runtime/sandbox"
 )
 
-// full is as many rows as the CDC's release has: nine survey questions, 55
-// locations, 28 strata in 6 categories, every tenth value missing.
-func full() []sdktest.Column {
-	const n = 104_000
-	rng := rand.New(rand.NewPCG(1, 2))
-	d := &table{}
-	for i := range n {
-		stratum := rng.IntN(28)
-		d.question = append(d.question, slices.Concat(lessBetter, moreBetter)[i*9/n])
-		d.location = append(d.location, fmt.Sprintf("State %02d", rng.IntN(55)))
-		d.category = append(d.category, fmt.Sprintf("Category %d", stratum%6))
-		d.stratum = append(d.stratum, fmt.Sprintf("Stratum %02d", stratum))
-		value := sdktest.Missing
-		if rng.IntN(10) > 0 {
-			value = 50 * rng.Float64()
-		}
-		d.value = append(d.value, value)
+// sample is the built-in sample, at full scale, and the plugin's columns of it.
+func sample(b *testing.B) (*dataset.Dataset, []sdktest.Column) {
+	b.Helper()
+	file, err := data.Sample()
+	if err != nil {
+		b.Fatalf("%v: make generate builds it", err)
 	}
-	return d.columns()
+	ds, err := dataset.ReadArrow(file)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var columns []sdktest.Column
+	for _, name := range []string{question.Name, location.Name, category.Name, stratum.Name, value.Name} {
+		c, _ := ds.Column(name)
+		columns = append(columns, sdktest.Column{
+			Name: c.Name, Unit: c.Unit, Sorted: c.Name == ds.SortedBy(),
+			Numbers: c.Numbers, Integers: c.Integers, Codes: c.Codes, Dict: c.Dict, Valid: c.Valid,
+		})
+	}
+	return ds, columns
 }
 
-// BenchmarkQuestions asks each question about a ninth of the full data: natively,
-// and as wasm in a bare wazero, which neither meters nor resets.
+// BenchmarkQuestions asks each question about a ninth of the sample: natively; as
+// wasm in a bare wazero, which neither meters nor resets; and in the sandbox, from
+// the bound request to the table, pristine.
 func BenchmarkQuestions(b *testing.B) {
-	columns := full()
+	ctx := context.Background()
+	ds, columns := sample(b)
 	session, err := sdktest.Open(plugin, columns...)
 	if err != nil {
 		b.Fatal(err)
 	}
-	g := start(b, build(b))
+	wasm := build(b)
+	g := start(b, wasm)
 	if g.open(columns...) != 0 {
 		b.Fatal("open failed")
 	}
 	answer := g.module.ExportedFunction(abi.ExportAnswer)
-	// The rows of one survey question, whatever its place in the dictionary.
-	rows := sdk.Range{Start: 11_556, Count: 11_555}
-	survey := columns[0].Codes[rows.Start]
+	engine, err := sandbox.New(ctx, sandbox.Config{Log: slog.New(slog.DiscardHandler)}, ds)
+	if err != nil {
+		b.Fatal(err)
+	}
+	boxed, err := engine.Load(ctx, wasm)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() {
+		if err := boxed.Close(ctx); err != nil {
+			b.Error(err)
+		}
+		if err := engine.Close(ctx); err != nil {
+			b.Error(err)
+		}
+	}()
+	asked := uint32(0)
+	for i, text := range columns[0].Dict {
+		if strings.Contains(text, "obesity") {
+			asked = uint32(i)
+		}
+	}
 	for i, q := range plugin.Questions {
-		args := map[string]any{"question": columns[0].Dict[survey]}
-		params := [][2]uint32{{0, uint32(survey)}}
+		args := map[string]any{"question": columns[0].Dict[asked]}
+		params := [][2]uint32{{0, asked}}
 		if len(q.Params) == 2 {
 			args["state"] = columns[1].Dict[7]
 			params = append(params, [2]uint32{1, 7})
 		}
-		call, err := session.Prepare(q.Name, args, []sdk.Range{rows})
+		bound, err := boxed.Manifest().Bind(host.Request{Question: q.Name, Params: args}, ds)
+		if err != nil {
+			b.Fatal(err)
+		}
+		rows := ds.Select(bound.Where)
+		var native []sdk.Range
+		var ranges [][2]uint32
+		for _, r := range rows {
+			native = append(native, sdk.Range{Start: r.Start, Count: r.Count})
+			ranges = append(ranges, [2]uint32{r.Start, r.Count})
+		}
+		call, err := session.Prepare(q.Name, args, native)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -67,10 +104,17 @@ func BenchmarkQuestions(b *testing.B) {
 				}
 			}
 		})
-		ptr, n := g.request(i, [][2]uint32{{rows.Start, rows.Count}}, params...)
+		ptr, n := g.request(i, ranges, params...)
 		b.Run(q.Name+"/wasm", func(b *testing.B) {
 			for b.Loop() {
-				if _, err := answer.Call(context.Background(), ptr, n); err != nil {
+				if _, err := answer.Call(ctx, ptr, n); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(q.Name+"/sandbox", func(b *testing.B) {
+			for b.Loop() {
+				if _, err := boxed.Answer(ctx, bound, rows); err != nil {
 					b.Fatal(err)
 				}
 			}

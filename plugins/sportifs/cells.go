@@ -1,64 +1,93 @@
 package main
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/le-stats-sportifs/lestats/plugins/sdk"
 )
 
 // maxCells is up to how many possible cells have a sum each, 16 bytes, whether
-// they occur or not. The CDC's data have 55 x 6 x 28.
+// they occur or not; and up to how many possible pairs are numbered. The CDC's data
+// have 55 x 28 cells, and 6 x 28 pairs of which 28 occur.
 var maxCells = 1 << 18
+
+// pair is a category and a stratum that occur together.
+type pair struct{ category, stratum int32 }
+
+// pairs numbers the pairs of the dataset, in order. Few of the possible ones occur:
+// most strata belong to one category.
+type pairs struct {
+	all    []pair
+	number []int32 // of category * strata + stratum; nil: there are too many
+	strata int
+}
+
+// cells is what findPairs found when the plugin was opened: it is part of the image
+// that every job starts from.
+var cells pairs
+
+// findPairs numbers the pairs of the dataset.
+func findPairs(job *sdk.Job) error {
+	nc, ns := category.Count(job), stratum.Count(job)
+	cells = pairs{strata: ns}
+	if float64(nc)*float64(ns) > float64(maxCells) {
+		return nil
+	}
+	occurs := make([]bool, nc*ns)
+	categories, strata := category.Codes(job), stratum.Codes(job)
+	for rows := range job.Rows(category, stratum) {
+		for _, row := range rows {
+			occurs[int(categories[row])*ns+int(strata[row])] = true
+		}
+	}
+	cells.number = make([]int32, nc*ns)
+	for i, found := range occurs {
+		if found {
+			cells.number[i] = int32(len(cells.all))
+			cells.all = append(cells.all, pair{int32(i / ns), int32(i % ns)})
+		}
+	}
+	return nil
+}
 
 // answerCells makes the mean of each cell that has a value the job's result, by
 // location, category, stratum, over the rows that pass the filters. Their
 // locations are among the n from first on.
 func answerCells(job *sdk.Job, first int32, n int, filters ...sdk.Filter) {
 	filters = append(filters, value, location, category, stratum)
-	nc, ns := category.Count(job), stratum.Count(job)
-	if float64(n)*float64(nc)*float64(ns) > float64(maxCells) {
+	if cells.number == nil || float64(n)*float64(len(cells.all)) > float64(maxCells) {
 		answerSparseCells(job, filters)
 		return
 	}
-	pairs := sumPairs(job, filters, first, n, nc, ns)
+	all := sumCells(job, filters, first, n)
 	rows := 0
-	for _, p := range pairs {
-		for i := range p.sums {
-			if p.sums[i].count > 0 {
-				rows++
-			}
+	for i := range all {
+		if all[i].count > 0 {
+			rows++
 		}
 	}
 	locations, means := byLocation.Column(job).Extend(rows), mean.Column(job).Extend(rows)
 	categories, strata := byCategory.Column(job).Extend(rows), byStratum.Column(job).Extend(rows)
-	row := 0
+	row, cell := 0, 0
 	for l := range n {
-		for i := range pairs {
-			p := &pairs[i]
-			if g := &p.sums[l]; g.count > 0 {
-				locations[row], categories[row], strata[row] = first+int32(l), p.category, p.stratum
-				means[row] = g.mean()
+		for _, p := range cells.all {
+			if g := &all[cell]; g.count > 0 {
+				locations[row], categories[row], strata[row], means[row] = first+int32(l), p.category, p.stratum, g.mean()
 				row++
 			}
+			cell++
 		}
 	}
 }
 
-// pair is a category and a stratum that occur together, with the sum of each of
-// the locations.
-type pair struct {
-	category, stratum int32
-	sums              sums
-}
-
-// sumPairs adds up the values of each pair and location. Few of the possible
-// pairs occur: most strata belong to one category.
-func sumPairs(job *sdk.Job, filters []sdk.Filter, first int32, n, nc, ns int) []pair {
-	all, occurs := make(sums, nc*ns*n), make([]bool, nc*ns)
-	add := func(pair int, l int32, v float64, keep uint32) {
+// sumCells adds up the values of each of n locations and, within it, each pair.
+func sumCells(job *sdk.Job, filters []sdk.Filter, first int32, n int) sums {
+	np, ns, number := int32(len(cells.all)), int32(cells.strata), cells.number
+	all := make(sums, n*len(cells.all))
+	add := func(l, c, s int32, v float64, keep uint32) {
 		if keep != 0 {
-			occurs[pair] = true
-			all.add(pair*n+int(l-first), v, keep)
+			all.add((l-first)*np+number[c*ns+s], v, keep)
 		}
 	}
 	values := value.Values(job)
@@ -67,53 +96,45 @@ func sumPairs(job *sdk.Job, filters []sdk.Filter, first int32, n, nc, ns int) []
 		for _, b := range blocks {
 			v, keep := sdk.Eight(values, b), b.Mask
 			l, c, s := sdk.Eight(locations, b), sdk.Eight(categories, b), sdk.Eight(strata, b)
-			add(int(c[0])*ns+int(s[0]), l[0], v[0], keep&1)
-			add(int(c[1])*ns+int(s[1]), l[1], v[1], keep&2)
-			add(int(c[2])*ns+int(s[2]), l[2], v[2], keep&4)
-			add(int(c[3])*ns+int(s[3]), l[3], v[3], keep&8)
-			add(int(c[4])*ns+int(s[4]), l[4], v[4], keep&16)
-			add(int(c[5])*ns+int(s[5]), l[5], v[5], keep&32)
-			add(int(c[6])*ns+int(s[6]), l[6], v[6], keep&64)
-			add(int(c[7])*ns+int(s[7]), l[7], v[7], keep&128)
+			add(l[0], c[0], s[0], v[0], keep&1)
+			add(l[1], c[1], s[1], v[1], keep&2)
+			add(l[2], c[2], s[2], v[2], keep&4)
+			add(l[3], c[3], s[3], v[3], keep&8)
+			add(l[4], c[4], s[4], v[4], keep&16)
+			add(l[5], c[5], s[5], v[5], keep&32)
+			add(l[6], c[6], s[6], v[6], keep&64)
+			add(l[7], c[7], s[7], v[7], keep&128)
 		}
 	}
-	var pairs []pair
-	for i, found := range occurs {
-		if found {
-			pairs = append(pairs, pair{int32(i / ns), int32(i % ns), all[i*n : (i+1)*n]})
-		}
-	}
-	return pairs
+	return all
 }
 
 // answerSparseCells is answerCells for data with so many possible cells that few
 // of them occur: it keeps a sum only of those that do, which is slower.
 func answerSparseCells(job *sdk.Job, filters []sdk.Filter) {
-	found := map[group]sum{} // by groups without a mean
+	found := map[cell]sum{}
 	values := value.Values(job)
 	locations, categories, strata := location.Codes(job), category.Codes(job), stratum.Codes(job)
 	for rows := range job.Rows(filters...) {
 		for _, row := range rows {
-			g := group{location: locations[row], category: categories[row], stratum: strata[row]}
-			found[g] = found[g].plus(values[row], 1)
+			at := cell{locations[row], categories[row], strata[row]}
+			s := found[at]
+			found[at] = sum{s.total + values[row], s.count + 1}
 		}
 	}
-	means := make([]group, 0, len(found))
-	for g, s := range found {
-		g.mean = s.mean()
-		means = append(means, g)
-	}
-	slices.SortFunc(means, byCell)
-	for _, g := range means {
-		byLocation.Column(job).Append(g.location)
-		byCategory.Column(job).Append(g.category)
-		byStratum.Column(job).Append(g.stratum)
-		mean.Column(job).Append(g.mean)
+	for _, at := range slices.SortedFunc(maps.Keys(found), byCell) {
+		byLocation.Column(job).Append(at.location)
+		byCategory.Column(job).Append(at.category)
+		byStratum.Column(job).Append(at.stratum)
+		mean.Column(job).Append(found[at].mean())
 	}
 }
 
+// cell is what the rows of one mean share.
+type cell struct{ location, category, stratum int32 }
+
 // byCell orders by location, category, stratum.
-func byCell(a, b group) int {
+func byCell(a, b cell) int {
 	switch {
 	case a.location != b.location:
 		return int(a.location - b.location)

@@ -44,6 +44,7 @@ var plugin = &sdk.Plugin{
 	Description: "Means of a survey's values by state and by group, and who does best and worst.",
 	License:     "Apache-2.0",
 	Columns:     []sdk.Column{question, location, category, stratum, value},
+	Open:        findPairs,
 	Questions: []*sdk.Question{
 		statesMean, stateMean, best5, worst5, globalMeanOf, diffFromMean, stateDiffFromMean, meanByCategory, stateMeanByCategory,
 	},

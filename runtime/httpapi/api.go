@@ -89,10 +89,12 @@ type Config struct {
 	// AdminKey, sent as `Authorization: Bearer KEY`, allows a graceful shutdown from
 	// anywhere; "": from this machine only.
 	AdminKey string
-	Version  string        // of the program; "" is "unknown"
-	Log      *slog.Logger  // one line a request; nil is slog.Default()
-	MaxBody  int64         // bytes of a request's body; 0 is 64 KiB
-	MaxWait  time.Duration // the longest ?wait= that is granted, and a server's WriteTimeout has to exceed it; 0 is 30 s
+	// NoShutdown is why nobody may shut this down, the key or not; "": there is no reason.
+	NoShutdown string
+	Version    string        // of the program; "" is "unknown"
+	Log        *slog.Logger  // one line a request; nil is slog.Default()
+	MaxBody    int64         // bytes of a request's body; 0 is 64 KiB
+	MaxWait    time.Duration // the longest ?wait= that is granted, and a server's WriteTimeout has to exceed it; 0 is 30 s
 }
 
 func (c *Config) validate() error {

@@ -18,6 +18,8 @@ var statuses = map[question.Code]int{
 	question.CodeUnknownRoute:         http.StatusNotFound,
 	question.CodeMethodNotAllowed:     http.StatusMethodNotAllowed,
 	question.CodeForbidden:            http.StatusForbidden,
+	question.CodeNotHere:              http.StatusConflict,
+	question.CodeAnswerTooLarge:       http.StatusRequestEntityTooLarge,
 
 	question.CodeUnknownQuestion:  http.StatusNotFound,
 	question.CodeUnknownParameter: http.StatusBadRequest,
@@ -75,6 +77,9 @@ type errorBody struct {
 func internal(requestID string) *question.Error {
 	return question.Errorf(question.CodeInternal, "something went wrong on our side; the log says more under the request id %s", requestID)
 }
+
+// Fail answers with an error as the handler does, for whoever stands before it.
+func Fail(w http.ResponseWriter, err error) { (&response{ResponseWriter: w}).fail(err) }
 
 // fail answers with an error.
 func (w *response) fail(err error) {

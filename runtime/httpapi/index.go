@@ -98,6 +98,10 @@ func baseURL(r *http.Request) string {
 	if host == "" || strings.Trim(host, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz.-_:[]") != "" {
 		host = "localhost"
 	}
+	// A gateway that serves this under a path, such as /prod, says so.
+	if under := r.Header.Get("X-Forwarded-Prefix"); strings.HasPrefix(under, "/") && strings.Trim(under, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_/") == "" {
+		host += strings.TrimRight(under, "/")
+	}
 	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
 		return "https://" + host
 	}

@@ -95,6 +95,11 @@ func TestIndexTellsWhereItIs(t *testing.T) {
 			t.Errorf("Host %q: no %q in\n%s", host, want, body)
 		}
 	}
+	for under, want := range map[string]string{"/prod": "http://example.com/prod/api/states_mean'", "/a/b/": "http://example.com/a/b/api/", "prod": "http://example.com/api/", "/'$(reboot)": "http://example.com/api/"} {
+		if body := serve(t).do("GET", "/", "", "X-Forwarded-Prefix: "+under).Body.String(); !strings.Contains(body, want) {
+			t.Errorf("under %q: no %q in\n%s", under, want, body)
+		}
+	}
 	w := serve(t).do("GET", "https://stats.example/", "")
 	if !strings.Contains(w.Body.String(), "https://stats.example/api") {
 		t.Errorf("over TLS: %s", w.Body)

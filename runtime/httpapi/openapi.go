@@ -177,6 +177,8 @@ var codeTexts = map[question.Code]string{
 	question.CodeUnknownRoute:         "there is nothing at this path",
 	question.CodeMethodNotAllowed:     "the path does not take this method",
 	question.CodeForbidden:            "the client may not do this",
+	question.CodeNotHere:              "a cloud function does not offer this",
+	question.CodeAnswerTooLarge:       "the answer is larger than a cloud function can send",
 	question.CodeUnknownQuestion:      "no plugin answers this question",
 	question.CodeUnknownParameter:     "the question takes no such parameter, or where names no dimension",
 	question.CodeMissingParameter:     "a parameter that is required was left out",

@@ -58,7 +58,7 @@ var (
 		question.CodeCancelled, question.CodePluginError, question.CodeNoData, question.CodePluginTrap, question.CodeTimeLimit,
 		question.CodeFuelLimit, question.CodeDepthLimit, question.CodeLogLimit, question.CodeMemoryLimit, question.CodeResultTooLarge, question.CodeBadResult, question.CodeTooManyAttempts,
 	}
-	forms = []question.Code{question.CodeBadRequest, question.CodeNotAcceptable}
+	forms = []question.Code{question.CodeBadRequest, question.CodeNotAcceptable, question.CodeAnswerTooLarge}
 	store = []question.Code{question.CodeStoreUnavailable}
 	// acceptance are those of a job that is not accepted.
 	acceptance = []question.Code{question.CodeQueueFull, question.CodeShuttingDown, question.CodeNotReady}
@@ -95,6 +95,8 @@ func jsonOf(schema object) object { return object{jsonType: schema} }
 func (a *api) operations() []operation {
 	get, post := http.MethodGet, http.MethodPost
 	accepted := answer{http.StatusAccepted, "The job is accepted, and outlives this process.", jsonOf(ref("running")), []string{"Location", "Retry-After", "Preference-Applied"}}
+	elsewhere := answer{http.StatusSeeOther, "Of a cloud function: the result is larger than it can send, and is at Location for a while.",
+		jsonOf(object{"type": "object", "required": []string{"status", "location"}, "properties": object{"status": object{"const": "done"}, "location": object{"type": "string"}}}), []string{"Location"}}
 	resultParams := []parameter{waitParam, formatParam, layoutParam}
 	var ops []operation
 	offers := a.cfg.Catalog.Offers()
@@ -106,7 +108,7 @@ func (a *api) operations() []operation {
 			Params: resultParams, Body: a.bodySchema(q), Example: exampleBody(o.Example), Offer: o,
 			Answers: []answer{
 				{http.StatusOK, "The result, where the client waits for it and it comes in time.", resultContent(doneSchema(seedSchema(&q.Result)), doneSchema(rowsSchema(&q.Result))), []string{"Content-Location", "ETag", "Preference-Applied"}},
-				accepted,
+				accepted, elsewhere,
 			},
 			// It is an unknown route once nobody answers the question any more.
 			Codes: slices.Concat(unread, forms, unasked, acceptance, store, ended, []question.Code{question.CodeUnknownRoute}),
@@ -124,6 +126,7 @@ func (a *api) operations() []operation {
 				), []string{"ETag", "Retry-After", "Preference-Applied"}},
 				{http.StatusAccepted, "CSV or Arrow was asked for, and the job still runs.", jsonOf(ref("running")), []string{"Retry-After"}},
 				{http.StatusNotModified, "The result that the client has is the result.", nil, []string{"ETag"}},
+				elsewhere,
 			},
 			Codes: slices.Concat(ofAnID, forms, store, ended),
 		},
@@ -154,7 +157,7 @@ func (a *api) operations() []operation {
 			Params: append([]parameter{idParam}, resultParams...),
 			Answers: []answer{
 				{http.StatusOK, "The result, where the client waits for it and it comes in time.", resultContent(doneSchema(anything), doneSchema(anything)), []string{"Content-Location", "ETag"}},
-				accepted,
+				accepted, elsewhere,
 			},
 			Codes: slices.Concat([]question.Code{question.CodeNotRetryable}, ofAnID, forms, unasked, acceptance, store, ended),
 		},
@@ -169,7 +172,7 @@ func (a *api) operations() []operation {
 			ID: id, Method: method, Path: "/api/graceful_shutdown", Group: "Service", Summary: "Stop the intake and finish what was accepted", Key: true,
 			Description: "Allowed with the admin key, and without it to a client on the machine itself. Ask again until it says done.",
 			Answers:     []answer{{http.StatusOK, "running, until everything is done.", status, nil}},
-			Codes:       []question.Code{question.CodeBadRequest},
+			Codes:       []question.Code{question.CodeBadRequest, question.CodeNotHere},
 		})
 	}
 	probe := jsonOf(object{"type": "object", "required": []string{"status", "version"}, "properties": object{"status": object{"type": "string"}, "version": object{"type": "string"}}})

@@ -19,6 +19,9 @@ func (a *api) shutdown(w *response, r *http.Request) error {
 	if _, err := query(r); err != nil {
 		return err
 	}
+	if a.cfg.NoShutdown != "" {
+		return question.Errorf(question.CodeNotHere, "there is no graceful shutdown here: %s", a.cfg.NoShutdown)
+	}
 	if err := a.mayShutDown(r); err != nil {
 		return err
 	}

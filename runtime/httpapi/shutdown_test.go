@@ -81,3 +81,17 @@ func TestShutdown(t *testing.T) {
 	s.jobs.drained = true
 	wantBody(t, ask(), http.StatusOK, `{"status":"done"}`+"\n")
 }
+
+func TestNoShutdown(t *testing.T) {
+	s := serve(t, func(c *httpapi.Config) { c.AdminKey, c.NoShutdown = "k", "this is a cloud function" })
+	for _, method := range []string{"GET", "POST"} {
+		w := s.do(method, "/api/graceful_shutdown", "", "Authorization: Bearer k")
+		wantError(t, w, http.StatusConflict, question.CodeNotHere)
+		if !strings.Contains(w.Body.String(), "this is a cloud function") {
+			t.Error(w.Body)
+		}
+	}
+	if s.jobs.draining {
+		t.Error("it drains all the same")
+	}
+}

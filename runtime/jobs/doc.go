@@ -36,4 +36,9 @@
 // Whoever moves it to settling (the worker that ran it, Cancel, or a Submit whose
 // store failed) alone ends it. If the store does not take the outcome, the job is
 // let go: it stays pending in the store and is taken up again later.
+//
+// A process that stands still between requests, as a cloud function does, has
+// Config.Frozen: nothing happens there but while somebody waits for it. A job that
+// does not end within Grace is given away (Config.Hand) and leaves the pool, pending
+// in the store; who gets it calls Run.
 package jobs

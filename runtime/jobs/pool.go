@@ -35,6 +35,17 @@ type Config struct {
 	Grace     time.Duration // how long Submit waits for the job to end before it stores it as pending; 0: not at all. See DefaultGrace
 	Log       *slog.Logger  // nil is slog.Default()
 
+	// Hand is told of a job that was submitted and has not ended within Grace, or, if
+	// that is sooner, half a second before Submit's context ends. The job is pending
+	// in the store and out of this pool: whoever is told sees to it that some process
+	// calls Run. An error means that nobody will, and is Submit's. nil: the pool
+	// itself goes on with the job. It does not go with Sole.
+	Hand func(ctx context.Context, job *question.Job) error
+	// Frozen: this process stands still between requests, as a cloud function does,
+	// so nothing happens in the background: no job is taken up but by Run, and
+	// nothing is swept.
+	Frozen bool
+
 	newID func() (string, error) // for tests: UUIDv7, ascending
 }
 
@@ -70,6 +81,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("jobs: a retention of %v: it is above 0, or 0 to keep everything", c.Retention)
 	case c.Grace < 0:
 		return fmt.Errorf("jobs: a grace of %v: it is above 0, or 0 for none", c.Grace)
+	case c.Sole && c.Hand != nil:
+		return errors.New("jobs: a pool whose store no other process uses has nobody to hand jobs to")
 	}
 	return nil
 }
@@ -213,8 +226,10 @@ func (p *Pool) Start(ctx context.Context) error {
 	for range p.cfg.Workers {
 		p.wg.Go(p.work)
 	}
-	p.wg.Go(p.keep)
-	if p.cfg.Retention > 0 {
+	if !p.cfg.Frozen {
+		p.wg.Go(p.keep)
+	}
+	if p.cfg.Retention > 0 && !p.cfg.Frozen {
 		p.wg.Go(p.sweep)
 	}
 	return nil

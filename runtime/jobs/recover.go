@@ -60,14 +60,14 @@ func (p *Pool) takeUpAll() (count int, err error) {
 		for _, job := range page {
 			after = job.ID
 			if !p.cfg.Sole {
-				if time.Since(job.Created) <= 2*p.cfg.TimeLimit {
+				if p.recently(job.Created) {
 					return count, nil // and so are all after it
 				}
-				if time.Since(job.Started) <= 2*p.cfg.TimeLimit {
+				if p.recently(job.Started) {
 					continue
 				}
 			}
-			taken, err := p.takeUpOne(job)
+			_, taken, err := p.takeUpOne(p.running, job, p.cfg.Sole)
 			if err != nil {
 				return count, err
 			}
@@ -81,33 +81,44 @@ func (p *Pool) takeUpAll() (count int, err error) {
 	}
 }
 
+// recently reports whether whoever accepted or started a job then may be at it still.
+func (p *Pool) recently(t time.Time) bool { return time.Since(t) <= 2*p.cfg.TimeLimit }
+
 // takeUpOne queues a pending job of the store once there is room for it. A worker
-// finds out whether it has ended, and removes the record then.
-func (p *Pool) takeUpOne(stored *question.Job) (taken bool, err error) {
+// finds out whether it has ended, and removes the record then. taken: this call did
+// it, else somebody here had it in hand already. The error is that ctx ended or the
+// pool stops. One that drains takes nothing, unless it has to.
+func (p *Pool) takeUpOne(ctx context.Context, stored *question.Job, always bool) (e *entry, taken bool, err error) {
 	p.mu.Lock()
-	inHand := p.live[stored.ID] != nil
+	e = p.live[stored.ID]
 	p.mu.Unlock()
-	if inHand {
-		return false, nil
+	if e != nil {
+		return e, false, nil
 	}
 	select {
 	case p.adopt <- struct{}{}:
+	case <-ctx.Done():
+		return nil, false, context.Cause(ctx)
 	case <-p.running.Done():
-		return false, errClosing
+		return nil, false, errClosing
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.live[stored.ID] != nil || !p.cfg.Sole && p.draining {
+	switch e = p.live[stored.ID]; {
+	case e != nil || p.draining && !always:
 		<-p.adopt
-		return false, nil
+		return e, false, nil
+	case p.running.Err() != nil:
+		<-p.adopt
+		return nil, false, errClosing
 	}
 	job := *stored
 	job.Status, job.Started = question.Queued, time.Time{}
-	e := &entry{job: &job, done: make(chan struct{}), adopted: true, acked: true, pending: written, noted: job.Attempts}
+	e = &entry{job: &job, done: make(chan struct{}), adopted: true, acked: true, pending: written, noted: job.Attempts}
 	p.live[stored.ID] = e
 	p.open++
 	p.push(e)
-	return true, nil
+	return e, true, nil
 }
 
 // sweep removes old outcomes, now and every hour, or every tenth of a retention

@@ -77,7 +77,7 @@ func (p *Pool) run(ctx context.Context, e *entry) {
 		return // Cancel or a failed Submit was faster
 	}
 	if err != nil && p.running.Err() != nil {
-		p.putBack(e) //nolint:contextcheck // see Pool.call
+		p.putBack(e, question.Errorf(question.CodeShuttingDown, "the service was shut down before the job was accepted")) //nolint:contextcheck // see Pool.call
 		return
 	}
 	select {
@@ -296,9 +296,9 @@ func (p *Pool) letGo(e *entry, err error) {
 	p.end(e, nil, err, true)
 }
 
-// putBack lets a job go that Close has interrupted. A clean stop is not the job's
-// fault: the attempt does not count.
-func (p *Pool) putBack(e *entry) {
+// putBack lets a job go that was interrupted, which is not its fault: the attempt
+// does not count.
+func (p *Pool) putBack(e *entry, why error) {
 	p.mu.Lock()
 	job := *e.job
 	rewrite := e.pending == written && e.noted > 0 && !e.abandoned
@@ -311,14 +311,22 @@ func (p *Pool) putBack(e *entry) {
 		}
 		cancel()
 	}
-	p.letGo(e, question.Errorf(question.CodeShuttingDown, "the service was shut down before the job was accepted"))
+	p.letGo(e, why)
 }
 
 // end takes a claimed job out of the pool, wakes whoever waits for it, and removes
-// its pending record, unless that is to be kept for a later run.
+// its pending record, unless that is to be kept for a later run. A process that
+// may stand still as soon as nobody waits removes it first.
 func (p *Pool) end(e *entry, final *question.Job, err error, keep bool) {
 	p.mu.Lock()
-	e.phase, e.final, e.err, e.kept = gone, final, err, keep && !e.abandoned
+	keep = keep && !e.abandoned
+	removed := p.cfg.Frozen && e.pending == written && !keep
+	if removed {
+		p.mu.Unlock()
+		p.deletePending(e.job.ID)
+		p.mu.Lock()
+	}
+	e.phase, e.final, e.err, e.kept = gone, final, err, keep
 	delete(p.live, e.job.ID)
 	if final != nil {
 		p.recent.put(final)
@@ -329,7 +337,7 @@ func (p *Pool) end(e *entry, final *question.Job, err error, keep bool) {
 		p.intake--
 	}
 	close(e.done)
-	remove := e.pending == written && !e.kept
+	remove := e.pending == written && !keep && !removed
 	if e.pending != writing && !remove {
 		p.finish()
 	}

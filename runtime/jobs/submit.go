@@ -30,7 +30,7 @@ func (p *Pool) submit(ctx context.Context, req question.Request, retryOf string)
 		return nil, err
 	}
 	if early {
-		grace := time.NewTimer(p.cfg.Grace)
+		grace := time.NewTimer(p.grace(ctx))
 		select {
 		case <-e.done:
 		case <-grace.C:
@@ -43,6 +43,10 @@ func (p *Pool) submit(ctx context.Context, req question.Request, retryOf string)
 	if e.phase >= settling { // it has ended: its outcome is all that is written
 		p.mu.Unlock()
 		return e.wait(ctx)
+	}
+	if p.cfg.Hand != nil {
+		p.mu.Unlock()
+		return p.handOver(ctx, e)
 	}
 	e.pending = writing
 	job := e.job
@@ -65,6 +69,14 @@ func (p *Pool) submit(ctx context.Context, req question.Request, retryOf string)
 	default:
 		return e.job, nil
 	}
+}
+
+// grace is how long this Submit waits for its job to end.
+func (p *Pool) grace(ctx context.Context) time.Duration {
+	if deadline, ok := ctx.Deadline(); ok {
+		return min(p.cfg.Grace, time.Until(deadline)-reserve)
+	}
+	return p.cfg.Grace
 }
 
 // admit reserves a place for a job. early: it is in the queue already, and may

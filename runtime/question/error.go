@@ -21,6 +21,8 @@ const (
 	CodeUnknownRoute         Code = "unknown_route"
 	CodeMethodNotAllowed     Code = "method_not_allowed"
 	CodeForbidden            Code = "forbidden"
+	CodeNotHere              Code = "not_here"         // the way in which this is deployed does not offer it
+	CodeAnswerTooLarge       Code = "answer_too_large" // more than one answer can carry where this is deployed
 
 	// A question that cannot be asked.
 	CodeUnknownQuestion  Code = "unknown_question"

@@ -14,6 +14,7 @@ import (
 const (
 	pendingFolder = "pending/"
 	jobsFolder    = "jobs/"
+	sharedFolder  = "shared/"
 	outcomeSuffix = ".json"
 	hourFormat    = "2006-01-02T15" // UTC; its order as text is its order in time
 )

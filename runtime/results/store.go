@@ -12,6 +12,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -166,7 +167,7 @@ func (s *Store) Outcomes(ctx context.Context, before string, limit int) ([]*ques
 	if !ok && before != "" {
 		return nil, badID(before)
 	}
-	hours, err := s.hours(ctx)
+	hours, err := s.hours(ctx, jobsFolder)
 	if err != nil {
 		return nil, err
 	}
@@ -201,11 +202,24 @@ func (s *Store) Outcomes(ctx context.Context, before string, limit int) ([]*ques
 	return jobs, nil
 }
 
-// Sweep removes the outcomes of the hours that ended before olderThan, and
-// returns how many it removed, also with an error. It never removes a pending job
-// or an object that is not an outcome.
+// Sweep removes the outcomes, and what Share stored, of the hours that ended before
+// olderThan, and returns how many objects it removed, also with an error. It never
+// removes a pending job or an object that is none of these.
 func (s *Store) Sweep(ctx context.Context, olderThan time.Time) (removed int, err error) {
-	hours, err := s.hours(ctx)
+	removed, err = s.sweep(ctx, jobsFolder, olderThan, func(hour time.Time, name string) bool {
+		_, ok := outcomeID(hour, name)
+		return ok
+	})
+	if err != nil {
+		return removed, err
+	}
+	shared, err := s.sweep(ctx, sharedFolder, olderThan, func(_ time.Time, name string) bool { return !strings.HasSuffix(name, "/") })
+	return removed + shared, err
+}
+
+// sweep removes what is ours of the hours in a folder that ended before olderThan.
+func (s *Store) sweep(ctx context.Context, folder string, olderThan time.Time, ours func(hour time.Time, name string) bool) (removed int, err error) {
+	hours, err := s.hours(ctx, folder)
 	if err != nil {
 		return 0, err
 	}
@@ -224,15 +238,15 @@ func (s *Store) Sweep(ctx context.Context, olderThan time.Time) (removed int, er
 		if hour.Add(time.Hour).After(olderThan) {
 			break
 		}
-		folder := hourFolder(hour)
-		for name, err := range s.objects.List(ctx, folder, "") {
+		at := hourFolder(folder, hour)
+		for name, err := range s.objects.List(ctx, at, "") {
 			if err != nil {
 				return removed, unavailable(err)
 			}
-			if _, ok := outcomeID(hour, name); !ok {
+			if !ours(hour, name) {
 				continue
 			}
-			if keys = append(keys, folder+name); len(keys) == batchSize {
+			if keys = append(keys, at+name); len(keys) == batchSize {
 				if err := remove(); err != nil {
 					return removed, err
 				}
@@ -251,10 +265,10 @@ func (s *Store) Ping(ctx context.Context) error { return unavailable(s.objects.P
 // Close closes the objects. No other method may be called after it.
 func (s *Store) Close() error { return s.objects.Close() }
 
-// hours returns the hours that have outcomes, oldest first.
-func (s *Store) hours(ctx context.Context) ([]time.Time, error) {
+// hours returns the hours that have objects in a folder, oldest first.
+func (s *Store) hours(ctx context.Context, folder string) ([]time.Time, error) {
 	var hours []time.Time
-	for name, err := range s.objects.List(ctx, jobsFolder, "") {
+	for name, err := range s.objects.List(ctx, folder, "") {
 		if err != nil {
 			return nil, unavailable(err)
 		}
@@ -300,7 +314,7 @@ func (s *Store) newest(ctx context.Context, r *reader, hour time.Time, before st
 // list returns the ids of an hour between two bounds ("" is open), oldest first;
 // ended is false when it stopped at limit ids (0: it does not).
 func (s *Store) list(ctx context.Context, r *reader, hour time.Time, after, before string, limit int) (ids []string, ended bool, err error) {
-	folder := hourFolder(hour)
+	folder := hourFolder(jobsFolder, hour)
 	for name, err := range s.objects.List(ctx, folder, after) {
 		if err != nil {
 			return nil, false, unavailable(err)
@@ -320,7 +334,9 @@ func (s *Store) list(ctx context.Context, r *reader, hour time.Time, after, befo
 	return ids, true, nil
 }
 
-func hourFolder(hour time.Time) string { return jobsFolder + hour.Format(hourFormat) + "/" }
+func hourFolder(folder string, hour time.Time) string {
+	return folder + hour.Format(hourFormat) + "/"
+}
 
 // wanted is how many objects to read next when there are n and limit are wanted.
 func wanted(limit, n int) int {

@@ -76,29 +76,18 @@ type measured struct {
 	health     time.Duration
 	job        time.Duration // the 99th percentiles
 	collection time.Duration // the longest
-	cpu        float64       // seconds of it that this process had, a second
+	cores      float64       // that other processes left to this one
 }
 
-// share is the good jobs' share of what they get alone. Where other processes take
-// the cores it is their share of the time that this one had.
-func (m measured) share(alone measured) float64 {
-	if alone.slowed() > 1.25 || m.slowed() > 1.25 {
-		return m.rate / m.cpu / (alone.rate / alone.cpu)
-	}
-	return m.rate / alone.rate
-}
+// share is the good jobs' share of what they get alone, from as many cores.
+func (m measured) share(alone measured) float64 { return m.rate / m.cores / (alone.rate / alone.cores) }
 
 // slowed is how much longer things take for what other processes take.
-func (m measured) slowed() float64 {
-	if m.cpu == 0 { // not known
-		return 1
-	}
-	return max(1, float64(min(goruntime.GOMAXPROCS(0), 2))/m.cpu)
-}
+func (m measured) slowed() float64 { return max(1, 2/m.cores) }
 
 func (m measured) String() string {
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
-	return fmt.Sprintf("%5.0f good jobs/s, p99 %5.1f ms, /healthz p99 %5.1f ms, collections up to %4.1f ms, %.1f cores", m.rate, ms(m.job), ms(m.health), ms(m.collection), m.cpu)
+	return fmt.Sprintf("%5.0f good jobs/s, p99 %5.1f ms, /healthz p99 %5.1f ms, collections up to %4.1f ms, %.1f cores", m.rate, ms(m.job), ms(m.health), ms(m.collection), m.cores)
 }
 
 func percentile99(took []time.Duration) time.Duration {
@@ -112,7 +101,7 @@ func percentile99(took []time.Duration) time.Duration {
 // look asks good questions over HTTP, and for /healthz, and collects garbage,
 // for a while.
 func look(t *testing.T, url string, client *http.Client, params string, period time.Duration) (m measured) {
-	end, cpu := time.Now().Add(period), cpuTime()
+	end, others := time.Now().Add(period), othersTime()
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var jobTimes, healthTimes []time.Duration
@@ -156,7 +145,8 @@ func look(t *testing.T, url string, client *http.Client, params string, period t
 	})
 	wg.Wait()
 	took := period + time.Since(end)
-	m.rate, m.cpu = float64(len(jobTimes))/took.Seconds(), (cpuTime()-cpu).Seconds()/took.Seconds()
+	m.rate = float64(len(jobTimes)) / took.Seconds()
+	m.cores = max(float64(goruntime.NumCPU())-(othersTime()-others).Seconds()/took.Seconds(), 0.25)
 	m.job, m.health, m.collection = percentile99(jobTimes), percentile99(healthTimes), slices.Max(collections)
 	return m
 }
@@ -164,13 +154,14 @@ func look(t *testing.T, url string, client *http.Client, params string, period t
 // While a hostile guest runs on one of two workers, whichever it is, the service
 // goes on: Go's collector gets its turn, HTTP answers, good jobs get their share.
 // A machine that is busy with other things spoils single looks: the bounds have to
-// hold at once in one look of four, and grow by what other processes take.
+// hold at once in one look of four, and grow by what other processes take. Under
+// the race detector nothing is timed: good jobs are answered, that is all.
 func testHostileBeside(t *testing.T) {
 	ds := surveyDataset(104_000)
 	quiet := slog.New(slog.DiscardHandler)
 	var log bytes.Buffer
 	cfg := hostileConfig(&log)
-	cfg.Log, cfg.Fuel, cfg.TimeLimit, cfg.LogLimit, cfg.CacheDir = quiet, 1<<50, time.Minute, 4<<20, goCache
+	cfg.Log, cfg.CacheDir, cfg.Limits = quiet, goCache, Limits{Fuel: 1 << 50, Time: time.Minute, Log: 4 << 20}
 	e := newEngine(t, cfg, ds)
 	service := &besides{ds: ds, plugins: map[string]*Plugin{}}
 	good, err := e.Load(t.Context(), buildGo(t, sportifs))
@@ -215,10 +206,11 @@ func testHostileBeside(t *testing.T) {
 
 	// beside looks at the service while attack is under way, again and again.
 	var worst measured
-	ratio := 10.0
+	ratio, looks := 10.0, 0
 	beside := func(what string, share float64, attack func(ctx context.Context)) {
 		var seen []string
 		for range 4 {
+			looks++
 			alone := look(t, server.URL, client, params, period)
 			ctx, cancel := context.WithCancel(t.Context())
 			var wg sync.WaitGroup
@@ -230,16 +222,16 @@ func testHostileBeside(t *testing.T) {
 			slowed := max(m.slowed(), alone.slowed())
 			within := func(d, bound time.Duration) bool { return float64(d) <= float64(bound)*slowed }
 			got := m.share(alone)
-			if got >= share/slowed && within(m.job, maxLatency) && within(m.health, maxLatency) && within(m.collection, maxCollection) {
+			if underRace || got >= share && within(m.job, maxLatency) && within(m.health, maxLatency) && within(m.collection, maxCollection) {
 				ratio = min(ratio, got)
-				worst = measured{min(worst.rate, m.rate), max(worst.health, m.health), max(worst.job, m.job), max(worst.collection, m.collection), min(worst.cpu, m.cpu)}
+				worst = measured{min(worst.rate, m.rate), max(worst.health, m.health), max(worst.job, m.job), max(worst.collection, m.collection), min(worst.cores, m.cores)}
 				return
 			}
 			seen = append(seen, fmt.Sprintf("%.2f: beside %v; alone %v", got, m, alone))
 		}
 		t.Errorf("%s:\n%s", what, strings.Join(seen, "\n"))
 	}
-	worst.rate, worst.cpu = 1e9, 99
+	worst.rate, worst.cores = 1e9, 99
 	// repeat asks one hostile question after the other, one at a time.
 	repeat := func(questions []string) func(context.Context) {
 		return func(ctx context.Context) {
@@ -265,10 +257,10 @@ func testHostileBeside(t *testing.T) {
 		beside(q, minRate, repeat([]string{q}))
 	}
 	beside("all those that end by themselves", minRate, repeat(others))
-	t.Logf("worst of %d: %.2f of the good jobs, %v", len(endless)+1, ratio, worst)
+	t.Logf("worst of %d, which took %d looks: %.2f of the good jobs, %v", len(endless)+1, looks, ratio, worst)
 
 	// Loading is no job: it may take both cores, but it may not hold anything up.
-	worst, ratio = measured{rate: 1e9, cpu: 99}, 10
+	worst, ratio = measured{rate: 1e9, cores: 99}, 10
 	var loaded atomic.Int64
 	var bad [][]byte
 	for _, name := range hostileNames(t) {

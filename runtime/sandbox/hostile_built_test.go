@@ -124,7 +124,9 @@ func testHostileBuilt(t *testing.T) {
 		{"a hundred thousand functions", func() []byte { return with(base, bodies(100_000, joined([]byte{0}, zero))) }, "functions"},
 		{"as many functions as may be", func() []byte { return with(base, bodies(59_000, joined([]byte{0}, zero))) }, ""},
 		{"100,000 functions without a body", func() []byte { return with(base, map[byte]added{3: {100_000, make([]byte, 100_000)}}) }, ""},
-		{"100,001 data segments", func() []byte { return with(base, map[byte]added{11: {100_001, bytes.Repeat(activeData(9, nil), 100_001)}}) }, "data segments"},
+		{"100,001 data segments", func() []byte {
+			return with(base, map[byte]added{11: {100_001, bytes.Repeat(activeData(9, nil), 100_001)}})
+		}, "data segments"},
 		{"90,000 data segments", func() []byte {
 			return with(base, map[byte]added{11: {90_000, bytes.Repeat(activeData(0x8000, []byte("16 bytes of data")), 90_000)}})
 		}, ""},
@@ -245,7 +247,7 @@ func testHostileBuilt(t *testing.T) {
 func testHostileManifests(t *testing.T) {
 	base := hostileFixture(t, "manifest")
 	cfg := hostileConfig(new(bytes.Buffer))
-	cfg.MemoryLimit = 128 << 20
+	cfg.Limits.Memory = 128 << 20
 	e := newEngine(t, cfg, newFakeDataset())
 	long := strings.Repeat("a", 900_000)
 	of := func(format string, args ...any) string {

@@ -10,5 +10,5 @@ import (
 // peakRSS is not known here.
 func peakRSS(*os.ProcessState) int64 { return 0 }
 
-// cpuTime is not known here.
-func cpuTime() time.Duration { return 0 }
+// othersTime is not known here.
+func othersTime() time.Duration { return 0 }

@@ -3,6 +3,7 @@
 package sandbox
 
 import (
+	"fmt"
 	"os"
 	goruntime "runtime"
 	"syscall"
@@ -16,16 +17,24 @@ func peakRSS(p *os.ProcessState) int64 {
 		return 0
 	}
 	if goruntime.GOOS == "darwin" {
-		return int64(usage.Maxrss)
+		return usage.Maxrss
 	}
-	return int64(usage.Maxrss) << 10
+	return usage.Maxrss << 10
 }
 
-// cpuTime is what this process has had of the cores so far.
-func cpuTime() time.Duration {
+// othersTime is what other processes have had of this machine's cores so far, or
+// their host; 0 where the system does not tell.
+func othersTime() time.Duration {
+	text, err := os.ReadFile("/proc/stat")
 	var usage syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
+	if err != nil || syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
 		return 0
 	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	// proc(5): user, nice, system, idle, iowait, irq, softirq, steal, in hundredths of a second.
+	var user, nice, system, idle, iowait, irq, softirq, steal int64
+	if _, err := fmt.Sscanf(string(text), "cpu %d %d %d %d %d %d %d %d", &user, &nice, &system, &idle, &iowait, &irq, &softirq, &steal); err != nil {
+		return 0
+	}
+	all := time.Duration(user+nice+system+irq+softirq+steal) * 10 * time.Millisecond
+	return all - time.Duration(usage.Utime.Nano()+usage.Stime.Nano())
 }

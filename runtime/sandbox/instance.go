@@ -278,7 +278,7 @@ func (in *instance) view() memory { return in.memory.buf }
 
 // context is ctx with what the host functions look for.
 func (in *instance) context(ctx context.Context) context.Context {
-	in.ctx.Context = ctx
+	in.ctx.Context = ctx //nolint:fatcontext // it replaces the one of the job before
 	return &in.ctx
 }
 

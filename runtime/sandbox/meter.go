@@ -25,6 +25,9 @@ const (
 	// end of its time is looked for: each turn wakes another thread, which costs as
 	// much as a tenth of a job.
 	turn = time.Millisecond
+	// long is how long a job runs before it gives way to jobs that begin: then it
+	// sleeps a turn for each that it runs. All short jobs end before.
+	long = 10 * time.Millisecond
 )
 
 // meter counts what one instance spends, and stops it.
@@ -39,8 +42,10 @@ type meter struct {
 	granted  int64 // the slice that the guest is spending
 	spent    int64 // what was spent before it
 	lowest   int64 // stack left at the deepest yield
+	started  time.Time
 	turned   time.Time
 	resumed  time.Time // when the guest was given its slice
+	begun    int64     // jobs of the engine that had begun at the turn before
 }
 
 // start readies the meter for a job, or for opening the plugin.
@@ -48,8 +53,8 @@ func (m *meter) start(ctx context.Context, deadline time.Time, limits *Limits) {
 	m.ctx, m.deadline = ctx, deadline
 	m.limit, m.slice, m.granted, m.spent = limits.Fuel, minSlice, 0, 0
 	m.lowest = int64(limits.Stack)
-	m.turned = time.Now()
-	m.resumed = m.turned
+	m.started = time.Now()
+	m.turned, m.resumed = m.started, m.started
 	if m.fuel != nil {
 		m.fuel.Set(0)
 	}
@@ -94,13 +99,25 @@ func (m *meter) yield(fuel, stack int64) int64 {
 		if err := m.plugin.interrupted(m.ctx, m.deadline); err != nil {
 			panic(stopped{err})
 		}
-		goruntime.Gosched()
+		m.giveWay(now)
 		now = time.Now()
 		m.turned = now
 	}
 	m.resumed = now
 	m.granted = min(m.slice, m.limit-m.spent) // so that it stops at the same point however long the slices are
 	return m.granted
+}
+
+// giveWay gives others their turn. Two long jobs do not wait for each other.
+func (m *meter) giveWay(now time.Time) {
+	begun := m.plugin.engine.begun.Load()
+	others := begun != m.begun
+	m.begun = begun
+	if others && now.Sub(m.started) > long {
+		time.Sleep(now.Sub(m.turned))
+	} else {
+		goruntime.Gosched()
+	}
 }
 
 // charge takes units of fuel for what the host does for the guest.

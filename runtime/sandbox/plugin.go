@@ -47,7 +47,7 @@ func (e *Engine) Load(ctx context.Context, wasm []byte) (_ *Plugin, err error) {
 	if !e.gate.enter() {
 		return nil, question.Errorf(question.CodeShuttingDown, "%w", errStopped)
 	}
-	p := &Plugin{engine: e, digest: digestOf(wasm), limits: e.cfg.defaults(), way: e.platform.way}
+	p := &Plugin{engine: e, digest: digestOf(wasm), limits: e.cfg.Limits, way: e.platform.way}
 	p.slots.running = make(chan struct{}, e.cfg.Slots)
 	p.log = e.cfg.Log.With("plugin", p.digest[:len("sha256:")+12]) // until it has a name
 	p.stopped, p.stopNow = context.WithCancelCause(e.stopped)
@@ -75,7 +75,7 @@ func (e *Engine) Load(ctx context.Context, wasm []byte) (_ *Plugin, err error) {
 
 // load is Load up to the bookkeeping.
 func (p *Plugin) load(ctx context.Context, wasm []byte) *question.Error {
-	rewritten, info, refused := prepare(wasm, p.limits.Memory)
+	rewritten, info, refused := prepare(wasm, p.limits.Memory, p.digest, rewritings{p.engine.cfg.CacheDir, p.log})
 	if refused != nil {
 		return refused
 	}
@@ -100,7 +100,7 @@ func (p *Plugin) load(ctx context.Context, wasm []byte) *question.Error {
 	}
 	p.manifest = m
 	p.log = p.engine.cfg.Log.With("plugin", m.Name)
-	p.limits = p.engine.cfg.Plugins[m.Name].over(p.limits)
+	p.limits = p.engine.cfg.Plugins[m.Name].Over(p.limits)
 	in.world.log.log = p.log
 	if refused := p.lay(ctx, m.Columns); refused != nil {
 		return refused
@@ -140,8 +140,8 @@ func (p *Plugin) makeImage(ctx context.Context, in *instance) *question.Error {
 }
 
 // prepare checks and rewrites a plugin. The result depends on nothing else, so
-// that a compiled plugin can be kept.
-func prepare(wasm []byte, memoryLimit uint64) ([]byte, *rewrite.Info, *question.Error) {
+// that it can be kept, and so can the compiled plugin.
+func prepare(wasm []byte, memoryLimit uint64, digest string, kept rewritings) ([]byte, *rewrite.Info, *question.Error) {
 	pages, refused := checkModule(wasm)
 	if refused != nil {
 		return nil, nil, refused
@@ -149,7 +149,7 @@ func prepare(wasm []byte, memoryLimit uint64) ([]byte, *rewrite.Info, *question.
 	if pages*wasmPage > memoryLimit {
 		return nil, nil, badPlugin("its memory starts with %d bytes; the limit is %s", pages*wasmPage, humanBytes(memoryLimit))
 	}
-	rewritten, info, err := rewrite.Rewrite(wasm, rewrite.Config{})
+	rewritten, info, err := kept.rewrite(wasm, digest)
 	if err != nil {
 		return nil, nil, badPlugin("it does not compile: %v", err)
 	}
@@ -259,6 +259,7 @@ func (p *Plugin) answer(ctx context.Context, b *question.Bound, rows []question.
 	if err != nil {
 		return nil, 0, err
 	}
+	p.engine.begun.Add(1)
 	whole := false // the guest returned, with whatever answer
 	defer func() {
 		if r := recover(); r != nil {

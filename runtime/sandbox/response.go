@@ -118,7 +118,7 @@ type source interface {
 	unitOf(column string) string
 	// dictAt returns the dictionary of the dataset that lies where a result's column
 	// says that its own lies; nil where none does. It is not to be written to.
-	dictAt(*abi.Column) []string
+	dictAt(c *abi.Column) []string
 }
 
 // decodeAnswer reads what answer returned: a table, checked against what the

@@ -45,7 +45,10 @@ type Objects struct {
 	close        func()
 }
 
-var _ results.Objects = (*Objects)(nil)
+var (
+	_ results.Objects = (*Objects)(nil)
+	_ results.Sharer  = (*Objects)(nil)
+)
 
 // Open connects to the bucket and checks that it can be listed. Its errors are
 // *question.Error with CodeStoreUnavailable. ctx bounds Open alone.
@@ -113,10 +116,15 @@ func (o *Objects) connect(ctx context.Context) error {
 	call, cancel := o.bound(ctx)
 	defer cancel()
 	// minio-go waits for credentials without regard to ctx later on.
-	if _, err := o.keys.GetWithContext(&credentials.CredContext{Context: call}); err != nil {
+	value, err := o.keys.GetWithContext(&credentials.CredContext{Context: call})
+	if err != nil {
 		return o.explain(ctx, err)
 	}
-	err := o.Ping(ctx)
+	if value.AccessKeyID == "defaultkey" && value.SecretAccessKey == "defaultsecret" {
+		return question.Errorf(question.CodeStoreUnavailable,
+			"%s: SAM found no credentials on its machine and passes \"defaultkey\" on: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where you start sam", o.where)
+	}
+	err = o.Ping(ctx)
 	if !o.cfg.CreateBucket || codeOf(err) != minio.NoSuchBucket {
 		return err
 	}
@@ -151,10 +159,27 @@ func (o *Objects) put(ctx context.Context, client *minio.Core, key string, data 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	opts.ContentType = "application/json"
+	if opts.ContentType == "" {
+		opts.ContentType = "application/json"
+	}
 	opts.DisableMultipart = true // a condition holds for one request
 	_, err := client.Client.PutObject(ctx, o.target.bucket, o.name(key), bytes.NewReader(data), int64(len(data)), opts)
 	return err
+}
+
+// Share implements results.Sharer, with a presigned address.
+func (o *Objects) Share(ctx context.Context, key string, data []byte, contentType, disposition string, valid time.Duration) (string, error) {
+	call, cancel := o.bound(ctx)
+	defer cancel()
+	opts := minio.PutObjectOptions{ContentType: contentType, ContentDisposition: disposition}
+	if err := o.put(call, o.client, key, data, opts); err != nil {
+		return "", o.explain(ctx, err)
+	}
+	address, err := o.client.PresignedGetObject(call, o.target.bucket, o.name(key), valid, nil)
+	if err != nil {
+		return "", o.explain(ctx, err)
+	}
+	return address.String(), nil
 }
 
 // Create implements results.Objects.

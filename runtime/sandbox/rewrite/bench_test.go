@@ -121,3 +121,38 @@ func sideBySide(b *testing.B, kernels []kernelSize, mods [3]api.Module, h *host)
 	b.ReportMetric(worst, "worst")
 	b.ReportMetric(0, "ns/op")
 }
+
+// BenchmarkBulk says how many units of fuel a microsecond of fills and copies
+// costs, within the cache and beyond it. BenchmarkMeter says it of other code.
+func BenchmarkBulk(b *testing.B) {
+	for _, c := range []struct {
+		name, function string
+		args           []uint64
+	}{
+		{"fill/64KiB", "fill", []uint64{0, 1, 64 << 10}},
+		{"fill/48MiB", "fill", []uint64{0, 1, 48 << 20}},
+		{"copy/64KiB", "copy", []uint64{0, 128 << 10, 64 << 10}},
+		{"copy/up", "copy", []uint64{32768, 0, 48 << 20}},
+		{"copy/down", "copy", []uint64{0, 32768, 48 << 20}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			h := &host{slice: 100_000}
+			mod, _ := start(b, read(b, "guests"), h)
+			if _, err := mod.ExportedFunction("grow").Call(b.Context(), 1000); err != nil {
+				b.Fatal(err)
+			}
+			f := mod.ExportedFunction(c.function)
+			if _, err := f.Call(b.Context(), c.args...); err != nil { // touches each page
+				b.Fatal(err)
+			}
+			before := h.spent(mod)
+			for b.Loop() {
+				if _, err := f.Call(b.Context(), c.args...); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.SetBytes(int64(c.args[2]))
+			b.ReportMetric(float64(h.spent(mod)-before)/float64(b.Elapsed().Microseconds()), "units/us")
+		})
+	}
+}

@@ -121,7 +121,7 @@ func TestWeights(t *testing.T) {
 		{"out of a loop within", loop(block(heavy(2), loop(heavy(30), branch(1)), heavy(40)), heavy(3)), 0, []uint32{10, 61}},
 		{"an unreachable loop", join(opReturn, loop(heavy(9))), 0, []uint32{0}},
 		{"an empty loop", loop(), 0, []uint32{1}},
-		{"a fill of 160 bytes", loop(one, one, opI32Const, 0xa0, 0x01, 0xfc, 0x0b, 0), 0, []uint32{3 + weightBulk + 10}},
+		{"a fill of 160 bytes", loop(one, one, opI32Const, 0xa0, 0x01, 0xfc, 0x0b, 0), 0, []uint32{3 + weightBulk + 160>>perByte}},
 		{"a table of branches", loop(block(block(one, opBrTable, 1, 0, 1), heavy(10), branch(0)), heavy(2)), 0, []uint32{1 + 4 + 20 + 1 + 4}},
 	} {
 		m, err := decode(oneFunction(c.code...))

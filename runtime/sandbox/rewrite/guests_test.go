@@ -73,7 +73,7 @@ func TestRunawayIsStopped(t *testing.T) {
 			if took > 2*time.Second {
 				t.Errorf("it took %v", took)
 			}
-			if errors.Is(c.want, errFuel) && h.yields < 90 {
+			if errors.Is(c.want, errFuel) && h.yields < 80 { // a part of a fill is two thirds of a slice
 				t.Errorf("only %d yields", h.yields)
 			}
 		})
@@ -179,9 +179,9 @@ func TestSizesAreCharged(t *testing.T) {
 	}{
 		{"grow", []uint64{1023}, 1023 * 4096, 1024 * 4096},
 		{"grow", []uint64{1 << 31}, 1000, 2000}, // refused by the engine: only the asking
-		{"fill", []uint64{0, 1, 64 << 20}, 4 << 20, 5 << 20},
+		{"fill", []uint64{0, 1, 64 << 20}, 16 << 20, 17 << 20},
 		{"fill", []uint64{0, 1, 16}, 0, 200},
-		{"copy", []uint64{1, 0, 32 << 20}, 2 << 20, 3 << 20},
+		{"copy", []uint64{1, 0, 32 << 20}, 8 << 20, 9 << 20},
 		{"fill", []uint64{0, 1, 1<<32 - 1}, 0, 200}, // traps
 		{"tablegrow", []uint64{60}, 30, 500},
 		{"tablefill", []uint64{0, 64}, 32, 500},

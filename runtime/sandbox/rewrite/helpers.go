@@ -6,8 +6,8 @@ const chunk = 256 << 10
 
 // How a size becomes fuel: bytes are shifted right, pages left.
 const (
-	perByte = 2  // 4 bytes a unit
-	perPage = 12 // the same: the engine zeroes a new page
+	perByte = 2  // 4 bytes a unit: 4,000 to 6,000 units a microsecond beyond the cache, as a slow loop; 13,000 within
+	perPage = 12 // 16 bytes a unit: a new page only costs something when it is touched
 	perItem = 1  // two elements of a table a unit
 )
 

@@ -1,0 +1,32 @@
+package rewrite
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"io/fs"
+	"sync"
+)
+
+// sources is what Rewrite's output depends on beside the module: all of this package.
+//
+//go:embed encode.go helpers.go instrument.go module.go opcodes.go reader.go rewrite.go validate.go version.go
+var sources embed.FS
+
+// Version tells rewritings apart: two that differ were made by different sources of
+// this package. It is for caches.
+var Version = sync.OnceValue(func() string {
+	h := sha256.New()
+	files, err := fs.Glob(sources, "*.go")
+	for _, name := range files {
+		var source []byte
+		if source, err = sources.ReadFile(name); err != nil {
+			break
+		}
+		h.Write(source)
+	}
+	if err != nil {
+		panic(err) // they are in the program
+	}
+	return hex.EncodeToString(h.Sum(nil))
+})
