@@ -186,27 +186,23 @@ func many(t testing.TB, n int) string {
 	return folder
 }
 
-// 200 plugins start in under a second with a warm cache.
+// 200 plugins start, with a cold cache and with a warm one; BenchmarkStart says how
+// fast.
 func TestManyPlugins(t *testing.T) {
 	folder, cache := many(t, 200), t.TempDir()
-	var took time.Duration
 	for run := range 2 {
 		begun := time.Now()
 		questions, err := OpenQuestions(t.Context(), QuestionsConfig{Plugins: folder, NoBuiltIn: true, Cache: cache, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		took = time.Since(begun)
-		t.Logf("start %d: %s", run, took)
+		t.Logf("start %d: %s", run, time.Since(begun))
 		if n := len(questions.Offers()); n != 800 {
 			t.Errorf("%d questions; %+v", n, questions.Plugins()[0])
 		}
 		if err := questions.Close(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if took > 5*time.Second { // a busy machine is no failure; the benchmark measures
-		t.Errorf("it took %s", took)
 	}
 }
 
