@@ -10,11 +10,13 @@ MAKEFLAGS += --no-builtin-rules
 GOLANGCI_LINT_VERSION := v2.15.0
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 K6_VERSION := v1.8.1
+SAM_VERSION := 1.170.0
 
 TOOLS := $(CURDIR)/.tools
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 GO_FILES = $(shell git ls-files --cached --others --exclude-standard '*.go' 'go.mod' 'go.sum')
 SERVE ?=
+SAM ?=
 
 # --- what a user wants -------------------------------------------------------
 
@@ -58,6 +60,22 @@ bench-cold: build ## Lambda: 50 cold starts of bin/lestats, piece by piece, a wa
 bench-csv: $(TOOLS)/python/bin/pandas-is-there ## Reading the CDC's CSV, beside pandas on the same file (installs pandas into .tools)
 	$(TOOLS)/python/bin/python3 infra/bench/csv_vs_pandas.py
 
+# --- the cloud function ------------------------------------------------------
+
+.PHONY: images
+images: $(TOOLS)/minio ## Build the Docker images lestats-function, lestats-server and lestats-minio
+	infra/docker/build function server minio
+
+.PHONY: sam-local
+sam-local: $(TOOLS)/sam/bin/sam $(TOOLS)/minio ## Run the function here with SAM, and MinIO beside it: http://127.0.0.1:3000 (SAM="--warm-containers EAGER" is passed on)
+	infra/docker/build function minio
+	infra/sam/run $(SAM)
+
+.PHONY: deploy
+deploy: $(TOOLS)/sam/bin/sam ## Build the function and deploy it to AWS with your credentials: sam build, sam deploy --guided
+	$(TOOLS)/sam/bin/sam build
+	$(TOOLS)/sam/bin/sam deploy --guided --capabilities CAPABILITY_IAM
+
 # --- what the build makes ----------------------------------------------------
 
 PLUGIN := plugins/built/sportifs.wasm
@@ -93,6 +111,11 @@ fuzz: generate ## Run every fuzz target for FUZZTIME (20s)
 	  for target in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$pkg/*_test.go | cut -c6-); do \
 	    echo "== $$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x ./$$pkg; done; done
 
+.PHONY: test-sam
+test-sam: generate $(TOOLS)/sam/bin/sam $(TOOLS)/minio ## The API's contract through the real sam local start-api; installs SAM, and a Docker engine where none is (8 minutes)
+	command -v busybox >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends busybox-static; } >&2
+	infra/docker/with-engine infra/sam/test
+
 .PHONY: load
 load: build $(TOOLS)/k6 ## Submit and poll over HTTP with k6: jobs a second, p50 and p99
 	infra/load/run
@@ -103,6 +126,10 @@ load: build $(TOOLS)/k6 ## Submit and poll over HTTP with k6: jobs a second, p50
 lint: generate $(TOOLS)/golangci-lint
 	$(TOOLS)/golangci-lint fmt --diff
 	$(TOOLS)/golangci-lint run
+
+.PHONY: template
+template: $(TOOLS)/sam/bin/sam ## Check template.yaml
+	SAM_CLI_TELEMETRY=0 $(TOOLS)/sam/bin/sam validate --lint --region us-east-1
 
 .PHONY: tidy
 tidy:
@@ -133,6 +160,10 @@ $(TOOLS)/python/bin/pandas-is-there:
 	python3 -m venv $(TOOLS)/python || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
 	$(TOOLS)/python/bin/pip install --quiet 'pandas>=2,<4'
 	touch $@
+
+$(TOOLS)/sam/bin/sam:
+	python3 -m venv $(TOOLS)/sam
+	$(TOOLS)/sam/bin/pip install -q aws-sam-cli==$(SAM_VERSION)
 
 .PHONY: clean
 clean: ## Remove what the build made (not the tools in .tools)
