@@ -35,6 +35,7 @@ type Config struct {
 	Queue       int           // jobs that may wait; 0: 1,024
 	TimeLimit   time.Duration // wall clock a job; 0: 5 s
 	Retention   time.Duration // how long results are kept; 0: 7 days, negative: for ever
+	ClientKey   string        // of all requests but the probes'; "": they need none
 	AdminKey    string        // of graceful_shutdown; "": loopback clients only
 	Version     string
 	Log         *slog.Logger // nil is slog.Default()
@@ -159,16 +160,17 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 		return nil, err
 	}
 	apiConfig := httpapi.Config{
-		Catalog:  m.questions,
-		Jobs:     m.pool,
-		Dataset:  m.questions.Dataset.Info(),
-		Schema:   m.questions.Dataset,
-		Ready:    m.ready,
-		Render:   httpapi.Renderers{Seed: render.AppendSeedJSON, Rows: render.AppendRowsJSON, CSV: render.CSV, Arrow: render.Arrow},
-		MaxWait:  maxWait,
-		AdminKey: cfg.AdminKey,
-		Version:  cfg.Version,
-		Log:      cfg.Log,
+		Catalog:   m.questions,
+		Jobs:      m.pool,
+		Dataset:   m.questions.Dataset.Info(),
+		Schema:    m.questions.Dataset,
+		Ready:     m.ready,
+		Render:    httpapi.Renderers{Seed: render.AppendSeedJSON, Rows: render.AppendRowsJSON, CSV: render.CSV, Arrow: render.Arrow},
+		MaxWait:   maxWait,
+		ClientKey: cfg.ClientKey,
+		AdminKey:  cfg.AdminKey,
+		Version:   cfg.Version,
+		Log:       cfg.Log,
 	}
 	if cfg.Function {
 		apiConfig.Jobs = finisher{m.pool, cfg.Hand == nil, 2 * cfg.TimeLimit}

@@ -78,6 +78,7 @@ type serveCmd struct {
 	PollPlugins time.Duration `name:"plugins-poll" help:"How often plugins/ of a store in a bucket is looked at, with a request each time; a negative time never." default:"1s" env:"LESTATS_PLUGINS_POLL"`
 	TimeLimit   time.Duration `help:"Wall clock that a job may take." default:"5s" env:"LESTATS_TIME_LIMIT"`
 	Retention   time.Duration `help:"How long results are kept; a negative one keeps them for ever." default:"168h" env:"LESTATS_RETENTION"`
+	ClientKey   string        `name:"api-key" help:"Key that clients have to send (X-Api-Key: KEY), but for /healthz and /readyz. Without it everybody may ask." placeholder:"KEY" env:"LESTATS_API_KEY"`
 	AdminKey    string        `help:"Key that graceful_shutdown asks of clients elsewhere (Authorization: Bearer KEY). Without it only this machine may." placeholder:"KEY" env:"LESTATS_ADMIN_KEY"`
 }
 
@@ -111,6 +112,7 @@ func (c *serveCmd) Run(ctx context.Context, s *streams) (err error) {
 		Queue:       c.Queue,
 		TimeLimit:   c.TimeLimit,
 		Retention:   c.Retention,
+		ClientKey:   c.ClientKey,
 		AdminKey:    c.AdminKey,
 		Version:     version,
 		Log:         log.Logger,
