@@ -56,6 +56,10 @@ bench-sandbox: build ## The sandbox's performance table, ratios in one run: a qu
 bench-cold: build ## Lambda: 50 cold starts of bin/lestats, piece by piece, a warm answer, and the peak in 128 MB
 	LESTATS_BINARY=$(CURDIR)/bin/lestats go test -count 1 -v -run In128MB -bench ColdStart -benchtime 50x -timeout 10m ./functions/lestats
 
+.PHONY: cost
+cost: generate $(TOOLS)/minio ## Lambda: what a million jobs costs, from what a job needs here and public prices
+	go test -count 1 -v -run '^$$' -bench Cost -benchtime 1000x -timeout 5m ./functions/lestats
+
 .PHONY: bench-csv
 bench-csv: $(TOOLS)/python/bin/pandas-is-there ## Reading the CDC's CSV, beside pandas on the same file (installs pandas into .tools)
 	$(TOOLS)/python/bin/python3 infra/bench/csv_vs_pandas.py
@@ -115,6 +119,12 @@ fuzz: generate ## Run every fuzz target for FUZZTIME (20s)
 test-sam: generate $(TOOLS)/sam/bin/sam $(TOOLS)/minio ## The API's contract through the real sam local start-api; installs SAM, and a Docker engine where none is (8 minutes)
 	command -v busybox >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends busybox-static; } >&2
 	infra/docker/with-engine infra/sam/test
+
+.PHONY: test-compose
+test-compose: generate $(TOOLS)/minio ## infra/compose.yaml: the contract through two servers over one bucket, one of them is killed (3 minutes)
+	command -v busybox >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends busybox-static; } >&2
+	command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 || { apt-get update -qq && apt-get install -y -qq --no-install-recommends docker-compose; } >&2
+	infra/docker/with-engine infra/compose-test
 
 .PHONY: load
 load: build $(TOOLS)/k6 ## Submit and poll over HTTP with k6: jobs a second, p50 and p99
