@@ -17,6 +17,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 GO_FILES = $(shell git ls-files --cached --others --exclude-standard '*.go' 'go.mod' 'go.sum')
 SERVE ?=
 SAM ?=
+ARCH ?= arm64
 
 # --- what a user wants -------------------------------------------------------
 
@@ -76,9 +77,9 @@ sam-local: $(TOOLS)/sam/bin/sam $(TOOLS)/minio ## Run the function here with SAM
 	infra/sam/run $(SAM)
 
 .PHONY: deploy
-deploy: $(TOOLS)/sam/bin/sam ## Build the function and deploy it to AWS with your credentials: sam build, sam deploy --guided
-	$(TOOLS)/sam/bin/sam build
-	$(TOOLS)/sam/bin/sam deploy --guided --capabilities CAPABILITY_IAM
+deploy: $(TOOLS)/sam/bin/sam ## Build the function and deploy it to AWS with your credentials: sam build, sam deploy --guided (ARCH=arm64)
+	$(TOOLS)/sam/bin/sam build --parameter-overrides Architecture=$(ARCH)
+	$(TOOLS)/sam/bin/sam deploy --guided --capabilities CAPABILITY_IAM --parameter-overrides Architecture=$(ARCH)
 
 # --- what the build makes ----------------------------------------------------
 
