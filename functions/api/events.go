@@ -94,12 +94,8 @@ func (f *function) v2(ctx context.Context, event []byte) ([]byte, error) {
 	}
 	path, under := cutStage(path, e.RequestContext.Stage)
 	e.RawPath = escaped(path)
-	if e.IsBase64Encoded {
-		body, err := base64.StdEncoding.DecodeString(e.Body)
-		if err != nil {
-			return f.refuse(badBody(err))
-		}
-		e.Body, e.IsBase64Encoded = string(body), false
+	if err := decodeBody(&e.Body, &e.IsBase64Encoded); err != nil {
+		return f.refuse(err)
 	}
 	adapter := httpadapter.NewV2(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The adapter cuts most headers at commas, those in quotes too.
@@ -137,12 +133,8 @@ func (f *function) v1(ctx context.Context, event []byte) ([]byte, error) {
 	if len(e.MultiValueHeaders) == 0 {
 		e.MultiValueHeaders = nil // then the adapter takes the single ones
 	}
-	if e.IsBase64Encoded {
-		body, err := base64.StdEncoding.DecodeString(e.Body)
-		if err != nil {
-			return f.refuse(badBody(err))
-		}
-		e.Body, e.IsBase64Encoded = string(body), false
+	if err := decodeBody(&e.Body, &e.IsBase64Encoded); err != nil {
+		return f.refuse(err)
 	}
 	adapter := httpadapter.New(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f.serve(w, r, under) }))
 	answer, err := adapter.ProxyWithContext(ctx, e)
@@ -156,8 +148,17 @@ func badEvent(err error) error {
 	return question.Errorf(question.CodeBadRequest, "the event cannot be read as a request: %w", err)
 }
 
-func badBody(err error) error {
-	return question.Errorf(question.CodeBadRequest, "the body says that it is base64, and is not: %w", err)
+// decodeBody makes the body of an event, which may be base64, what the client sent.
+func decodeBody(body *string, encoded *bool) error {
+	if !*encoded {
+		return nil
+	}
+	b, err := base64.StdEncoding.DecodeString(*body)
+	if err != nil {
+		return question.Errorf(question.CodeBadRequest, "the body says that it is base64, and is not: %w", err)
+	}
+	*body, *encoded = string(b), false
+	return nil
 }
 
 // cutStage takes the name of a stage off a path, and returns it as a prefix of links.

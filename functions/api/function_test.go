@@ -7,9 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"io"
 	"log/slog"
 	"net/http"
@@ -28,6 +25,7 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
 	"github.com/le-stats-sportifs/lestats/runtime/jobs"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
+	"github.com/le-stats-sportifs/lestats/runtime/question/questiontest"
 	"github.com/le-stats-sportifs/lestats/runtime/results"
 	"github.com/le-stats-sportifs/lestats/runtime/results/s3"
 	"github.com/le-stats-sportifs/lestats/runtime/results/storetest"
@@ -99,26 +97,6 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// codes returns the closed set, as runtime/question declares it.
-func codes(t *testing.T) (out []question.Code) {
-	t.Helper()
-	f, err := parser.ParseFile(token.NewFileSet(), "../../runtime/question/error.go", nil, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ast.Inspect(f, func(n ast.Node) bool {
-		if spec, ok := n.(*ast.ValueSpec); ok && strings.HasPrefix(spec.Names[0].Name, "Code") {
-			text, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
-			if err != nil {
-				t.Fatal(err)
-			}
-			out = append(out, question.Code(text))
-		}
-		return true
-	})
-	return out
-}
-
 // Whatever a handler writes, in all ways a client gets it: each code with its
 // status, bytes that are no text, text that JSON has to escape, several cookies.
 func TestAnswersAreTheSame(t *testing.T) {
@@ -127,7 +105,7 @@ func TestAnswersAreTheSame(t *testing.T) {
 	fmt.Fprint(zip, strings.Repeat("obesity", 1000))
 	zip.Close()
 	mux := http.NewServeMux()
-	for _, code := range codes(t) {
+	for _, code := range questiontest.Codes(t) {
 		mux.HandleFunc("/code/"+string(code), func(w http.ResponseWriter, _ *http.Request) {
 			httpapi.Fail(w, question.Errorf(code, "so it is").About("p", "h"))
 		})
@@ -183,7 +161,7 @@ func TestAnswersAreTheSame(t *testing.T) {
 	for name := range bodies {
 		requests = append(requests, [3]string{"GET", "/body/" + name, ""})
 	}
-	for _, code := range codes(t) {
+	for _, code := range questiontest.Codes(t) {
 		requests = append(requests, [3]string{"GET", "/code/" + string(code), ""})
 	}
 	for _, r := range requests {

@@ -86,17 +86,12 @@ func OpenQuestions(ctx context.Context, cfg QuestionsConfig) (_ *Questions, err 
 		}
 	}()
 	opened.engine, err = sandbox.New(ctx, sandbox.Config{
-		CacheDir:    cacheFolder(cfg.Cache),
-		MemoryLimit: cmp.Or(limits.Default.Memory, uint64(cfg.MemoryMiB)<<20),
-		Fuel:        limits.Default.Fuel,
-		TimeLimit:   cmp.Or(limits.Default.Time, cfg.TimeLimit),
-		StackLimit:  limits.Default.Stack,
-		ResultLimit: limits.Default.Result,
-		LogLimit:    limits.Default.Log,
-		Plugins:     limits.Plugins,
-		Slots:       cfg.Slots,
-		Budget:      cmp.Or(limits.Budget, cfg.Budget),
-		Log:         cfg.Log,
+		CacheDir: cacheFolder(cfg.Cache),
+		Limits:   limits.Default.Over(sandbox.Limits{Memory: uint64(cfg.MemoryMiB) << 20, Time: cfg.TimeLimit}),
+		Plugins:  limits.Plugins,
+		Slots:    cfg.Slots,
+		Budget:   cmp.Or(limits.Budget, cfg.Budget),
+		Log:      cfg.Log,
 	}, ds)
 	if err != nil {
 		return nil, err

@@ -35,7 +35,10 @@ func plus(total, v float64, keep uint32) float64 {
 }
 
 // sumOf adds up the values of the rows that pass the filters. Eight rows are
-// written out because a turn of a loop costs a guest as much as an addition.
+// written out because a turn of a loop costs a guest as much as an addition;
+// they are no function, here and in addBlocks, because a guest pays more for a call a
+// block than for the block (global_mean 123 us instead of 83, states_mean 187 instead
+// of 149: -bench Questions).
 func sumOf(job *sdk.Job, filters ...sdk.Filter) sum {
 	values := value.Values(job)
 	total, count := 0.0, 0

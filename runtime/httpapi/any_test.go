@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
+	"github.com/le-stats-sportifs/lestats/runtime/question/questiontest"
 )
 
 // checkAny holds what is true of every answer.
@@ -34,7 +35,7 @@ func checkAny(t interface {
 
 // Any request gets a status and, when that is an error, the shape of an error.
 func TestAnyRequest(t *testing.T) {
-	codes := codes(t)
+	codes := questiontest.Codes(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		s := serve(t)
 		s.jobs.answer = &done

@@ -3,45 +3,18 @@ package httpapi_test
 import (
 	"errors"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
 
 	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
+	"github.com/le-stats-sportifs/lestats/runtime/question/questiontest"
 )
-
-// codes returns the closed set, as runtime/question declares it.
-func codes(t *testing.T) []question.Code {
-	t.Helper()
-	f, err := parser.ParseFile(token.NewFileSet(), "../question/error.go", nil, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out []question.Code
-	ast.Inspect(f, func(n ast.Node) bool {
-		if spec, ok := n.(*ast.ValueSpec); ok && strings.HasPrefix(spec.Names[0].Name, "Code") {
-			text, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
-			if err != nil {
-				t.Fatal(err)
-			}
-			out = append(out, question.Code(text))
-		}
-		return true
-	})
-	if len(out) < 30 {
-		t.Fatalf("only %d codes were found", len(out))
-	}
-	return out
-}
 
 func TestEveryCodeHasAStatus(t *testing.T) {
 	want := map[int]string{
@@ -57,7 +30,7 @@ func TestEveryCodeHasAStatus(t *testing.T) {
 			statuses[question.Code(code)] = status
 		}
 	}
-	all := codes(t)
+	all := questiontest.Codes(t)
 	for _, code := range all {
 		if statuses[code] == 0 {
 			t.Fatalf("no status is wanted for %s", code)

@@ -213,9 +213,15 @@ func TestOutcomeWithoutStore(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBed(t, Config{Workers: 1, Sole: sole, newID: bubbleIDs()})
 			synctest.Wait()
+			b.fail(func(op string) error {
+				if op == "Create jobs" { // which may be at once
+					return errDown
+				}
+				return nil
+			})
 			job := b.submit("ok", "1")
 			b.fail(func(string) error { return errDown })
-			time.Sleep(time.Minute)
+			time.Sleep(time.Minute + time.Second) // between two looks at the store
 			if _, err := b.pool.Submit(t.Context(), ask("ok", "")); err == nil {
 				t.Error("a job was accepted without a store")
 			}

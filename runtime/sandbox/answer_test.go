@@ -112,7 +112,7 @@ func TestGoodPlugin(t *testing.T) {
 
 func TestFaults(t *testing.T) {
 	var log bytes.Buffer
-	p := load(t, Config{TimeLimit: short, MemoryLimit: 4 << 20, Log: textLog(&log)}, "faults")
+	p := load(t, Config{Limits: Limits{Time: short, Memory: 4 << 20}, Log: textLog(&log)}, "faults")
 	for _, test := range []struct {
 		question string
 		code     question.Code
@@ -203,7 +203,7 @@ func TestLogIsBounded(t *testing.T) {
 }
 
 func TestCancelling(t *testing.T) {
-	p := load(t, Config{TimeLimit: time.Minute}, "faults")
+	p := load(t, Config{Limits: Limits{Time: time.Minute}}, "faults")
 	ds := newFakeDataset()
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
@@ -239,7 +239,7 @@ func waitUntilInside(t *testing.T, p *Plugin) {
 }
 
 func TestCloseWaits(t *testing.T) {
-	e := newEngine(t, Config{TimeLimit: 200 * time.Millisecond}, newFakeDataset())
+	e := newEngine(t, Config{Limits: Limits{Time: 200 * time.Millisecond}}, newFakeDataset())
 	p, err := e.Load(t.Context(), fixture(t, "faults"))
 	if err != nil {
 		t.Fatal(err)
@@ -267,7 +267,7 @@ func TestCloseWaits(t *testing.T) {
 }
 
 func TestCloseStopsWhatDoesNotEnd(t *testing.T) {
-	e := newEngine(t, Config{TimeLimit: time.Minute}, newFakeDataset())
+	e := newEngine(t, Config{Limits: Limits{Time: time.Minute}}, newFakeDataset())
 	p, err := e.Load(t.Context(), fixture(t, "faults"))
 	if err != nil {
 		t.Fatal(err)
@@ -290,7 +290,7 @@ func TestCloseStopsWhatDoesNotEnd(t *testing.T) {
 }
 
 func TestHammer(t *testing.T) {
-	e := newEngine(t, Config{TimeLimit: 10 * time.Second, MemoryLimit: 4 << 20}, newFakeDataset())
+	e := newEngine(t, Config{Limits: Limits{Time: 10 * time.Second, Memory: 4 << 20}}, newFakeDataset())
 	ds := newFakeDataset()
 	good, err := e.Load(t.Context(), fixture(t, "good"))
 	if err != nil {

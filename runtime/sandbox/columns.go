@@ -43,7 +43,7 @@ func (s *segments) get(c *question.Column) (*segment, error) {
 	seg := newSegment(c, c.Name == s.dataset.SortedBy())
 	if s.mapped {
 		var err error
-		if seg.file, err = newFile("column", seg.size, seg.bytes); err != nil {
+		if seg.file, err = newFile("column", seg.size, seg.bytes, span{}); err != nil {
 			return nil, err
 		}
 		seg.bytes = nil

@@ -40,7 +40,7 @@ func buildGo(t testing.TB, folder string) []byte {
 func TestGoGuest(t *testing.T) {
 	var log bytes.Buffer
 	ds := newFakeDataset()
-	p, err := newEngine(t, Config{CacheDir: goCache, MemoryLimit: 16 << 20, Log: textLog(&log)}, ds).Load(t.Context(), buildGo(t, "./testdata/goguest"))
+	p, err := newEngine(t, Config{CacheDir: goCache, Limits: Limits{Memory: 16 << 20}, Log: textLog(&log)}, ds).Load(t.Context(), buildGo(t, "./testdata/goguest"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -161,7 +161,7 @@ func testHostileBeside(t *testing.T) {
 	quiet := slog.New(slog.DiscardHandler)
 	var log bytes.Buffer
 	cfg := hostileConfig(&log)
-	cfg.Log, cfg.Fuel, cfg.TimeLimit, cfg.LogLimit, cfg.CacheDir = quiet, 1<<50, time.Minute, 4<<20, goCache
+	cfg.Log, cfg.CacheDir, cfg.Limits = quiet, goCache, Limits{Fuel: 1 << 50, Time: time.Minute, Log: 4 << 20}
 	e := newEngine(t, cfg, ds)
 	service := &besides{ds: ds, plugins: map[string]*Plugin{}}
 	good, err := e.Load(t.Context(), buildGo(t, sportifs))

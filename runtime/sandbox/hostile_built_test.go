@@ -247,7 +247,7 @@ func testHostileBuilt(t *testing.T) {
 func testHostileManifests(t *testing.T) {
 	base := hostileFixture(t, "manifest")
 	cfg := hostileConfig(new(bytes.Buffer))
-	cfg.MemoryLimit = 128 << 20
+	cfg.Limits.Memory = 128 << 20
 	e := newEngine(t, cfg, newFakeDataset())
 	long := strings.Repeat("a", 900_000)
 	of := func(format string, args ...any) string {

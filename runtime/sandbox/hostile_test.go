@@ -222,7 +222,7 @@ func attacks(t testing.TB, e *Engine) (all []attack) {
 
 // hostileConfig has limits that are soon reached.
 func hostileConfig(log *bytes.Buffer) Config {
-	return Config{Fuel: 60_000_000, TimeLimit: 20 * time.Second, LogLimit: 1 << 20, Log: textLog(log)}
+	return Config{Limits: Limits{Fuel: 60_000_000, Time: 20 * time.Second, Log: 1 << 20}, Log: textLog(log)}
 }
 
 // checkReason makes sure that what a person reads is short and cannot move the
@@ -324,7 +324,7 @@ func testHostileEnds(t *testing.T) {
 func testHostileCancelled(t *testing.T) {
 	var log bytes.Buffer
 	cfg := hostileConfig(&log)
-	cfg.Fuel, cfg.LogLimit, cfg.TimeLimit = 1<<50, 1<<50, time.Minute
+	cfg.Limits = Limits{Fuel: 1 << 50, Log: 1 << 50, Time: time.Minute}
 	e := newEngine(t, cfg, newFakeDataset())
 	const bound, tries = 20 * time.Millisecond, 5
 	worst := time.Duration(0)
@@ -372,7 +372,7 @@ func testHostileChanged(t *testing.T) {
 		originals = append(originals, fixture(t, name))
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	limits := Config{Fuel: 3_000_000, TimeLimit: 20 * time.Second, LogLimit: 64 << 10, Log: quiet}
+	limits := Config{Limits: Limits{Fuel: 3_000_000, Time: 20 * time.Second, Log: 64 << 10}, Log: quiet}
 	first := newEngine(t, limits, newFakeDataset())
 	limits.way = wayCopy
 	second := newEngine(t, limits, newFakeDataset())

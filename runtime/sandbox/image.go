@@ -41,7 +41,7 @@ func probe(most way) (p platform) {
 	content := make([]byte, wasmPage)
 	content[0], content[wasmPage-1] = 1, 2
 	p.way = wayCopy
-	f, err := newFile("probe", size, content)
+	f, err := newFile("probe", size, content, span{})
 	if err != nil {
 		p.missing = err
 		return p
@@ -156,14 +156,9 @@ func (p *Plugin) takeImage(in *instance) (*image, error) {
 		return img, nil
 	}
 	// The block is the columns' own files', so that there is one copy of them.
-	size := uint64(len(view))
-	rest := view
-	if p.block.size > 0 {
-		rest = slices.Clone(view)
-		clear(rest[img.base : uint64(img.base)+p.block.size])
-	}
+	size, base := uint64(len(view)), uint64(img.base)
 	var err error
-	if img.file, err = newFile("image", size, rest); err != nil {
+	if img.file, err = newFile("image", size, view, span{base, base + p.block.size}); err != nil {
 		return nil, err
 	}
 	if img.bytes, err = reserve(size); err != nil {

@@ -38,8 +38,8 @@ type Limits struct {
 	Log uint64
 }
 
-// over returns l with base in place of what is 0.
-func (l Limits) over(base Limits) Limits {
+// Over returns l with base in place of what is 0.
+func (l Limits) Over(base Limits) Limits {
 	return Limits{
 		Memory: cmp.Or(l.Memory, base.Memory),
 		Fuel:   cmp.Or(l.Fuel, base.Fuel),

@@ -81,7 +81,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"open_logs_outside", nil, []string{"lestats_v1_open", "0xfffffff0", "outside"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			e := newEngine(t, Config{TimeLimit: short, MemoryLimit: 2 << 20}, newFakeDataset())
+			e := newEngine(t, Config{Limits: Limits{Time: short, Memory: 2 << 20}}, newFakeDataset())
 			wasm := test.wasm
 			if wasm == nil {
 				wasm = fixture(t, test.name)
@@ -117,7 +117,7 @@ func TestFixturesAreUsed(t *testing.T) {
 }
 
 func TestLoadCancelled(t *testing.T) {
-	e := newEngine(t, Config{TimeLimit: time.Minute}, newFakeDataset())
+	e := newEngine(t, Config{Limits: Limits{Time: time.Minute}}, newFakeDataset())
 	ctx, cancel := context.WithTimeout(t.Context(), short)
 	defer cancel()
 	_, err := e.Load(ctx, fixture(t, "describe_loops"))
@@ -215,7 +215,7 @@ func TestCache(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	for _, cfg := range []Config{{MemoryLimit: 100}, {MemoryLimit: 1 << 33}, {TimeLimit: -1}} {
+	for _, cfg := range []Config{{Limits: Limits{Memory: 100}}, {Limits: Limits{Memory: 1 << 33}}, {Limits: Limits{Time: -1}}} {
 		if _, err := New(t.Context(), cfg, newFakeDataset()); err == nil {
 			t.Errorf("%+v was accepted", cfg)
 		}

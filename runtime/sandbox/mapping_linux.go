@@ -33,8 +33,9 @@ func release(space []byte) {
 type file struct{ fd int }
 
 // newFile returns a file of n bytes that begins with those of content that are
-// not zero. The caller closes it.
-func newFile(name string, n uint64, content []byte) (_ *file, err error) {
+// not zero, except for a hole in it, in whole pages of wasm, which stays zero. The
+// caller closes it.
+func newFile(name string, n uint64, content []byte, hole span) (_ *file, err error) {
 	fd, err := unix.MemfdCreate("lestats "+name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
 		return nil, fmt.Errorf("a file in memory: %w", err)
@@ -50,7 +51,7 @@ func newFile(name string, n uint64, content []byte) (_ *file, err error) {
 	}
 	for at := 0; at < len(content); at += wasmPage {
 		part := content[at:min(len(content), at+wasmPage)]
-		if isZero(part) {
+		if hole.start <= uint64(at) && uint64(at) < hole.end || isZero(part) {
 			continue
 		}
 		for done := 0; done < len(part); {

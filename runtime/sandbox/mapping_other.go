@@ -14,7 +14,7 @@ type (
 func reserve(uint64) ([]byte, error)                                 { return nil, errors.ErrUnsupported }
 func release([]byte)                                                 {}
 func discard([]byte) error                                           { return errors.ErrUnsupported }
-func newFile(string, uint64, []byte) (*file, error)                  { return nil, errors.ErrUnsupported }
+func newFile(string, uint64, []byte, span) (*file, error)            { return nil, errors.ErrUnsupported }
 func (*file) mapPrivate([]byte) error                                { return errors.ErrUnsupported }
 func (*file) mapShared([]byte) error                                 { return errors.ErrUnsupported }
 func (*file) close()                                                 {}

@@ -47,7 +47,7 @@ func (e *Engine) Load(ctx context.Context, wasm []byte) (_ *Plugin, err error) {
 	if !e.gate.enter() {
 		return nil, question.Errorf(question.CodeShuttingDown, "%w", errStopped)
 	}
-	p := &Plugin{engine: e, digest: digestOf(wasm), limits: e.cfg.defaults(), way: e.platform.way}
+	p := &Plugin{engine: e, digest: digestOf(wasm), limits: e.cfg.Limits, way: e.platform.way}
 	p.slots.running = make(chan struct{}, e.cfg.Slots)
 	p.log = e.cfg.Log.With("plugin", p.digest[:len("sha256:")+12]) // until it has a name
 	p.stopped, p.stopNow = context.WithCancelCause(e.stopped)
@@ -100,7 +100,7 @@ func (p *Plugin) load(ctx context.Context, wasm []byte) *question.Error {
 	}
 	p.manifest = m
 	p.log = p.engine.cfg.Log.With("plugin", m.Name)
-	p.limits = p.engine.cfg.Plugins[m.Name].over(p.limits)
+	p.limits = p.engine.cfg.Plugins[m.Name].Over(p.limits)
 	in.world.log.log = p.log
 	if refused := p.lay(ctx, m.Columns); refused != nil {
 		return refused

@@ -70,7 +70,7 @@ func checkPristine(t *testing.T, in *instance) {
 // traps and other ends between. Every 16th job looks at all bytes first.
 func TestPristine(t *testing.T) {
 	ways(t, func(t *testing.T, w way) {
-		e := newEngine(t, Config{way: w, Slots: 4, MemoryLimit: 20 << 20}, newFakeDataset())
+		e := newEngine(t, Config{way: w, Slots: 4, Limits: Limits{Memory: 20 << 20}}, newFakeDataset())
 		p, err := e.Load(t.Context(), fixture(t, "remember"))
 		if err != nil {
 			t.Fatal(err)
@@ -174,7 +174,7 @@ func TestPristineTables(t *testing.T) {
 func TestPristineGo(t *testing.T) {
 	ds := newFakeDataset()
 	ways(t, func(t *testing.T, w way) {
-		e := newEngine(t, Config{way: w, CacheDir: goCache, Slots: 3, MemoryLimit: 32 << 20}, ds)
+		e := newEngine(t, Config{way: w, CacheDir: goCache, Slots: 3, Limits: Limits{Memory: 32 << 20}}, ds)
 		p, err := e.Load(t.Context(), buildGo(t, "./testdata/goguest"))
 		if err != nil {
 			t.Fatal(err)
@@ -292,7 +292,7 @@ func TestIdleSlotsAreEvicted(t *testing.T) {
 
 // A plugin that grows, traps and comes and goes leaves nothing behind.
 func TestNothingLeaks(t *testing.T) {
-	e := newEngine(t, Config{Slots: 2, MemoryLimit: 20 << 20}, newFakeDataset())
+	e := newEngine(t, Config{Slots: 2, Limits: Limits{Memory: 20 << 20}}, newFakeDataset())
 	round := func() {
 		p, err := e.Load(t.Context(), fixture(t, "remember"))
 		if err != nil {

@@ -195,10 +195,10 @@ func TestErrorsOfPlugins(t *testing.T) {
 
 func TestResultLimit(t *testing.T) {
 	const exact = 3*4 + 3*4 + 11 + 3*8 + 3*8 + 1 // codes, offsets, text, years, means, bitmap
-	if _, err := poke(t, load(t, Config{ResultLimit: exact}, "poke"), "rows"); err != nil {
+	if _, err := poke(t, load(t, Config{Limits: Limits{Result: exact}}, "poke"), "rows"); err != nil {
 		t.Error(err)
 	}
-	_, err := poke(t, load(t, Config{ResultLimit: exact - 1}, "poke"), "rows")
+	_, err := poke(t, load(t, Config{Limits: Limits{Result: exact - 1}}, "poke"), "rows")
 	wantError(t, err, question.CodeResultTooLarge, "84 bytes", "at most 83")
 	p := load(t, Config{}, "poke")
 	for _, words := range [][]word{

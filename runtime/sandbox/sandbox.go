@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	goruntime "runtime"
 	"sync"
@@ -43,18 +44,8 @@ type Config struct {
 	// It holds machine code: only this program's user may write to it. A folder
 	// that cannot be read or written is logged, and plugins are compiled anew.
 	CacheDir string
-	// MemoryLimit is Limits.Memory of every plugin; 0 is DefaultMemoryLimit.
-	MemoryLimit uint64
-	// Fuel is Limits.Fuel; 0 is DefaultFuel, about what a core burns in 5 s.
-	Fuel int64
-	// TimeLimit is Limits.Time; 0 is DefaultTimeLimit.
-	TimeLimit time.Duration
-	// StackLimit is Limits.Stack; 0 is DefaultStack.
-	StackLimit uint64
-	// ResultLimit is Limits.Result; 0 is DefaultResultLimit.
-	ResultLimit uint64
-	// LogLimit is Limits.Log; 0 is DefaultLogLimit.
-	LogLimit uint64
+	// Limits are those of every plugin that has none of its own.
+	Limits Limits
 	// Plugins holds the limits of single plugins, by the name in the manifest.
 	Plugins map[string]Limits
 	// Slots is how many jobs of one plugin run at a time; 0: as many as there are
@@ -74,39 +65,32 @@ type Config struct {
 	largest uint64 // Limits.Memory of all plugins; validate sets it
 }
 
-// defaults are the limits of a plugin without any of its own.
-func (c *Config) defaults() Limits {
-	return Limits{c.MemoryLimit, c.Fuel, c.TimeLimit, c.StackLimit, c.ResultLimit, c.LogLimit}
-}
-
 func (c *Config) validate() error {
-	l := c.defaults().over(Limits{DefaultMemoryLimit, DefaultFuel, DefaultTimeLimit, DefaultStack, DefaultResultLimit, DefaultLogLimit})
-	if err := l.validate(); err != nil {
+	c.Limits = c.Limits.Over(Limits{DefaultMemoryLimit, DefaultFuel, DefaultTimeLimit, DefaultStack, DefaultResultLimit, DefaultLogLimit})
+	if err := c.Limits.validate(); err != nil {
 		return fmt.Errorf("sandbox: %w", err)
 	}
-	most := l.Memory
+	c.largest = c.Limits.Memory
 	for name, own := range c.Plugins {
-		own = own.over(l)
+		own = own.Over(c.Limits)
 		if err := own.validate(); err != nil {
 			return fmt.Errorf("sandbox: plugin %s: %w", name, err)
 		}
-		most = max(most, own.Memory)
+		c.largest = max(c.largest, own.Memory)
 	}
-	c.largest = most
-	c.MemoryLimit, c.Fuel, c.TimeLimit, c.StackLimit, c.ResultLimit, c.LogLimit = l.Memory, l.Fuel, l.Time, l.Stack, l.Result, l.Log
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
 	c.Slots = cmp.Or(c.Slots, goruntime.GOMAXPROCS(0))
 	c.IdleFor = cmp.Or(c.IdleFor, DefaultIdleFor)
-	c.Budget = cmp.Or(c.Budget, max(DefaultBudget, 2*most))
+	c.Budget = cmp.Or(c.Budget, max(DefaultBudget, 2*c.largest))
 	switch {
 	case c.Slots < 0 || c.Slots > 1<<16:
 		return fmt.Errorf("sandbox: %d slots; from 1 to %d", c.Slots, 1<<16)
 	case c.IdleFor < 0:
 		return fmt.Errorf("sandbox: slots are kept for %s; it must be above 0", c.IdleFor)
-	case c.Budget < l.Memory:
-		return fmt.Errorf("sandbox: the budget is %d bytes; one job alone may use %d", c.Budget, l.Memory)
+	case c.Budget < c.Limits.Memory:
+		return fmt.Errorf("sandbox: the budget is %d bytes; one job alone may use %d", c.Budget, c.Limits.Memory)
 	}
 	return nil
 }
@@ -134,6 +118,8 @@ type Engine struct {
 
 	cache  wazero.CompilationCache // nil without a folder
 	cached wazero.Runtime          // compiles through cache; nil without a folder
+	// machineCode are the folders in it, one a version of wazero.
+	machineCode []string
 	// plain compiles without a folder; nil until it is needed.
 	plainMu sync.Mutex
 	plain   wazero.Runtime
@@ -180,6 +166,7 @@ func New(ctx context.Context, cfg Config, ds Dataset) (*Engine, error) {
 			cfg.Log.Warn("the cache for compiled plugins cannot be used: plugins are compiled at each start", "folder", cfg.CacheDir, "err", err)
 		} else {
 			e.cache = cache
+			e.machineCode, _ = filepath.Glob(filepath.Join(cfg.CacheDir, "wazero-*")) // fails where the folder's name is a bad pattern
 			if e.cached, err = newRuntime(ctx, cache); err != nil {
 				return nil, errors.Join(err, cache.Close(ctx))
 			}
@@ -232,36 +219,18 @@ func (e *Engine) compile(ctx context.Context, log *slog.Logger, wasm []byte) (wa
 	return r, m, nil
 }
 
-// cacheEntries counts what the cache's folder holds.
-func (e *Engine) cacheEntries() int {
-	files, err := filepath.Glob(filepath.Join(e.cfg.CacheDir, "*", "*"))
-	if err != nil { // the folder's name is a bad pattern
-		return 0
-	}
-	return len(files)
-}
-
-// Compile compiles a plugin into a cache folder, which is made where there is
-// none, for Config.CacheDir of engines on machines with the same CPU, wazero and
-// program. The error is a *question.Error with CodeBadPlugin where the plugin
-// cannot be compiled; what only opening it shows is not checked.
-func Compile(ctx context.Context, dir string, wasm []byte) error {
-	cache, err := wazero.NewCompilationCacheWithDir(dir)
-	if err != nil {
-		return fmt.Errorf("sandbox: the cache folder %s: %w", dir, err)
-	}
-	rewritten, _, refused := prepare(wasm, maxMemory, digestOf(wasm), rewritings{dir, slog.Default()})
-	if refused != nil {
-		return errors.Join(refusal(refused), cache.Close(ctx))
-	}
-	r, err := newRuntime(ctx, cache)
-	if err == nil {
-		if _, err = r.CompileModule(experimental.WithCompilationWorkers(ctx, goruntime.GOMAXPROCS(0)), rewritten); err != nil && ctx.Err() == nil {
-			err = badPlugin("it does not compile: %s", firstLine(err))
+// cacheEntries counts the machine code in the cache's folder.
+func (e *Engine) cacheEntries() (n int) {
+	for _, folder := range e.machineCode {
+		f, err := os.Open(folder)
+		if err != nil {
+			continue // nothing is kept there then, and the log says so
 		}
-		err = errors.Join(err, r.Close(ctx))
+		names, _ := f.Readdirnames(-1)
+		_ = f.Close()
+		n += len(names)
 	}
-	return errors.Join(err, cache.Close(ctx))
+	return n
 }
 
 func (e *Engine) plainRuntime(ctx context.Context) (wazero.Runtime, error) {

@@ -172,7 +172,7 @@ func BenchmarkLoad(b *testing.B) {
 	wasm := buildGo(b, sportifs)
 	run := func(b *testing.B, dir string) {
 		b.Helper()
-		e, err := New(b.Context(), Config{CacheDir: dir, TimeLimit: time.Minute}, ds)
+		e, err := New(b.Context(), Config{CacheDir: dir, Limits: Limits{Time: time.Minute}}, ds)
 		if err != nil {
 			b.Fatal(err)
 		}
