@@ -11,7 +11,7 @@ const pendingPage = 64
 
 // keep takes up, now and then, the jobs in the store that nobody has in hand.
 func (p *Pool) keep() {
-	every := time.NewTicker(2 * p.cfg.TimeLimit)
+	every := time.NewTicker(p.cfg.Lost)
 	defer every.Stop()
 	for {
 		p.takeUp()
@@ -82,7 +82,7 @@ func (p *Pool) takeUpAll() (count int, err error) {
 }
 
 // recently reports whether whoever accepted or started a job then may be at it still.
-func (p *Pool) recently(t time.Time) bool { return time.Since(t) <= 2*p.cfg.TimeLimit }
+func (p *Pool) recently(t time.Time) bool { return time.Since(t) <= p.cfg.Lost }
 
 // takeUpOne queues a pending job of the store once there is room for it. A worker
 // finds out whether it has ended, and removes the record then. taken: this call did
