@@ -34,7 +34,7 @@ run: build ## Build, and serve the built-in sample on http://127.0.0.1:8080 (SER
 build: bin/lestats ## Build bin/lestats, with its plugin and its sample inside
 
 .PHONY: test
-test: generate $(TOOLS)/minio ## Install what the tests need and run them all (3 minutes more the first time: it builds MinIO)
+test: generate $(TOOLS)/minio $(TOOLS)/goaws ## Install what the tests need and run them all (3 minutes more the first time: it builds MinIO)
 	go vet ./...
 	go test -timeout 20m ./...
 
@@ -101,7 +101,7 @@ generate: $(PLUGIN) $(SAMPLE) ## Build the plugin and the sample that are embedd
 # --- tests that want something special ---------------------------------------
 
 .PHONY: test-race
-test-race: generate $(TOOLS)/minio ## The tests of the packages that share memory, under the race detector
+test-race: generate $(TOOLS)/minio $(TOOLS)/goaws ## The tests of the packages that share memory, under the race detector
 	go test -race -timeout 30m $$(go list ./runtime/... ./functions/... | grep -v /sandbox/rewrite) # which is one pure function
 
 .PHONY: test-s3
@@ -160,6 +160,10 @@ fmt: $(TOOLS)/golangci-lint ## Format the Go code
 
 $(TOOLS)/golangci-lint:
 	GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+
+GOAWS_FILES := $(wildcard infra/goaws/*)
+$(TOOLS)/goaws: $(GOAWS_FILES)
+	cd infra/goaws && CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o $@ .
 
 $(TOOLS)/minio:
 	GOBIN=$(TOOLS) CGO_ENABLED=0 go install github.com/minio/minio@$(MINIO_VERSION)

@@ -50,6 +50,7 @@ func (p *Pool) handOver(ctx context.Context, e *entry) (*question.Job, error) {
 //
 // Two runs of one job do no harm: the outcome that is stored first is the job's.
 func (p *Pool) Run(ctx context.Context, id string) (*question.Job, error) {
+	read := time.Now()
 	job, e, err := p.look(ctx, id)
 	if err != nil {
 		return nil, err
@@ -60,7 +61,7 @@ func (p *Pool) Run(ctx context.Context, id string) (*question.Job, error) {
 	}
 	mine := false
 	if e == nil {
-		if e, mine, err = p.takeUpOne(ctx, job, true); err != nil {
+		if e, mine, err = p.takeUpOne(ctx, job, read, true); err != nil {
 			return job, nil //nolint:nilerr // the time was up before its turn came
 		}
 	}
@@ -130,6 +131,11 @@ func (p *Pool) RunLost(ctx context.Context, n int) error {
 // has no more time is not its fault: the attempt does not count.
 func (p *Pool) interrupt(e *entry) {
 	p.mu.Lock()
+	if e.phase == running && e.checked && e.pending == writing {
+		e.late = true // its worker puts it back when the record is there
+		p.mu.Unlock()
+		return
+	}
 	mine, started := p.claim(e, errTimeIsUp), e.checked
 	p.mu.Unlock()
 	switch {

@@ -126,6 +126,7 @@ const (
 	stopTimeout  = time.Second      // how long Close waits, twice, for goroutines that were told to stop
 	writers      = 16               // outcomes that are written beside the workers; the workers write the rest
 	adoptAhead   = 2                // jobs a worker that are taken up from the store before one ends
+	believed     = time.Second      // how long what was read from the store is taken for what is there
 	earlyAhead   = 32               // jobs a worker in the queue up to which Submit's Grace is worth waiting for
 )
 
@@ -157,13 +158,15 @@ const (
 type entry struct {
 	job       *question.Job // as last known; replaced, never changed
 	phase     phase
-	pending   record // its pending record in the store
-	noted     int    // attempts that the record tells of
-	acked     bool   // the id was given out, now or in an earlier life
-	adopted   bool   // found in the store, not submitted here
-	checked   bool   // adopted, and it had not ended when it was started
-	abandoned bool   // its pending record could not be written: nobody will ask for it
-	kept      bool   // let go: the pending record stays
+	pending   record    // its pending record in the store
+	noted     int       // attempts that the record tells of
+	acked     bool      // the id was given out, now or in an earlier life
+	adopted   bool      // found in the store, not submitted here
+	read      time.Time // adopted: when it was read from the store, if that may have been just before its start
+	checked   bool      // adopted, and it had not ended when it was started
+	late      bool      // interrupted while its attempt was being noted
+	abandoned bool      // its pending record could not be written: nobody will ask for it
+	kept      bool      // let go: the pending record stays
 	interrupt context.CancelCauseFunc
 	done      chan struct{}
 	final     *question.Job // the outcome, if it is known
