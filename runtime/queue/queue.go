@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"net/url"
 	"os"
 	"path"
@@ -48,6 +50,24 @@ type Config struct {
 	Timeout time.Duration
 }
 
+// calm sends requests whose body nobody closes. The SDK closes one when the answer
+// begins; if net/http is just then looking whether it has ended, it takes that for a
+// failure and closes the connection, and the messages in the answer are lost until
+// their time is up. A queue on the same machine is quick enough for that.
+type calm struct{ sqs.HTTPClient }
+
+// Do implements sqs.HTTPClient.
+func (c calm) Do(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	return c.HTTPClient.Do(r)
+}
+
 // Queue is one queue. Its methods are safe for concurrent use. Their errors are
 // *question.Error with CodeQueueUnavailable, or say that ctx ended.
 type Queue struct {
@@ -72,7 +92,9 @@ func Open(ctx context.Context, cfg Config) (*Queue, error) {
 	if err != nil {
 		return nil, question.Errorf(question.CodeQueueUnavailable, "the credentials for the queue cannot be read: %w", err)
 	}
-	client := sqs.NewFromConfig(loaded, func(o *sqs.Options) { o.BaseEndpoint = aws.String(u.Scheme + "://" + u.Host) })
+	client := sqs.NewFromConfig(loaded, func(o *sqs.Options) {
+		o.BaseEndpoint, o.HTTPClient = aws.String(u.Scheme+"://"+u.Host), calm{o.HTTPClient}
+	})
 	return &Queue{client, cfg.URL, cfg.Timeout}, nil
 }
 
