@@ -57,6 +57,10 @@ bench-sandbox: build ## The sandbox's performance table, ratios in one run: a qu
 bench-cold: build ## Lambda: 50 cold starts of bin/lestats, piece by piece, a warm answer, and the peak in 128 MB
 	LESTATS_BINARY=$(CURDIR)/bin/lestats go test -count 1 -v -run In128MB -bench ColdStart -benchtime 50x -timeout 10m ./functions/lestats
 
+.PHONY: bench-worker
+bench-worker: generate $(TOOLS)/minio $(TOOLS)/goaws ## Two workers beside one on a queue of 10,000 jobs, 1 % of them poisoned, and a bucket 15 ms away (5 minutes)
+	TMPDIR=$$([ -w /dev/shm ] && echo /dev/shm || echo /tmp) go test -count 1 -v -run '^$$' -bench Workers -benchtime 1x -timeout 20m ./functions/lestats
+
 .PHONY: cost
 cost: generate $(TOOLS)/minio ## Lambda: what a million jobs costs, from what a job needs here and public prices
 	go test -count 1 -v -run '^$$' -bench Cost -benchtime 1000x -timeout 5m ./functions/lestats
@@ -68,8 +72,8 @@ bench-csv: $(TOOLS)/python/bin/pandas-is-there ## Reading the CDC's CSV, beside 
 # --- the cloud function ------------------------------------------------------
 
 .PHONY: images
-images: $(TOOLS)/minio ## Build the Docker images lestats-function, lestats-server and lestats-minio
-	infra/docker/build function server minio
+images: $(TOOLS)/minio $(TOOLS)/goaws ## Build the Docker images lestats-function, lestats-server, lestats-minio and lestats-goaws
+	infra/docker/build function server minio goaws
 
 .PHONY: sam-local
 sam-local: $(TOOLS)/sam/bin/sam $(TOOLS)/minio ## Run the function here with SAM, and MinIO beside it: http://127.0.0.1:3000 (SAM="--warm-containers EAGER" is passed on)
@@ -122,7 +126,7 @@ test-sam: generate $(TOOLS)/sam/bin/sam $(TOOLS)/minio ## The API's contract thr
 	infra/docker/with-engine infra/sam/test
 
 .PHONY: test-compose
-test-compose: generate $(TOOLS)/minio ## infra/compose.yaml: the contract through two servers over one bucket, one of them is killed (3 minutes)
+test-compose: generate $(TOOLS)/minio $(TOOLS)/goaws ## infra/compose.yaml: the contract, and 400 jobs through a queue and two workers, one of which is killed (3 minutes)
 	command -v busybox >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends busybox-static; } >&2
 	command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 || { apt-get update -qq && apt-get install -y -qq --no-install-recommends docker-compose; } >&2
 	infra/docker/with-engine infra/compose-test

@@ -91,7 +91,7 @@ func drain(b *testing.B, workers, total, poisoned int) time.Duration {
 		endpoint := far(b, c.minio.Endpoint)
 		begin := time.Now()
 		for range workers {
-		work(b, "--s3-endpoint", endpoint, "--log-level", "error")
+			work(b, "--s3-endpoint", endpoint, "--log-level", "error")
 		}
 		left := depth(b, c.queue.Jobs)
 		for deadline := time.Now().Add(10 * time.Minute); left() > 0; time.Sleep(100 * time.Millisecond) {
