@@ -54,9 +54,7 @@ func BenchmarkWorkers(b *testing.B) {
 			took[i] = drain(b, i+1, total, poisoned)
 			b.Logf("%d of 10,000 jobs poisoned, %d workers: %v, %.0f jobs/s", poisoned, i+1, took[i].Round(time.Millisecond), total/took[i].Seconds())
 		}
-		b.ReportMetric(took[0].Seconds()/took[1].Seconds(), "times")
-		b.ReportMetric(total/took[1].Seconds(), "jobs/s")
-		b.ReportMetric(0, "ns/op")
+		b.Logf("two workers are %.2f times as fast as one; the target is 1.7", took[0].Seconds()/took[1].Seconds())
 	}
 }
 

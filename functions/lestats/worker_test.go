@@ -306,7 +306,7 @@ func TestFunctionsWithAQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	drop(t, plugins, wasm)
-	env := append(c.env, "LESTATS_PLUGINS="+plugins, "LESTATS_TIME_LIMIT=4s")
+	env := slices.Concat(c.env, []string{"LESTATS_PLUGINS=" + plugins, "LESTATS_TIME_LIMIT=4s"})
 	e := function(t, lambdatest.Config{Timeout: 30 * time.Second}, env...)
 	front := client(lambdatest.Gateway{Version: "2.0", Invoke: e.Invoke})
 	status, v := exchange(t, front, "POST", "/api/endless_loop", "{}")

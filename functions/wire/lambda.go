@@ -20,7 +20,8 @@ const (
 	// EnvRuntimeAPI is host:port of what sends the events of a function; it is set in
 	// every function of AWS Lambda, and nowhere else.
 	EnvRuntimeAPI = "AWS_LAMBDA_RUNTIME_API"
-	EnvMemory     = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE" // MiB
+	// EnvMemory is the memory of such a function, in MiB.
+	EnvMemory = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
 
 	// FunctionClose is how long a function may take to close: it leaves the 500 ms
 	// from SIGTERM to SIGKILL something for the rest.

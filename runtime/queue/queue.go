@@ -239,7 +239,7 @@ func (q *Queue) within(ctx context.Context, wait time.Duration) (context.Context
 
 func seconds(d time.Duration) int32 {
 	d = min(max(d, 0), MostHidden)
-	return int32((d + time.Second - 1) / time.Second) //nolint:gosec // 43,200 at the most
+	return int32((d + time.Second - 1) / time.Second) // 43,200 at the most
 }
 
 func (q *Queue) explain(what string, err error) error {

@@ -17,7 +17,7 @@ func Find(t testing.TB, name, variable string) string {
 	if path == "" {
 		path = filepath.Join(moduleRoot(t), ".tools", name)
 	}
-	if _, err := os.Stat(path); err != nil {
+	if _, err := os.Stat(path); err != nil { //nolint:gosec // a test's own environment
 		message := fmt.Sprintf("no %s: set %s to its program, or run `make .tools/%s` (%v)", name, variable, name, err)
 		if os.Getenv("CI") == "true" {
 			t.Fatal(message)

@@ -33,7 +33,7 @@ func Start(t testing.TB) *Server {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "lestats-test")
 	t.Setenv("AWS_REGION", "us-east-1")
 	program := testtool.Find(t, "goaws", EnvBinary)
-	command := exec.Command(program, "--listen", "127.0.0.1:0", "--receives", strconv.Itoa(Receives)) //nolint:noctx,gosec // a test's server, killed below
+	command := exec.Command(program, "--listen", "127.0.0.1:0", "--receives", strconv.Itoa(Receives)) //nolint:noctx // a test's server, killed below
 	out, err := command.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
