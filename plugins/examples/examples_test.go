@@ -6,6 +6,7 @@ package examples
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -95,7 +96,8 @@ func weighted(rows []row) want {
 		}
 		s.weight += r.size
 		s.value += r.size * r.value
-		s.square += math.Pow(r.size*(r.high-r.low)/2, 2)
+		half := r.size * (r.high - r.low) / 2
+		s.square += half * half
 	}
 	out := want{}
 	for state, s := range of {
@@ -215,9 +217,7 @@ func TestExamples(t *testing.T) {
 			} {
 				t.Run(name+"/"+tt.question+"/"+survey, func(t *testing.T) {
 					params := map[string]any{"question": survey}
-					for k, v := range tt.params {
-						params[k] = v
-					}
+					maps.Copy(params, tt.params)
 					check(t, ask(t, engine, ds, tt.file, tt.question, params), tt.want)
 				})
 			}

@@ -1,4 +1,4 @@
-// The mean of each location: see README.md.
+// The mean of each location: see ../README.md.
 #include "lestats.h"
 
 static lestats_string_column question = {.name = "question"};

@@ -1,6 +1,6 @@
-// The mean of each location: see README.md.
-import { CodeResult, Failure, Job, NumberColumn, NumberResult, StringColumn, StringParam, serve } from "../assemblyscript/assembly/index";
-export { lestats_v1_alloc, lestats_v1_describe, lestats_v1_open, lestats_v1_answer } from "../assemblyscript/assembly/index";
+// The mean of each location: see ../README.md.
+import { CodeResult, Failure, Job, NumberColumn, NumberResult, StringColumn, StringParam, serve } from "../../assemblyscript/assembly/index";
+export { lestats_v1_alloc, lestats_v1_describe, lestats_v1_open, lestats_v1_answer } from "../../assemblyscript/assembly/index";
 
 const question: StringColumn = { name: "question" };
 const location: StringColumn = { name: "location" };
@@ -12,10 +12,11 @@ const mean: NumberResult = { name: "mean", unitOf: value };
 function means(job: Job): Failure | null {
   const values = value.values(), locations = location.codes(), states = location.count();
   const sums = new StaticArray<f64>(states), counts = new StaticArray<i32>(states);
+  // unchecked: codes are below the dictionary's size.
   for (const rows = job.rows([value, location]); rows.next(); ) {
     const code = locations[rows.row];
-    sums[code] += values[rows.row];
-    counts[code]++;
+    unchecked(sums[code] += values[rows.row]);
+    unchecked(counts[code]++);
   }
   for (let code = 0; code < states; code++) {
     if (!counts[code]) continue;
