@@ -10,6 +10,7 @@ MAKEFLAGS += --no-builtin-rules
 GOLANGCI_LINT_VERSION := v2.15.0
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 K6_VERSION := v1.8.1
+SAM_VERSION := 1.170.0
 
 TOOLS := $(CURDIR)/.tools
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -17,6 +18,8 @@ GO_FILES = $(shell git ls-files --cached --others --exclude-standard '*.go' 'go.
 # What else `lestats` embeds: what `lestats plugin new` writes.
 SCAFFOLD = $(shell git ls-files --cached --others --exclude-standard plugins/sdk plugins/templates plugins/manifest.schema.json)
 SERVE ?=
+SAM ?=
+ARCH ?= arm64
 
 # --- what a user wants -------------------------------------------------------
 
@@ -33,7 +36,7 @@ run: build ## Build, and serve the built-in sample on http://127.0.0.1:8080 (SER
 build: bin/lestats ## Build bin/lestats, with its plugin and its sample inside
 
 .PHONY: test
-test: generate $(TOOLS)/minio ## Install what the tests need and run them all (3 minutes more the first time: it builds MinIO)
+test: generate $(TOOLS)/minio $(TOOLS)/goaws ## Install what the tests need and run them all (3 minutes more the first time: it builds MinIO)
 	go vet ./...
 	go test -timeout 20m ./...
 
@@ -56,9 +59,39 @@ bench-sandbox: build ## The sandbox's performance table, ratios in one run: a qu
 bench-cold: build ## Lambda: 50 cold starts of bin/lestats, piece by piece, a warm answer, and the peak in 128 MB
 	LESTATS_BINARY=$(CURDIR)/bin/lestats go test -count 1 -v -run In128MB -bench ColdStart -benchtime 50x -timeout 10m ./functions/lestats
 
+.PHONY: bench-sdks
+bench-sdks: generate ## The same plugin in C, Rust, AssemblyScript and Go: a job's time, and from a module to its first answer
+	infra/toolchains
+	$(MAKE) -C plugins/sdk/means
+	go test -tags examples -run '^$$' -bench SDKs -benchtime 1x -v ./plugins/sdk/means
+
+.PHONY: bench-worker
+bench-worker: generate $(TOOLS)/minio $(TOOLS)/goaws ## Two workers beside one on a queue of 10,000 jobs, 1 % of them poisoned, and a bucket 15 ms away (5 minutes)
+	TMPDIR=$$([ -w /dev/shm ] && echo /dev/shm || echo /tmp) go test -count 1 -v -run '^$$' -bench Workers -benchtime 1x -timeout 20m ./functions/lestats
+
+.PHONY: cost
+cost: generate $(TOOLS)/minio ## Lambda: what a million jobs costs, from what a job needs here and public prices
+	go test -count 1 -v -run '^$$' -bench Cost -benchtime 1000x -timeout 5m ./functions/lestats
+
 .PHONY: bench-csv
 bench-csv: $(TOOLS)/python/bin/pandas-is-there ## Reading the CDC's CSV, beside pandas on the same file (installs pandas into .tools)
 	$(TOOLS)/python/bin/python3 infra/bench/csv_vs_pandas.py
+
+# --- the cloud function ------------------------------------------------------
+
+.PHONY: images
+images: $(TOOLS)/minio $(TOOLS)/goaws ## Build the Docker images lestats-function, lestats-server, lestats-minio and lestats-goaws
+	infra/docker/build function server minio goaws
+
+.PHONY: sam-local
+sam-local: $(TOOLS)/sam/bin/sam $(TOOLS)/minio ## Run the function here with SAM, and MinIO beside it: http://127.0.0.1:3000 (SAM="--warm-containers EAGER" is passed on)
+	infra/docker/build function minio
+	infra/sam/run $(SAM)
+
+.PHONY: deploy
+deploy: $(TOOLS)/sam/bin/sam ## Build the function and deploy it to AWS with your credentials: sam build, sam deploy --guided (ARCH=arm64)
+	$(TOOLS)/sam/bin/sam build --parameter-overrides Architecture=$(ARCH)
+	$(TOOLS)/sam/bin/sam deploy --guided --capabilities CAPABILITY_IAM --parameter-overrides Architecture=$(ARCH)
 
 # --- what the build makes ----------------------------------------------------
 
@@ -80,7 +113,7 @@ generate: $(PLUGIN) $(SAMPLE) ## Build the plugin and the sample that are embedd
 # --- tests that want something special ---------------------------------------
 
 .PHONY: test-race
-test-race: generate $(TOOLS)/minio ## The tests of the packages that share memory, under the race detector
+test-race: generate $(TOOLS)/minio $(TOOLS)/goaws ## The tests of the packages that share memory, under the race detector
 	go test -race -timeout 30m $$(go list ./runtime/... ./functions/... | grep -v /sandbox/rewrite) # which is one pure function
 
 .PHONY: test-s3
@@ -88,12 +121,34 @@ test-s3: ## The store's conformance suite against your own server: make test-s3 
 	@[ -n "$(S3)" ] || { echo 'say which server: make test-s3 S3=http://key:secret@127.0.0.1:9000/bucket'; exit 2; }
 	LESTATS_TEST_S3='$(S3)' go test -count 1 -v -run Conformance ./runtime/results/s3
 
+.PHONY: test-sdks
+test-sdks: generate ## The SDKs' own tests and the four examples in the sandbox; installs clang, Debian's Rust and Node where they are missing
+	infra/toolchains
+	$(MAKE) -C plugins/sdk/c test
+	$(MAKE) -C plugins/sdk/rust test
+	$(MAKE) -C plugins/sdk/assemblyscript test
+	$(MAKE) -C plugins/examples
+	$(MAKE) -C plugins/sdk/means
+	go vet -tags examples ./plugins/examples ./plugins/sdk/means
+	go test -tags examples ./plugins/examples/... ./plugins/sdk/means
+
 FUZZTIME ?= 20s
 .PHONY: fuzz
 fuzz: generate ## Run every fuzz target for FUZZTIME (20s)
 	@for pkg in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
 	  for target in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$pkg/*_test.go | cut -c6-); do \
 	    echo "== $$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x ./$$pkg; done; done
+
+.PHONY: test-sam
+test-sam: generate $(TOOLS)/sam/bin/sam $(TOOLS)/minio ## The API's contract through the real sam local start-api; installs SAM, and a Docker engine where none is (8 minutes)
+	command -v busybox >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends busybox-static; } >&2
+	infra/docker/with-engine infra/sam/test
+
+.PHONY: test-compose
+test-compose: generate $(TOOLS)/minio $(TOOLS)/goaws ## infra/compose.yaml: the contract, and 400 jobs through a queue and two workers, one of which is killed (3 minutes)
+	command -v busybox >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends busybox-static; } >&2
+	command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 || { apt-get update -qq && apt-get install -y -qq --no-install-recommends docker-compose; } >&2
+	infra/docker/with-engine infra/compose-test
 
 .PHONY: load
 load: build $(TOOLS)/k6 ## Submit and poll over HTTP with k6: jobs a second, p50 and p99
@@ -105,6 +160,10 @@ load: build $(TOOLS)/k6 ## Submit and poll over HTTP with k6: jobs a second, p50
 lint: generate $(TOOLS)/golangci-lint
 	$(TOOLS)/golangci-lint fmt --diff
 	$(TOOLS)/golangci-lint run
+
+.PHONY: template
+template: $(TOOLS)/sam/bin/sam ## Check template.yaml
+	SAM_CLI_TELEMETRY=0 $(TOOLS)/sam/bin/sam validate --lint --region us-east-1
 
 .PHONY: tidy
 tidy:
@@ -125,6 +184,10 @@ fmt: $(TOOLS)/golangci-lint ## Format the Go code
 $(TOOLS)/golangci-lint:
 	GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 
+GOAWS_FILES := $(wildcard infra/goaws/*)
+$(TOOLS)/goaws: $(GOAWS_FILES)
+	cd infra/goaws && CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o $@ .
+
 $(TOOLS)/minio:
 	GOBIN=$(TOOLS) CGO_ENABLED=0 go install github.com/minio/minio@$(MINIO_VERSION)
 
@@ -135,6 +198,10 @@ $(TOOLS)/python/bin/pandas-is-there:
 	python3 -m venv $(TOOLS)/python || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
 	$(TOOLS)/python/bin/pip install --quiet 'pandas>=2,<4'
 	touch $@
+
+$(TOOLS)/sam/bin/sam:
+	python3 -m venv $(TOOLS)/sam
+	$(TOOLS)/sam/bin/pip install -q aws-sam-cli==$(SAM_VERSION)
 
 .PHONY: clean
 clean: ## Remove what the build made (not the tools in .tools)

@@ -118,7 +118,7 @@ func TestFunction(t *testing.T) {
 
 // TestContractAt checks a service that runs already, such as sam local's, at
 // LESTATS_TEST_URL; LESTATS_TEST_UNDER is the path in its links to itself, as
-// "/Prod". Without it the service is a server that the test starts.
+// "/Prod"; LESTATS_TEST_UTF8=1 leaves out bodies that are not UTF-8. Without it the service is a server that the test starts.
 func TestContractAt(t *testing.T) {
 	at, function := os.Getenv("LESTATS_TEST_URL"), os.Getenv("LESTATS_TEST_SERVER") == ""
 	if at == "" {
@@ -129,6 +129,7 @@ func TestContractAt(t *testing.T) {
 	contract.Run(t, contract.Way{
 		Base: strings.TrimSuffix(at, "/"), Under: os.Getenv("LESTATS_TEST_UNDER"),
 		Client: &http.Client{Transport: transport, Timeout: time.Minute}, Function: function,
+		UTF8: os.Getenv("LESTATS_TEST_UTF8") != "",
 	})
 }
 

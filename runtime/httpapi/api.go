@@ -86,6 +86,8 @@ type Config struct {
 	// Ready returns why a job would not be answered now (the store does not
 	// answer, say), or nil. A nil Ready is always ready.
 	Ready func(ctx context.Context) error
+	// ClientKey is asked of every request but the probes', as X-Api-Key; "": of none.
+	ClientKey string
 	// AdminKey, sent as `Authorization: Bearer KEY`, allows a graceful shutdown from
 	// anywhere; "": from this machine only.
 	AdminKey string

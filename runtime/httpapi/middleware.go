@@ -28,9 +28,19 @@ func (a *api) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		w.fail(question.Errorf(question.CodeUnknownRoute, "%.100q is no path of this service", r.URL.Path))
 	case a.csrf.Check(r) != nil:
 		w.fail(question.Errorf(question.CodeForbidden, "a page of another site may not %s here", r.Method))
+	case !a.known(r):
+		w.fail(question.Errorf(question.CodeForbidden, "this service is for those who have its key, sent as `X-Api-Key: KEY`").About("X-Api-Key"))
 	default:
 		a.mux.ServeHTTP(w, r)
 	}
+}
+
+// keyless reports whether a path is a probe's, which has no key.
+func keyless(path string) bool { return path == "/healthz" || path == "/readyz" }
+
+// known reports whether a request has the key, where one is asked of it.
+func (a *api) known(r *http.Request) bool {
+	return a.cfg.ClientKey == "" || keyless(r.URL.Path) || equalSecret(r.Header.Get("X-Api-Key"), a.cfg.ClientKey)
 }
 
 // finish is deferred by ServeHTTP.

@@ -44,7 +44,14 @@ func (a *api) document() object {
 			item = object{}
 			paths[op.Path] = item
 		}
-		item[strings.ToLower(op.Method)] = op.object()
+		if a.cfg.ClientKey != "" && !keyless(op.Path) {
+			op.Codes = append(slices.Clip(op.Codes), question.CodeForbidden)
+		}
+		described := op.object()
+		if a.cfg.ClientKey != "" {
+			described["security"] = op.security()
+		}
+		item[strings.ToLower(op.Method)] = described
 	}
 	schemas := fixedSchemas()
 	maps.Copy(schemas, a.columnSchemas())
@@ -57,6 +64,12 @@ func (a *api) document() object {
 	if a.cfg.Dataset.Synthetic {
 		info["description"] = info["description"].(string) + " Its figures are SYNTHETIC: generated, not real."
 	}
+	keys := object{"admin_key": object{
+		"type": "http", "scheme": "bearer", "description": "The key that the server was started with.",
+	}}
+	if a.cfg.ClientKey != "" {
+		keys[clientKey] = object{"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The key that clients were given."}
+	}
 	return object{
 		"openapi": "3.1.0",
 		"info":    info,
@@ -64,11 +77,23 @@ func (a *api) document() object {
 		"tags":    []object{{"name": "Questions"}, {"name": "Jobs"}, {"name": "Catalog"}, {"name": "Service"}},
 		"paths":   paths,
 		"components": object{
-			"schemas": schemas,
-			"securitySchemes": object{"admin_key": object{
-				"type": "http", "scheme": "bearer", "description": "The key that the server was started with.",
-			}},
+			"schemas":         schemas,
+			"securitySchemes": keys,
 		},
+	}
+}
+
+const clientKey = "client_key"
+
+// security is which keys the operation takes where every client has one.
+func (op *operation) security() []object {
+	switch {
+	case keyless(op.Path):
+		return []object{}
+	case op.Key:
+		return []object{{clientKey: []string{}}, {clientKey: []string{}, "admin_key": []string{}}}
+	default:
+		return []object{{clientKey: []string{}}}
 	}
 }
 
@@ -189,6 +214,7 @@ var codeTexts = map[question.Code]string{
 	question.CodeQueueFull:            "too many jobs wait; ask again after Retry-After",
 	question.CodeShuttingDown:         "no new jobs are accepted",
 	question.CodeStoreUnavailable:     "the store does not answer",
+	question.CodeQueueUnavailable:     "the job takes longer than a moment, and the queue that it would go to does not answer",
 	question.CodeNotReady:             "a job would not be answered yet",
 	question.CodeNotRetryable:         "only a failed or cancelled job can be asked again",
 	question.CodeAlreadyFinal:         "the job has ended already",

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -93,5 +94,66 @@ func TestNoShutdown(t *testing.T) {
 	}
 	if s.jobs.draining {
 		t.Error("it drains all the same")
+	}
+}
+
+func TestClientKey(t *testing.T) {
+	s := serve(t, func(c *httpapi.Config) { c.ClientKey = "k" })
+	for _, tt := range []struct {
+		method, path, key string
+		status            int
+	}{
+		{"GET", "/healthz", "", http.StatusOK},
+		{"GET", "/readyz", "wrong", http.StatusOK},
+		{"GET", "/api/questions", "k", http.StatusOK},
+		{"GET", "/api/questions", "", http.StatusForbidden},
+		{"GET", "/api/questions", "K", http.StatusForbidden},
+		{"GET", "/api/questions", "kk", http.StatusForbidden},
+		{"GET", "/", "", http.StatusForbidden},
+		{"GET", "/healthz/", "", http.StatusForbidden},
+		{"GET", "/nowhere", "", http.StatusForbidden},
+		{"POST", "/api/graceful_shutdown", "", http.StatusForbidden},
+	} {
+		r := httptest.NewRequest(tt.method, tt.path, nil)
+		if tt.key != "" {
+			r.Header.Set("X-Api-Key", tt.key)
+		}
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		if w.Code != tt.status || w.Code == http.StatusForbidden && !strings.Contains(w.Body.String(), `"code":"forbidden"`) {
+			t.Errorf("%s %s with key %q: %d %s; want %d", tt.method, tt.path, tt.key, w.Code, w.Body, tt.status)
+		}
+	}
+	if s.jobs.draining {
+		t.Error("who had no key shut it down")
+	}
+}
+
+func TestClientKeyIsDescribed(t *testing.T) {
+	s := serve(t, func(c *httpapi.Config) { c.ClientKey = "k" })
+	r := httptest.NewRequest("GET", "/openapi.json", nil)
+	r.Header.Set("X-Api-Key", "k")
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	var doc struct {
+		Paths map[string]map[string]struct {
+			Security  *[]map[string][]string
+			Responses map[string]any
+		}
+		Components struct {
+			SecuritySchemes map[string]struct{ Name string }
+		}
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if doc.Components.SecuritySchemes["client_key"].Name != "X-Api-Key" {
+		t.Errorf("schemes: %v", doc.Components.SecuritySchemes)
+	}
+	for path, want := range map[string]int{"/healthz": 0, "/api/questions": 1, "/api/graceful_shutdown": 2} {
+		got := doc.Paths[path]["get"]
+		if got.Security == nil || len(*got.Security) != want || (got.Responses["403"] != nil) != (want > 0) {
+			t.Errorf("%s: security %v, 403: %v", path, got.Security, got.Responses["403"])
+		}
 	}
 }
