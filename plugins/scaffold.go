@@ -16,6 +16,7 @@ import (
 //go:embed abi/abi.go sdk/*.go sdk/sdktest/*.go
 //go:embed sdk/c/lestats.h
 //go:embed sdk/rust/Cargo.toml sdk/rust/src
+//go:embed sdk/assemblyscript/assembly/index.ts
 var sources embed.FS
 
 // Placeholder is the name of the plugin, and of its question, in the templates:
@@ -33,8 +34,9 @@ var sdks = map[string][]struct{ from, to string }{
 		{"sdk", "sdk/plugins/sdk"},
 		{"sdk/sdktest", "sdk/plugins/sdk/sdktest"},
 	},
-	"c":    {{"sdk/c", "sdk"}},
-	"rust": {{"sdk/rust", "sdk"}, {"sdk/rust/src", "sdk/src"}},
+	"c":              {{"sdk/c", "sdk"}},
+	"rust":           {{"sdk/rust", "sdk"}, {"sdk/rust/src", "sdk/src"}},
+	"assemblyscript": {{"sdk/assemblyscript/assembly", "sdk"}},
 }
 
 // Languages returns the languages that New knows, sorted.

@@ -76,7 +76,7 @@ func TestPluginNewRefuses(t *testing.T) {
 // name is everywhere where the template's was.
 func TestPluginNewFiles(t *testing.T) {
 	for lang, sdk := range map[string]string{
-		"go": "sdk/plugins/sdk/sdk.go", "c": "sdk/lestats.h", "rust": "sdk/src/lib.rs",
+		"go": "sdk/plugins/sdk/sdk.go", "c": "sdk/lestats.h", "rust": "sdk/src/lib.rs", "assemblyscript": "sdk/index.ts",
 	} {
 		files, err := plugins.New("spread", lang)
 		if err != nil {
