@@ -121,6 +121,11 @@ test-s3: ## The store's conformance suite against your own server: make test-s3 
 	@[ -n "$(S3)" ] || { echo 'say which server: make test-s3 S3=http://key:secret@127.0.0.1:9000/bucket'; exit 2; }
 	LESTATS_TEST_S3='$(S3)' go test -count 1 -v -run Conformance ./runtime/results/s3
 
+.PHONY: test-walkthrough
+test-walkthrough: build ## What plugins/README.md says, typed for all four languages, beside one server (installs the compilers)
+	infra/toolchains
+	.ci/walkthrough
+
 .PHONY: test-sdks
 test-sdks: generate ## The SDKs' own tests and the four examples in the sandbox; installs clang, Debian's Rust and Node where they are missing
 	infra/toolchains
