@@ -57,7 +57,7 @@ func ReadCSV(ctx context.Context, r io.Reader, d *Descriptor, progress func(byte
 			return nil, err
 		}
 		if len(record) != width {
-			return nil, fmt.Errorf("line %d: the row has %d fields; the header has %d", src.line, len(record), width)
+			return nil, raggedRow(src.line, len(record), width)
 		}
 		if rows == math.MaxInt32 {
 			return nil, fmt.Errorf("line %d: there are more than %d rows", src.line, math.MaxInt32)
@@ -133,6 +133,10 @@ line:
 	return rune(best)
 }
 
+func raggedRow(line, fields, width int) error {
+	return fmt.Errorf("line %d: the row has %d fields; the header has %d", line, fields, width)
+}
+
 // source is the reader under the CSV reader: it bounds what one record may take,
 // counts, and ends with the context.
 type source struct {
@@ -195,6 +199,9 @@ type csvColumn struct {
 	lastCode int32
 }
 
+// ErrHeader tells that a file has not all columns of its descriptor.
+var ErrHeader = errors.New("the header lacks")
+
 // findColumns finds the descriptor's columns in the header.
 func findColumns(d *Descriptor, header []string) ([]csvColumn, error) {
 	fields := map[string][]int{}
@@ -225,7 +232,7 @@ func findColumns(d *Descriptor, header []string) ([]csvColumn, error) {
 		columns = append(columns, c)
 	}
 	if len(missing) > 0 {
-		return nil, fmt.Errorf("the header lacks %s; it has %s", list(missing), list(header))
+		return nil, fmt.Errorf("%w %s; it has %s", ErrHeader, list(missing), list(header))
 	}
 	return columns, nil
 }

@@ -62,7 +62,7 @@ func open(ctx context.Context, f *os.File, d *Descriptor, progress func(int64)) 
 		if columns != nil {
 			columns.close()
 		}
-		return nil, errors.New("it needs a descriptor; `lestats data init` writes one")
+		return nil, ErrNoDescriptor
 	}
 	if columns == nil {
 		return ReadCSV(ctx, in, d, progress)
@@ -70,6 +70,9 @@ func open(ctx context.Context, f *os.File, d *Descriptor, progress func(int64)) 
 	defer columns.close()
 	return readColumnar(ctx, columns, d)
 }
+
+// ErrNoDescriptor tells that a file has no descriptor inside and none was given.
+var ErrNoDescriptor = errors.New("it needs a descriptor; `lestats data init` writes one")
 
 // errOurs tells that a file was made by WriteArrow.
 var errOurs = errors.New("it is a dataset")
