@@ -30,6 +30,9 @@ type batches interface {
 // openAnyArrow opens a file or a stream that lies in b, which must stay as it is.
 func openAnyArrow(b []byte) (_ columnar, err error) {
 	defer recovered(&err)
+	if err := checkArrow(b); err != nil {
+		return nil, fmt.Errorf("it is not the Arrow file that it seems to be: %w", err)
+	}
 	size := int64(len(b))
 	options := []ipc.Option{
 		ipc.WithMetadataSizeLimit(min(size, maxMetadata)), ipc.WithBodySizeLimit(size),
