@@ -537,6 +537,9 @@ func (g *guesser) decideGroup() (*profile, error) {
 		return p, nil
 	}
 	candidates := slices.DeleteFunc(g.strings(), func(p *profile) bool { return p.has(notMeasured) > 0 })
+	if len(candidates) == 0 {
+		candidates = g.strings()
+	}
 	if len(candidates) == 1 {
 		return candidates[0], nil
 	}
@@ -552,7 +555,13 @@ func (g *guesser) decideGroup() (*profile, error) {
 		}
 	}
 	if len(rest) == 0 {
-		return nil, errors.New("it has one column that can be used; a dataset has two at least: what is averaged, and the groups that are compared")
+		why := ""
+		for _, p := range g.columns {
+			if p.leftOut != "" {
+				why += fmt.Sprintf("; %s cannot: %s", quote(p.header), p.leftOut)
+			}
+		}
+		return nil, errors.New("it has one column that can be used; a dataset has two at least: what is averaged, and the groups that are compared" + why)
 	}
 	return nil, fmt.Errorf("it cannot be guessed which groups are compared: say --group with one of %s", g.headers(rest))
 }
@@ -635,15 +644,15 @@ func (g *guesser) yaml(d *Descriptor) []byte {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("# %s, %d rows, as `lestats data init` read it. What it guessed is yours to correct.", strings.Map(printable, g.file), g.rows)
-	line("name: %s", d.Name)
+	line("name: %s", yamlText(d.Name))
 	line("title: %s", yamlText(d.Title))
 	line("# source: where the figures come from")
 	line("# license: what one may do with them")
-	line("sort: %s", d.Sort)
+	line("sort: %s", yamlText(d.Sort))
 	line("# What the built-in questions are about, as columns of below.")
 	line("roles:")
-	line("  group: %s # where the questions speak of states: its values are compared", g.group.Name)
-	line("  measure: %s # what is averaged", g.measure.Name)
+	line("  group: %s # where the questions speak of states: its values are compared", yamlText(g.group.Name))
+	line("  measure: %s # what is averaged", yamlText(g.measure.Name))
 	for _, r := range []struct {
 		key, what string
 		p         *profile
@@ -653,7 +662,7 @@ func (g *guesser) yaml(d *Descriptor) []byte {
 		{"stratum", "the pieces: mean_by_category has a mean for each", g.stratum},
 	} {
 		if r.p != nil {
-			line("  %s: %s # %s", r.key, r.p.Name, r.what)
+			line("  %s: %s # %s", r.key, yamlText(r.p.Name), r.what)
 		} else {
 			line("  # %s: %s; there seems to be none", r.key, r.what)
 		}
@@ -666,7 +675,7 @@ func (g *guesser) yaml(d *Descriptor) []byte {
 			line("  # left out: %s: %s", quote(p.header), p.leftOut)
 			continue
 		}
-		entry := fmt.Sprintf("name: %s, title: %s, type: %s", p.Name, yamlText(p.Title), p.Type)
+		entry := fmt.Sprintf("name: %s, title: %s, type: %s", yamlText(p.Name), yamlText(p.Title), p.Type)
 		if p.Role != question.RoleNone {
 			entry += ", role: " + string(p.Role)
 		}
@@ -680,7 +689,7 @@ func (g *guesser) yaml(d *Descriptor) []byte {
 
 // yamlText is a text in YAML, in quotes where it could be read otherwise.
 func yamlText(s string) string {
-	plain := s != "" && strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz_ ") == "" && s[0] != ' ' && s[len(s)-1] != ' '
+	plain := s != "" && strings.Trim(strings.ToLower(s[:1]), "abcdefghijklmnopqrstuvwxyz") == "" && strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789_ ") == "" && s[0] != ' ' && s[len(s)-1] != ' '
 	if plain && !slices.Contains([]string{"true", "false", "null", "yes", "no", "on", "off", "y", "n"}, strings.ToLower(s)) {
 		return s
 	}
