@@ -150,6 +150,9 @@ func banner(w io.Writer, server *api.Main, store string) error {
 		fmt.Fprintf(w, "  %s\n", httpapi.Command(url, o.Example))
 		break
 	}
-	_, err := fmt.Fprintf(w, "  bin/lestats ask best5 question=obesity --where year=2020 --where category=Total\n\nCtrl-C stops it.\n\n")
+	if server.Questions().Dataset.Descriptor().Roles == nil { // which the CDC's survey does not need
+		fmt.Fprintf(w, "  bin/lestats ask best5 question=obesity --where year=2020 --where category=Total\n")
+	}
+	_, err := fmt.Fprintf(w, "\nCtrl-C stops it.\n\n")
 	return err
 }
