@@ -110,7 +110,7 @@ func (c *dataInitCmd) write(text []byte) error {
 	if c.Force {
 		return renameio.WriteFile(c.Out, text, 0o644)
 	}
-	f, err := os.OpenFile(c.Out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) // it may have come since
+	f, err := os.OpenFile(c.Out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // for everybody to read, as the data; it may have come since
 	if err != nil {
 		return err
 	}

@@ -175,16 +175,19 @@ func (l *limited) take(n int) {
 	}
 }
 
+// Allocate implements memory.Allocator.
 func (l *limited) Allocate(n int) []byte {
 	l.take(n)
 	return l.GoAllocator.Allocate(n)
 }
 
+// Reallocate implements memory.Allocator.
 func (l *limited) Reallocate(n int, b []byte) []byte {
 	l.take(n - len(b))
 	return l.GoAllocator.Reallocate(n, b)
 }
 
+// Free implements memory.Allocator.
 func (l *limited) Free(b []byte) {
 	l.left += int64(len(b))
 	l.GoAllocator.Free(b)

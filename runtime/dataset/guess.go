@@ -555,13 +555,13 @@ func (g *guesser) decideGroup() (*profile, error) {
 		}
 	}
 	if len(rest) == 0 {
-		why := ""
+		var why strings.Builder
 		for _, p := range g.columns {
 			if p.leftOut != "" {
-				why += fmt.Sprintf("; %s cannot: %s", quote(p.header), p.leftOut)
+				fmt.Fprintf(&why, "; %s cannot: %s", quote(p.header), p.leftOut)
 			}
 		}
-		return nil, errors.New("it has one column that can be used; a dataset has two at least: what is averaged, and the groups that are compared" + why)
+		return nil, errors.New("it has one column that can be used; a dataset has two at least: what is averaged, and the groups that are compared" + why.String())
 	}
 	return nil, fmt.Errorf("it cannot be guessed which groups are compared: say --group with one of %s", g.headers(rest))
 }

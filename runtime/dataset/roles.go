@@ -75,7 +75,7 @@ func (d *Descriptor) checkRoles() *keyError {
 		key, name := "roles."+p.key, *p.of(d.Roles)
 		at := d.plays(p)
 		if name != "" && d.index(name) < 0 {
-			return &keyError{key, fmt.Sprintf("%s is no column of this dataset", quote(name))}
+			return &keyError{key, quote(name) + " is no column of this dataset"}
 		}
 		if p.key == "measure" {
 			if name != "" && d.index(name) != at {
