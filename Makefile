@@ -34,7 +34,7 @@ run: build ## Build, and serve the built-in sample on http://127.0.0.1:8080 (SER
 build: bin/lestats ## Build bin/lestats, with its plugin and its sample inside
 
 .PHONY: test
-test: generate $(TOOLS)/minio ## Install what the tests need and run them all (3 minutes more the first time: it builds MinIO)
+test: generate $(TOOLS)/minio $(TOOLS)/goaws ## Install what the tests need and run them all (3 minutes more the first time: it builds MinIO)
 	go vet ./...
 	go test -timeout 20m ./...
 
@@ -57,6 +57,10 @@ bench-sandbox: build ## The sandbox's performance table, ratios in one run: a qu
 bench-cold: build ## Lambda: 50 cold starts of bin/lestats, piece by piece, a warm answer, and the peak in 128 MB
 	LESTATS_BINARY=$(CURDIR)/bin/lestats go test -count 1 -v -run In128MB -bench ColdStart -benchtime 50x -timeout 10m ./functions/lestats
 
+.PHONY: bench-worker
+bench-worker: generate $(TOOLS)/minio $(TOOLS)/goaws ## Two workers beside one on a queue of 10,000 jobs, 1 % of them poisoned, and a bucket 15 ms away (5 minutes)
+	TMPDIR=$$([ -w /dev/shm ] && echo /dev/shm || echo /tmp) go test -count 1 -v -run '^$$' -bench Workers -benchtime 1x -timeout 20m ./functions/lestats
+
 .PHONY: cost
 cost: generate $(TOOLS)/minio ## Lambda: what a million jobs costs, from what a job needs here and public prices
 	go test -count 1 -v -run '^$$' -bench Cost -benchtime 1000x -timeout 5m ./functions/lestats
@@ -68,8 +72,8 @@ bench-csv: $(TOOLS)/python/bin/pandas-is-there ## Reading the CDC's CSV, beside 
 # --- the cloud function ------------------------------------------------------
 
 .PHONY: images
-images: $(TOOLS)/minio ## Build the Docker images lestats-function, lestats-server and lestats-minio
-	infra/docker/build function server minio
+images: $(TOOLS)/minio $(TOOLS)/goaws ## Build the Docker images lestats-function, lestats-server, lestats-minio and lestats-goaws
+	infra/docker/build function server minio goaws
 
 .PHONY: sam-local
 sam-local: $(TOOLS)/sam/bin/sam $(TOOLS)/minio ## Run the function here with SAM, and MinIO beside it: http://127.0.0.1:3000 (SAM="--warm-containers EAGER" is passed on)
@@ -101,7 +105,7 @@ generate: $(PLUGIN) $(SAMPLE) ## Build the plugin and the sample that are embedd
 # --- tests that want something special ---------------------------------------
 
 .PHONY: test-race
-test-race: generate $(TOOLS)/minio ## The tests of the packages that share memory, under the race detector
+test-race: generate $(TOOLS)/minio $(TOOLS)/goaws ## The tests of the packages that share memory, under the race detector
 	go test -race -timeout 30m $$(go list ./runtime/... ./functions/... | grep -v /sandbox/rewrite) # which is one pure function
 
 .PHONY: test-s3
@@ -122,7 +126,7 @@ test-sam: generate $(TOOLS)/sam/bin/sam $(TOOLS)/minio ## The API's contract thr
 	infra/docker/with-engine infra/sam/test
 
 .PHONY: test-compose
-test-compose: generate $(TOOLS)/minio ## infra/compose.yaml: the contract through two servers over one bucket, one of them is killed (3 minutes)
+test-compose: generate $(TOOLS)/minio $(TOOLS)/goaws ## infra/compose.yaml: the contract, and 400 jobs through a queue and two workers, one of which is killed (3 minutes)
 	command -v busybox >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends busybox-static; } >&2
 	command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 || { apt-get update -qq && apt-get install -y -qq --no-install-recommends docker-compose; } >&2
 	infra/docker/with-engine infra/compose-test
@@ -160,6 +164,10 @@ fmt: $(TOOLS)/golangci-lint ## Format the Go code
 
 $(TOOLS)/golangci-lint:
 	GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+
+GOAWS_FILES := $(wildcard infra/goaws/*)
+$(TOOLS)/goaws: $(GOAWS_FILES)
+	cd infra/goaws && CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o $@ .
 
 $(TOOLS)/minio:
 	GOBIN=$(TOOLS) CGO_ENABLED=0 go install github.com/minio/minio@$(MINIO_VERSION)

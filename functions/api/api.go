@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"runtime/debug"
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/functions/wire"
@@ -20,7 +19,6 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/jobs"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 	"github.com/le-stats-sportifs/lestats/runtime/render"
-	"github.com/le-stats-sportifs/lestats/runtime/results"
 )
 
 // Config says what a server runs on.
@@ -46,8 +44,9 @@ type Config struct {
 	Function bool
 	// MemoryMiB is the memory of a Function; 0: what AWS_LAMBDA_FUNCTION_MEMORY_SIZE says.
 	MemoryMiB int
-	// Hand is given a job that a Function cannot end in time, and sees to it that some
-	// other process does; nil: the job waits for somebody to ask for its result.
+	// Hand is given a job that did not end at once (within 2 s in a Function, 10 ms in
+	// a server), and sees to it that some other process runs it; nil: a server runs it,
+	// in a Function it waits for somebody to ask for its result.
 	Hand func(ctx context.Context, job *question.Job) error
 }
 
@@ -63,6 +62,10 @@ const maxWait = 30 * time.Second
 // drainLimit bounds how long a stopping server works on what it accepted; what
 // is left by then is taken up at the next start.
 const drainLimit = 30 * time.Second
+
+// lostInQueue is how long after it was accepted a job that was handed over is taken
+// for one that the queue never got. It may have been waiting there; that is no harm.
+const lostInQueue = time.Hour
 
 func (c *Config) validate() error {
 	if c.Listen == "" {
@@ -88,22 +91,16 @@ func (c *Config) validate() error {
 	case c.Queue < 0:
 		return fmt.Errorf("queue %d: 1 or more, or 0 for the default", c.Queue)
 	}
-	c.Questions.TimeLimit, c.Questions.Log, c.Store.Log = c.TimeLimit, c.Log, c.Log
-	if c.Function {
-		return c.small()
-	}
 	return nil
 }
 
 // Main is a server: Open, then Run until its context ends, then Close.
 type Main struct {
-	cfg       Config
-	questions *wire.Questions
-	store     *results.Store
-	pool      *jobs.Pool
-	listener  net.Listener // nil in a function
-	server    *http.Server // nil in a function
-	function  *function    // nil in a server
+	cfg      Config
+	base     *wire.Base
+	listener net.Listener // nil in a function
+	server   *http.Server // nil in a function
+	function *function    // nil in a server
 }
 
 // Open loads dataset and plugins, opens the store, takes up unfinished jobs and
@@ -118,84 +115,44 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 		}
 		err = errors.Join(err, m.Close())
 		if cfg.Function {
-			err = errors.Join(err, reportInit(ctx, err))
+			err = errors.Join(err, wire.ReportInit(ctx, err))
 		}
 	}()
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
 	m.cfg = cfg
-	if cfg.Function { // nothing of a start is garbage for long; the memory limit still holds
-		defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	}
-	objects, sole, err := wire.OpenObjects(ctx, cfg.Store)
+	m.base, err = wire.OpenBase(ctx, wire.BaseConfig{
+		Questions:   cfg.Questions,
+		Store:       cfg.Store,
+		PollPlugins: cfg.PollPlugins,
+		Pool:        cfg.pool(),
+		Function:    cfg.Function,
+		MemoryMiB:   cfg.MemoryMiB,
+		Log:         cfg.Log,
+	})
 	if err != nil {
 		return nil, err
 	}
-	store := results.New(objects)
-	m.store = store
-	if cfg.PollPlugins >= 0 {
-		if bucket := wire.Plugins(objects, cfg.Store.Location); bucket != nil {
-			bucket.Poll = cfg.PollPlugins
-			cfg.Questions.Bucket = bucket
-		}
-	}
-	cfg.Questions.Live, cfg.Questions.Slots = !cfg.Function, cfg.Workers
-	if m.questions, err = wire.OpenQuestions(ctx, cfg.Questions); err != nil {
-		return nil, err
-	}
-	poolConfig := jobs.Config{
-		Workers:   cfg.Workers,
-		Queue:     cfg.Queue,
-		TimeLimit: cfg.TimeLimit,
-		Retention: cfg.Retention,
-		Grace:     jobs.DefaultGrace,
-		Sole:      sole,
-		Log:       cfg.Log,
-	}
-	if cfg.Function {
-		freeze(&poolConfig, cfg.Hand)
-	}
-	if m.pool, err = jobs.New(poolConfig, store, m.questions); err != nil {
-		return nil, err
-	}
-	apiConfig := httpapi.Config{
-		Catalog:   m.questions,
-		Jobs:      m.pool,
-		Dataset:   m.questions.Dataset.Info(),
-		Schema:    m.questions.Dataset,
-		Ready:     m.ready,
-		Render:    httpapi.Renderers{Seed: render.AppendSeedJSON, Rows: render.AppendRowsJSON, CSV: render.CSV, Arrow: render.Arrow},
-		MaxWait:   maxWait,
-		ClientKey: cfg.ClientKey,
-		AdminKey:  cfg.AdminKey,
-		Version:   cfg.Version,
-		Log:       cfg.Log,
-	}
-	if cfg.Function {
-		apiConfig.Jobs = finisher{m.pool, cfg.Hand == nil, 2 * cfg.TimeLimit}
-		apiConfig.NoShutdown = "a cloud function has one process a request; to stop it, set its reserved concurrency to 0"
-	}
-	handler, err := httpapi.New(apiConfig)
+	handler, err := m.handler()
 	if err != nil {
 		return nil, err
 	}
 	if cfg.Function {
-		m.function = &function{handler: handler, large: store, log: cfg.Log}
+		m.function = &function{handler: handler, large: m.base.Store, log: cfg.Log}
 		if cfg.Hand == nil {
 			m.function.limit = cfg.TimeLimit
 		}
-		if err := m.pool.Start(ctx); err != nil {
+		if err := m.base.Pool.Start(ctx); err != nil {
 			return nil, err
 		}
-		cfg.Log.Info("ready", "version", cfg.Version, "ms", ms(time.Since(begin)), "dataset_ms", ms(m.questions.Took.Dataset), "plugins_ms", ms(m.questions.Took.Plugins),
-			"memory_mib", cfg.MemoryMiB, "budget_mib", cfg.Questions.Budget>>20)
+		m.base.Log(cfg.Log, cfg.Version, begin)
 		return m, nil
 	}
 	if m.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen); err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w; choose another address with --listen", cfg.Listen, err)
 	}
-	if err := m.pool.Start(ctx); err != nil {
+	if err := m.base.Pool.Start(ctx); err != nil {
 		return nil, err
 	}
 	m.server = &http.Server{
@@ -210,12 +167,45 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 	return m, nil
 }
 
-// ready reports why the first job would not be answered, if it would not.
-func (m *Main) ready(ctx context.Context) error {
-	if len(m.questions.Offers()) == 0 {
-		return errors.New("no plugin is loaded: put a .wasm file into the plugin folder, or build the embedded one with make")
+// pool is what the pool of this process is like.
+func (c *Config) pool() jobs.Config {
+	pool := jobs.Config{
+		Workers:   c.Workers,
+		Queue:     c.Queue,
+		TimeLimit: c.TimeLimit,
+		Retention: c.Retention,
+		Grace:     jobs.DefaultGrace,
+		Hand:      c.Hand,
 	}
-	return m.store.Ping(ctx)
+	if c.Hand != nil {
+		pool.Lost = lostInQueue
+	}
+	if c.Function {
+		freeze(&pool)
+	}
+	return pool
+}
+
+func (m *Main) handler() (http.Handler, error) {
+	ds := m.base.Questions.Dataset
+	cfg := httpapi.Config{
+		Catalog:   m.base.Questions,
+		Jobs:      m.base.Pool,
+		Dataset:   ds.Info(),
+		Schema:    ds,
+		Ready:     m.base.Ready,
+		Render:    httpapi.Renderers{Seed: render.AppendSeedJSON, Rows: render.AppendRowsJSON, CSV: render.CSV, Arrow: render.Arrow},
+		MaxWait:   maxWait,
+		ClientKey: m.cfg.ClientKey,
+		AdminKey:  m.cfg.AdminKey,
+		Version:   m.cfg.Version,
+		Log:       m.cfg.Log,
+	}
+	if m.cfg.Function {
+		cfg.Jobs = finisher{m.base.Pool, m.cfg.Hand == nil, 2 * m.cfg.TimeLimit}
+		cfg.NoShutdown = "a cloud function has one process a request; to stop it, set its reserved concurrency to 0"
+	}
+	return httpapi.New(cfg)
 }
 
 // URL is where the server listens; "" of a function.
@@ -227,11 +217,11 @@ func (m *Main) URL() string {
 }
 
 // Questions is what the server answers.
-func (m *Main) Questions() *wire.Questions { return m.questions }
+func (m *Main) Questions() *wire.Questions { return m.base.Questions }
 
 func (m *Main) closeLimit() time.Duration {
 	if m.cfg.Function {
-		return functionClose
+		return wire.FunctionClose
 	}
 	return 5 * time.Second
 }
@@ -252,7 +242,7 @@ func (m *Main) Run(ctx context.Context) error {
 	m.cfg.Log.Info("stopping: intake is closed, accepted jobs are being finished")
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainLimit)
 	defer cancel()
-	if err := m.pool.Close(drain); err != nil { // nothing is lost: it is pending in the store
+	if err := m.base.Pool.Close(drain); err != nil { // nothing is lost: it is pending in the store
 		m.cfg.Log.Warn("not everything was finished; the next start takes it up", "err", err)
 	}
 	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -276,14 +266,8 @@ func (m *Main) Close() error {
 			errs = append(errs, err)
 		}
 	}
-	if m.pool != nil {
-		errs = append(errs, m.pool.Close(ctx))
-	}
-	if m.questions != nil { // it may be looking into the store for plugins
-		errs = append(errs, m.questions.Close(ctx))
-	}
-	if m.store != nil {
-		errs = append(errs, m.store.Close())
+	if m.base != nil {
+		errs = append(errs, m.base.Close(ctx))
 	}
 	return errors.Join(errs...)
 }

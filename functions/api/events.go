@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/awslabs/aws-lambda-go-api-proxy/httpadapter"
 
+	"github.com/le-stats-sportifs/lestats/functions/wire"
 	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 	"github.com/le-stats-sportifs/lestats/runtime/results"
@@ -60,7 +61,7 @@ func (f *function) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 		return nil, fmt.Errorf("the event is no JSON object of a request: %w", err)
 	}
 	if deadline, ok := ctx.Deadline(); ok {
-		due := deadline.Add(-min(margin, time.Until(deadline)/4))
+		due := wire.Due(deadline)
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(context.WithValue(ctx, dueKey{}, due), due)
 		defer cancel()

@@ -1,36 +1,16 @@
 package api
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"net/http"
-	"os"
-	"runtime/debug"
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"github.com/le-stats-sportifs/lestats/functions/wire"
 	"github.com/le-stats-sportifs/lestats/runtime/jobs"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
 const (
-	// EnvRuntimeAPI is host:port of what sends the events of a function; it is set in
-	// every function of AWS Lambda, and nowhere else.
-	EnvRuntimeAPI = "AWS_LAMBDA_RUNTIME_API"
-	envMemory     = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE" // MiB
-
-	// margin is what is kept of an invocation's time for storing, handing over and
-	// sending; of a short one it is a quarter.
-	margin = time.Second
-	// functionClose leaves the 500 ms from SIGTERM to SIGKILL something for the rest.
-	functionClose = 300 * time.Millisecond
 	// handAfter is how long a job may take before it goes to the queue, where there
 	// is one: its client polls, and a function costs by the millisecond.
 	handAfter = 2 * time.Second
@@ -38,33 +18,11 @@ const (
 	lostMost = 16
 )
 
-// small fits a Config to a function: one job at a time, in the function's memory.
-func (c *Config) small() error {
-	if c.Store.Location == "" || c.Store.Location == wire.DefaultStore {
-		return errors.New("LESTATS_STORE is not set: each request may meet another process of a function, so its results go into a bucket: LESTATS_STORE=s3://bucket/prefix")
-	}
-	if c.MemoryMiB == 0 {
-		given := os.Getenv(envMemory)
-		n, err := strconv.Atoi(cmp.Or(given, "512"))
-		if err != nil || n < 1 {
-			return fmt.Errorf("%s is %q; it takes MiB, such as 512", envMemory, given)
-		}
-		c.MemoryMiB = n
-	}
-	c.Workers = 1
-	// A quarter is for Go: its heap, the dataset's pages that are read, the answer.
-	c.Questions.Budget = uint64(c.MemoryMiB) << 20 / 4 * 3
-	c.Questions.MemoryMiB = min(cmp.Or(c.Questions.MemoryMiB, 64), max(1, c.MemoryMiB/4))
-	debug.SetMemoryLimit(int64(c.MemoryMiB) << 20 / 2)
-	return nil
-}
-
 // freeze fits a pool to a process that stands still between requests. Nobody gives
 // it time to end a job but those who wait for it.
-func freeze(c *jobs.Config, hand func(context.Context, *question.Job) error) {
-	c.Sole, c.Frozen = false, true
-	c.Grace, c.Hand = handAfter, hand
-	if hand == nil {
+func freeze(c *jobs.Config) {
+	c.Grace = handAfter
+	if c.Hand == nil {
 		c.Grace = time.Hour // as long as the invocation has
 		c.Hand = func(context.Context, *question.Job) error { return nil }
 	}
@@ -157,33 +115,6 @@ func (m *Main) runFunction(ctx context.Context) error {
 	go lambda.StartWithOptions(m.function, lambda.WithEnableSIGTERM())
 	<-ctx.Done()
 	err := m.Close()
-	m.pool, m.questions, m.store = nil, nil, nil
+	m.base = nil
 	return err
 }
-
-// reportInit tells Lambda why there will be no function.
-func reportInit(ctx context.Context, why error) error {
-	at := os.Getenv(EnvRuntimeAPI)
-	if at == "" {
-		return nil
-	}
-	kind := "lestats." + string(question.CodeOf(why))
-	body, err := json.Marshal(map[string]any{"errorMessage": wire.Explain(why), "errorType": kind, "stackTrace": []string{}})
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), functionClose)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+at+"/2018-06-01/runtime/init/error", bytes.NewReader(body)) //nolint:gosec // Lambda says where
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Lambda-Runtime-Function-Error-Type", kind)
-	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req) //nolint:gosec // see above
-	if err != nil {
-		return fmt.Errorf("the Lambda Runtime API cannot be told: %w", err)
-	}
-	return resp.Body.Close()
-}
-
-func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

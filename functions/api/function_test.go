@@ -380,8 +380,8 @@ func TestShortFunction(t *testing.T) {
 // finish returns the jobs of a function over a store.
 func finish(t *testing.T, store *results.Store, r jobs.Runner, hand func(context.Context, *question.Job) error) finisher {
 	t.Helper()
-	cfg := jobs.Config{Workers: 1, TimeLimit: time.Minute, Log: quiet}
-	freeze(&cfg, hand)
+	cfg := jobs.Config{Workers: 1, TimeLimit: time.Minute, Frozen: true, Hand: hand, Log: quiet}
+	freeze(&cfg)
 	pool, err := jobs.New(cfg, store, r)
 	if err != nil {
 		t.Fatal(err)
@@ -474,8 +474,8 @@ func TestFunctionConfig(t *testing.T) {
 			b, _ := io.ReadAll(r.Body)
 			told = append(told, r.URL.Path+" "+string(b))
 		}))
-		t.Setenv(EnvRuntimeAPI, strings.TrimPrefix(api.URL, "http://"))
-		t.Setenv(envMemory, tt.memory)
+		t.Setenv(wire.EnvRuntimeAPI, strings.TrimPrefix(api.URL, "http://"))
+		t.Setenv(wire.EnvMemory, tt.memory)
 		cfg := Config{Function: true, Store: wire.StoreConfig{Location: t.TempDir()}, Log: quiet}
 		tt.change(&cfg)
 		_, err := Open(t.Context(), cfg)

@@ -14,7 +14,6 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/le-stats-sportifs/lestats/functions/api"
 	"github.com/le-stats-sportifs/lestats/functions/wire"
 )
 
@@ -39,6 +38,7 @@ type streams struct{ out, err io.Writer }
 
 type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Answer questions over HTTP."`
+	Worker  workerCmd  `cmd:"" help:"Run the jobs of a queue, one of as many as there is work for."`
 	Ask     askCmd     `cmd:"" help:"Ask one question here and now, without a server."`
 	Jobs    jobsCmd    `cmd:"" help:"List the jobs in a store, or show one."`
 	Data    dataCmd    `cmd:"" help:"Look at, convert and download datasets."`
@@ -73,7 +73,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if len(args) == 0 {
 		args = []string{"--help"}
-		if os.Getenv(api.EnvRuntimeAPI) != "" { // the entry point of a function's image
+		if wire.InFunction() { // the entry point of a function's image
 			args = []string{handler(os.Getenv("_HANDLER"))}
 		}
 	}

@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/functions/api"
 	"github.com/le-stats-sportifs/lestats/functions/wire"
 	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
+	"github.com/le-stats-sportifs/lestats/runtime/question"
+	"github.com/le-stats-sportifs/lestats/runtime/queue"
 	"github.com/le-stats-sportifs/lestats/runtime/results/files"
 	"github.com/le-stats-sportifs/lestats/runtime/results/s3"
 	"github.com/le-stats-sportifs/lestats/runtime/telemetry"
@@ -75,6 +76,7 @@ type serveCmd struct {
 	Listen      string        `help:"Address to listen on, 127.0.0.1:8080 by default; port 0 takes a free one." default:"127.0.0.1:8080" placeholder:"HOST:PORT" env:"LESTATS_LISTEN"`
 	Workers     int           `help:"Jobs that run at once; 0: one a core." default:"0" env:"LESTATS_WORKERS,TP_NUM_OF_THREADS"`
 	Queue       int           `help:"Jobs that may wait; one more is told to come back later." default:"1024" env:"LESTATS_QUEUE"`
+	QueueURL    string        `name:"queue-url" help:"Queue of SQS that jobs go to which do not end at once; lestats worker takes them from there. Without it this process runs them." placeholder:"URL" env:"LESTATS_QUEUE_URL"`
 	PollPlugins time.Duration `name:"plugins-poll" help:"How often plugins/ of a store in a bucket is looked at, with a request each time; a negative time never." default:"1s" env:"LESTATS_PLUGINS_POLL"`
 	TimeLimit   time.Duration `help:"Wall clock that a job may take." default:"5s" env:"LESTATS_TIME_LIMIT"`
 	Retention   time.Duration `help:"How long results are kept; a negative one keeps them for ever." default:"168h" env:"LESTATS_RETENTION"`
@@ -103,6 +105,10 @@ func (c *serveCmd) Run(ctx context.Context, s *streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
+	hand, err := handOver(ctx, c.QueueURL)
+	if err != nil {
+		return err
+	}
 	server, err := api.Open(ctx, api.Config{
 		Listen:      c.Listen,
 		Questions:   c.questionFlags.config(),
@@ -116,7 +122,8 @@ func (c *serveCmd) Run(ctx context.Context, s *streams) (err error) {
 		AdminKey:    c.AdminKey,
 		Version:     version,
 		Log:         log.Logger,
-		Function:    os.Getenv(api.EnvRuntimeAPI) != "",
+		Function:    wire.InFunction(),
+		Hand:        hand,
 	})
 	if err != nil {
 		return err
@@ -128,6 +135,18 @@ func (c *serveCmd) Run(ctx context.Context, s *streams) (err error) {
 		return err
 	}
 	return errors.Join(server.Run(ctx), server.Close())
+}
+
+// handOver returns what puts a job into a queue, nil if there is none.
+func handOver(ctx context.Context, url string) (func(context.Context, *question.Job) error, error) {
+	if url == "" {
+		return nil, nil
+	}
+	q, err := queue.Open(ctx, queue.Config{URL: url})
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, job *question.Job) error { return q.Send(ctx, job.ID) }, nil
 }
 
 // banner says what is served, and what to try.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -15,11 +16,12 @@ import (
 
 	"github.com/le-stats-sportifs/lestats/functions/api/contract"
 	"github.com/le-stats-sportifs/lestats/functions/api/lambdatest"
+	"github.com/le-stats-sportifs/lestats/runtime/queue"
 	testminio "github.com/le-stats-sportifs/lestats/runtime/results/storetest/minio"
 )
 
-// policy is what template.yaml allows the function, for a bucket of this name.
-func policy(t *testing.T, bucket string) string {
+// policy is what template.yaml allows a function, for a bucket of this name.
+func policy(t *testing.T, function, bucket string) string {
 	t.Helper()
 	text, err := os.ReadFile("../../template.yaml")
 	if err != nil {
@@ -34,9 +36,9 @@ func policy(t *testing.T, bucket string) string {
 	if err := yaml.Unmarshal([]byte(plain), &template); err != nil {
 		t.Fatal(err)
 	}
-	policies, _ := template.Resources["ApiFunction"].Properties["Policies"].([]any)
-	if len(policies) != 1 {
-		t.Fatalf("ApiFunction has the policies %v; want one", policies)
+	policies, _ := template.Resources[function].Properties["Policies"].([]any)
+	if len(policies) == 0 {
+		t.Fatalf("%s has no policies", function)
 	}
 	out, err := json.Marshal(policies[0])
 	if err != nil {
@@ -72,17 +74,41 @@ func TestTemplatePolicy(t *testing.T) {
 			}
 		}
 	}
-	role, err := credentials.NewSTSAssumeRole(server.Endpoint, credentials.STSAssumeRoleOptions{AccessKey: server.AccessKey, SecretKey: server.SecretKey, Policy: policy(t, bucket)})
-	if err != nil {
-		t.Fatal(err)
+	role := func(function string) credentials.Value {
+		role, err := credentials.NewSTSAssumeRole(server.Endpoint, credentials.STSAssumeRoleOptions{AccessKey: server.AccessKey, SecretKey: server.SecretKey, Policy: policy(t, function, bucket)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys, err := role.GetWithContext(&credentials.CredContext{Client: http.DefaultClient})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return keys
 	}
-	keys, err := role.GetWithContext(&credentials.CredContext{Client: http.DefaultClient})
-	if err != nil {
-		t.Fatal(err)
+	start := func(keys credentials.Value, env ...string) *lambdatest.Environment {
+		return function(t, lambdatest.Config{Timeout: 30 * time.Second, Env: env}, "LESTATS_CACHE="+compiled(t), "LESTATS_STORE=s3://"+bucket+"/lestats", "LESTATS_S3_ENDPOINT="+server.Endpoint,
+			"AWS_ACCESS_KEY_ID="+keys.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+keys.SecretAccessKey, "AWS_SESSION_TOKEN="+keys.SessionToken)
 	}
-	e := function(t, lambdatest.Config{Timeout: 30 * time.Second}, "LESTATS_CACHE="+compiled(t), "LESTATS_STORE=s3://"+bucket+"/lestats", "LESTATS_S3_ENDPOINT="+server.Endpoint,
-		"AWS_ACCESS_KEY_ID="+keys.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+keys.SecretAccessKey, "AWS_SESSION_TOKEN="+keys.SessionToken)
+	keys := role("ApiFunction")
+	e := start(keys)
 	contract.Run(t, contract.Way{Base: "https://f.example", Client: client(lambdatest.Gateway{Version: "2.0", Invoke: e.Invoke}), Function: true})
+
+	// So does the worker, with rights of its own.
+	job := pendingJob(t)
+	record, err := json.Marshal(job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := root.PutObject(t.Context(), bucket, "lestats/pending/"+job.ID, bytes.NewReader(record), int64(len(record)), "", "", minio.PutObjectOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	worker := start(role("WorkerFunction"), "_HANDLER=worker")
+	if out, err := worker.Invoke(t.Context(), sqsEvent("jobs", queue.Body(job.ID))); err != nil || string(out) != `{"batchItemFailures":[]}` {
+		t.Errorf("%s, %v", out, err)
+	}
+	if status, v := exchange(t, client(lambdatest.Gateway{Version: "2.0", Invoke: e.Invoke}), "GET", "/api/get_results/"+job.ID, ""); status != http.StatusOK || v["status"] != "done" {
+		t.Errorf("%d %v", status, v)
+	}
 
 	own := as(credentials.NewStaticV4(keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken))
 	denied := func(what string, err error) {

@@ -32,6 +32,7 @@ var statuses = map[question.Code]int{
 	question.CodeQueueFull:        http.StatusServiceUnavailable,
 	question.CodeShuttingDown:     http.StatusServiceUnavailable,
 	question.CodeStoreUnavailable: http.StatusServiceUnavailable,
+	question.CodeQueueUnavailable: http.StatusServiceUnavailable,
 	question.CodeNotReady:         http.StatusServiceUnavailable,
 	question.CodeNotRetryable:     http.StatusConflict,
 	question.CodeAlreadyFinal:     http.StatusConflict,
@@ -60,6 +61,7 @@ var retryAfter = map[question.Code]string{
 	question.CodeQueueFull:        "1",
 	question.CodeNotReady:         "1",
 	question.CodeStoreUnavailable: "5",
+	question.CodeQueueUnavailable: "5",
 	question.CodeShuttingDown:     "10", // by then another process may have taken over
 }
 

@@ -214,6 +214,7 @@ var codeTexts = map[question.Code]string{
 	question.CodeQueueFull:            "too many jobs wait; ask again after Retry-After",
 	question.CodeShuttingDown:         "no new jobs are accepted",
 	question.CodeStoreUnavailable:     "the store does not answer",
+	question.CodeQueueUnavailable:     "the job takes longer than a moment, and the queue that it would go to does not answer",
 	question.CodeNotReady:             "a job would not be answered yet",
 	question.CodeNotRetryable:         "only a failed or cancelled job can be asked again",
 	question.CodeAlreadyFinal:         "the job has ended already",

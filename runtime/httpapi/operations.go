@@ -61,7 +61,7 @@ var (
 	forms = []question.Code{question.CodeBadRequest, question.CodeNotAcceptable, question.CodeAnswerTooLarge}
 	store = []question.Code{question.CodeStoreUnavailable}
 	// acceptance are those of a job that is not accepted.
-	acceptance = []question.Code{question.CodeQueueFull, question.CodeShuttingDown, question.CodeNotReady}
+	acceptance = []question.Code{question.CodeQueueFull, question.CodeShuttingDown, question.CodeNotReady, question.CodeQueueUnavailable}
 	unread     = []question.Code{question.CodeMalformedJSON, question.CodeBodyTooLarge, question.CodeUnsupportedMediaType}
 	unasked    = []question.Code{
 		question.CodeUnknownQuestion, question.CodeUnknownParameter, question.CodeMissingParameter,

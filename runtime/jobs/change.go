@@ -50,15 +50,25 @@ func (p *Pool) cancelStored(ctx context.Context, id string) (*question.Job, erro
 	if job.Status.Final() {
 		return nil, alreadyFinal(job)
 	}
-	final, _, err := p.putOutcome(cancelled(job)) //nolint:contextcheck // see Pool.call
+	final, err := p.endStored(cancelled(job)) //nolint:contextcheck // see Pool.call
+	if err != nil {
+		return nil, err
+	}
+	return isCancelled(final)
+}
+
+// endStored ends a job that this process does not have in hand, unless it has ended,
+// and returns how.
+func (p *Pool) endStored(outcome *question.Job) (*question.Job, error) {
+	final, _, err := p.putOutcome(outcome)
 	if err != nil {
 		return nil, err
 	}
 	p.mu.Lock()
 	p.recent.put(final)
 	p.mu.Unlock()
-	p.deletePending(id) //nolint:contextcheck // see Pool.call
-	return isCancelled(final)
+	p.deletePending(final.ID)
+	return final, nil
 }
 
 // Retry asks again what a failed or cancelled job asked: a new job, whose RetryOf
@@ -70,6 +80,9 @@ func (p *Pool) Retry(ctx context.Context, id string) (*question.Job, error) {
 	}
 	if job.Status != question.Failed && job.Status != question.Cancelled {
 		return nil, question.Errorf(question.CodeNotRetryable, "job %s is %s: only a failed or cancelled job can be retried", id, job.Status).About("id")
+	}
+	if job.Request.Question == "" { // see Fail
+		return nil, question.Errorf(question.CodeNotRetryable, "job %s cannot be retried: what it asked was lost with its record; ask anew", id).About("id")
 	}
 	return p.submit(ctx, job.Request, id)
 }

@@ -50,6 +50,7 @@ func (p *Pool) handOver(ctx context.Context, e *entry) (*question.Job, error) {
 //
 // Two runs of one job do no harm: the outcome that is stored first is the job's.
 func (p *Pool) Run(ctx context.Context, id string) (*question.Job, error) {
+	read := time.Now()
 	job, e, err := p.look(ctx, id)
 	if err != nil {
 		return nil, err
@@ -60,7 +61,7 @@ func (p *Pool) Run(ctx context.Context, id string) (*question.Job, error) {
 	}
 	mine := false
 	if e == nil {
-		if e, mine, err = p.takeUpOne(ctx, job, true); err != nil {
+		if e, mine, err = p.takeUpOne(ctx, job, read, true); err != nil {
 			return job, nil //nolint:nilerr // the time was up before its turn came
 		}
 	}
@@ -87,9 +88,28 @@ func (p *Pool) Run(ctx context.Context, id string) (*question.Job, error) {
 	}
 }
 
+// Fail ends a job that nobody will run as failed, because of why, unless it has ended;
+// it returns how it ended. Of a job whose pending record is damaged what it asked is
+// lost. Errors are those of Get; after them the job is as it was.
+func (p *Pool) Fail(ctx context.Context, id string, why *question.Error) (*question.Job, error) {
+	if err := checkID(id); err != nil {
+		return nil, err
+	}
+	job, err := p.store.Get(ctx, id)
+	switch {
+	case question.CodeOf(err) == question.CodeInternal && !transient(err): // damaged
+		job = &question.Job{ID: id, Status: question.Queued, Created: created(id)}
+	case err != nil:
+		return nil, err
+	case job.Status.Final():
+		p.deletePending(id) //nolint:contextcheck // whoever ended it may have died before that
+		return job, nil
+	}
+	return p.endStored(failed(job, why)) //nolint:contextcheck // see Pool.call
+}
+
 // RunLost runs, one after the other, the n oldest jobs that are pending in the store
-// and in nobody's hands: accepted, and last started, longer ago than twice the time
-// limit. It is for a frozen pool, of which nothing else does, and returns when ctx
+// and in nobody's hands: accepted, and last started, longer ago than Config.Lost. It is for a frozen pool, of which nothing else does, and returns when ctx
 // ends, too. The error is CodeStoreUnavailable.
 func (p *Pool) RunLost(ctx context.Context, n int) error {
 	oldest, err := p.store.Pending(ctx, "", n)
@@ -111,6 +131,11 @@ func (p *Pool) RunLost(ctx context.Context, n int) error {
 // has no more time is not its fault: the attempt does not count.
 func (p *Pool) interrupt(e *entry) {
 	p.mu.Lock()
+	if e.phase == running && e.checked && e.pending == writing {
+		e.late = true // its worker puts it back when the record is there
+		p.mu.Unlock()
+		return
+	}
 	mine, started := p.claim(e, errTimeIsUp), e.checked
 	p.mu.Unlock()
 	switch {

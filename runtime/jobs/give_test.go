@@ -265,3 +265,66 @@ func TestRunLost(t *testing.T) {
 		}
 	})
 }
+
+// A job that nobody will run ends as failed, for all to see, and can be asked again;
+// one whose record is damaged can not, for what it asked is lost. What has ended stays
+// as it is.
+func TestFail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{Workers: 1, Frozen: true})
+		why := question.Errorf(question.CodeTooManyAttempts, "it came too often")
+		ids := b.leave(3, func(int, *question.Job) {})
+		if err := b.faults.Put(t.Context(), "pending/"+ids[1], []byte(`{"id":`)); err != nil {
+			t.Fatal(err)
+		}
+		if job, err := b.pool.Run(t.Context(), ids[2]); err != nil || job.Status != question.Done {
+			t.Fatalf("%+v, %v", job, err)
+		}
+		for _, id := range ids[:2] {
+			for range 2 {
+				job, err := b.pool.Fail(t.Context(), id, why)
+				if err != nil || job.Status != question.Failed || job.Error.Code != question.CodeTooManyAttempts || job.Created.IsZero() {
+					t.Fatalf("%+v, %v", job, err)
+				}
+			}
+			b.status(id, question.Failed)
+		}
+		if job, err := b.pool.Fail(t.Context(), ids[2], why); err != nil || job.Status != question.Done {
+			t.Errorf("%+v, %v", job, err)
+		}
+		if pending, err := b.store.Pending(t.Context(), "", 0); err != nil || len(pending) != 0 {
+			t.Errorf("pending: %v, %v", pending, err)
+		}
+		if job, err := b.pool.Retry(t.Context(), ids[0]); err != nil || b.wait(job.ID).Status != question.Done {
+			t.Errorf("%+v, %v", job, err)
+		}
+		_, err := b.pool.Retry(t.Context(), ids[1])
+		wantCode(t, err, question.CodeNotRetryable)
+
+		_, err = b.pool.Fail(t.Context(), "x", why)
+		wantCode(t, err, question.CodeBadID)
+		_, err = b.pool.Fail(t.Context(), storetest.ID(time.Now(), 99), why)
+		wantCode(t, err, question.CodeUnknownJob)
+		left := b.leave(1, func(_ int, job *question.Job) { job.ID = storetest.ID(time.Now(), 98) })
+		b.fail(func(string) error { return errDown })
+		_, err = b.pool.Fail(t.Context(), left[0], why)
+		wantCode(t, err, question.CodeStoreUnavailable)
+	})
+}
+
+// Jobs that were handed over are taken for lost only after Lost.
+func TestLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var h handed
+		b := newBed(t, Config{Workers: 1, TimeLimit: 2 * time.Second, Lost: time.Hour, Grace: time.Second, Hand: h.take, newID: bubbleIDs()})
+		job, err := b.pool.Submit(t.Context(), ask("held", "1"))
+		if err != nil || len(h.ids) != 1 {
+			t.Fatalf("%v, %v", job, err)
+		}
+		b.runner.release("1")
+		time.Sleep(59 * time.Minute)
+		b.status(job.ID, question.Queued)
+		time.Sleep(62 * time.Minute)
+		b.status(job.ID, question.Done)
+	})
+}

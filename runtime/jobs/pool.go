@@ -28,8 +28,11 @@ type Config struct {
 	MaxAttempts int           // a job that was found unfinished is started again until it was started this often; 0 is 3
 
 	// Sole: no other process uses the store, so every pending job in it is run again
-	// at Start. Else only those older than twice TimeLimit are, looked for as often.
+	// at Start. Else only those older than Lost are, looked for as often.
 	Sole bool
+	// Lost is how long after it was accepted or last started a pending job is taken
+	// for one that nobody has in hand; 0 is twice TimeLimit.
+	Lost time.Duration
 
 	Retention time.Duration // outcomes older than this are removed; 0: none are. See DefaultRetention
 	Grace     time.Duration // how long Submit waits for the job to end before it stores it as pending; 0: not at all. See DefaultGrace
@@ -59,6 +62,9 @@ func (c *Config) validate() error {
 	if c.TimeLimit == 0 {
 		c.TimeLimit = 5 * time.Second
 	}
+	if c.Lost == 0 {
+		c.Lost = 2 * c.TimeLimit
+	}
 	if c.MaxAttempts == 0 {
 		c.MaxAttempts = 3
 	}
@@ -77,6 +83,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("jobs: %d attempts: at least 1 is needed, 0 is 3", c.MaxAttempts)
 	case c.TimeLimit < 0:
 		return fmt.Errorf("jobs: a time limit of %v: it is above 0; 0 is 5 s", c.TimeLimit)
+	case c.Lost < 0:
+		return fmt.Errorf("jobs: a job is lost after %v: it is above 0; 0 is twice the time limit", c.Lost)
 	case c.Retention < 0:
 		return fmt.Errorf("jobs: a retention of %v: it is above 0, or 0 to keep everything", c.Retention)
 	case c.Grace < 0:
@@ -118,6 +126,7 @@ const (
 	stopTimeout  = time.Second      // how long Close waits, twice, for goroutines that were told to stop
 	writers      = 16               // outcomes that are written beside the workers; the workers write the rest
 	adoptAhead   = 2                // jobs a worker that are taken up from the store before one ends
+	believed     = time.Second      // how long what was read from the store is taken for what is there
 	earlyAhead   = 32               // jobs a worker in the queue up to which Submit's Grace is worth waiting for
 )
 
@@ -149,13 +158,15 @@ const (
 type entry struct {
 	job       *question.Job // as last known; replaced, never changed
 	phase     phase
-	pending   record // its pending record in the store
-	noted     int    // attempts that the record tells of
-	acked     bool   // the id was given out, now or in an earlier life
-	adopted   bool   // found in the store, not submitted here
-	checked   bool   // adopted, and it had not ended when it was started
-	abandoned bool   // its pending record could not be written: nobody will ask for it
-	kept      bool   // let go: the pending record stays
+	pending   record    // its pending record in the store
+	noted     int       // attempts that the record tells of
+	acked     bool      // the id was given out, now or in an earlier life
+	adopted   bool      // found in the store, not submitted here
+	read      time.Time // adopted: when it was read from the store, if that may have been just before its start
+	checked   bool      // adopted, and it had not ended when it was started
+	late      bool      // interrupted while its attempt was being noted
+	abandoned bool      // its pending record could not be written: nobody will ask for it
+	kept      bool      // let go: the pending record stays
 	interrupt context.CancelCauseFunc
 	done      chan struct{}
 	final     *question.Job // the outcome, if it is known

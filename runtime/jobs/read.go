@@ -192,3 +192,9 @@ func checkID(id string) error {
 	}
 	return nil
 }
+
+// created is when a job of this id, which is one, was accepted.
+func created(id string) time.Time {
+	seconds, nanoseconds := uuid.MustParse(id).Time().UnixTime()
+	return time.Unix(seconds, nanoseconds).UTC()
+}

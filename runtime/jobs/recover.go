@@ -11,7 +11,7 @@ const pendingPage = 64
 
 // keep takes up, now and then, the jobs in the store that nobody has in hand.
 func (p *Pool) keep() {
-	every := time.NewTicker(2 * p.cfg.TimeLimit)
+	every := time.NewTicker(p.cfg.Lost)
 	defer every.Stop()
 	for {
 		p.takeUp()
@@ -67,7 +67,7 @@ func (p *Pool) takeUpAll() (count int, err error) {
 					continue
 				}
 			}
-			_, taken, err := p.takeUpOne(p.running, job, p.cfg.Sole)
+			_, taken, err := p.takeUpOne(p.running, job, time.Time{}, p.cfg.Sole)
 			if err != nil {
 				return count, err
 			}
@@ -82,13 +82,13 @@ func (p *Pool) takeUpAll() (count int, err error) {
 }
 
 // recently reports whether whoever accepted or started a job then may be at it still.
-func (p *Pool) recently(t time.Time) bool { return time.Since(t) <= 2*p.cfg.TimeLimit }
+func (p *Pool) recently(t time.Time) bool { return time.Since(t) <= p.cfg.Lost }
 
 // takeUpOne queues a pending job of the store once there is room for it. A worker
 // finds out whether it has ended, and removes the record then. taken: this call did
-// it, else somebody here had it in hand already. The error is that ctx ended or the
-// pool stops. One that drains takes nothing, unless it has to.
-func (p *Pool) takeUpOne(ctx context.Context, stored *question.Job, always bool) (e *entry, taken bool, err error) {
+// it, else somebody here had it in hand already. read is when it was read, or zero for
+// too long ago to be believed. The error is that ctx ended or the pool stops. One that drains takes nothing, unless it has to.
+func (p *Pool) takeUpOne(ctx context.Context, stored *question.Job, read time.Time, always bool) (e *entry, taken bool, err error) {
 	p.mu.Lock()
 	e = p.live[stored.ID]
 	p.mu.Unlock()
@@ -114,7 +114,7 @@ func (p *Pool) takeUpOne(ctx context.Context, stored *question.Job, always bool)
 	}
 	job := *stored
 	job.Status, job.Started = question.Queued, time.Time{}
-	e = &entry{job: &job, done: make(chan struct{}), adopted: true, acked: true, pending: written, noted: job.Attempts}
+	e = &entry{job: &job, done: make(chan struct{}), adopted: true, acked: true, pending: written, noted: job.Attempts, read: read}
 	p.live[stored.ID] = e
 	p.open++
 	p.push(e)

@@ -108,29 +108,35 @@ func (p *Pool) claimRun(e *entry) bool {
 func (p *Pool) prepare(e *entry) (job *question.Job, run bool) {
 	p.mu.Lock()
 	job = e.job
-	shared := p.shared(e)
+	shared, attempts := p.shared(e), e.noted
 	p.mu.Unlock()
 	if !shared {
 		return job, true
 	}
-	ctx, cancel := p.call()
-	stored, err := p.store.Get(ctx, job.ID)
-	cancel()
-	switch {
-	case err == nil && stored.Status.Final():
-		if p.claimRun(e) {
-			p.end(e, stored, nil, false)
+	if time.Since(e.read) > believed {
+		ctx, cancel := p.call()
+		stored, err := p.store.Get(ctx, job.ID)
+		cancel()
+		switch {
+		case err == nil && stored.Status.Final():
+			if p.claimRun(e) {
+				p.end(e, stored, nil, false)
+			}
+			return nil, false
+		case !e.adopted:
+			return job, true
+		case err != nil:
+			p.giveUp(e, err)
+			return nil, false
 		}
-		return nil, false
-	case !e.adopted:
-		return job, true
-	case err != nil:
-		p.giveUp(e, err)
-		return nil, false
-	case stored.Attempts >= p.cfg.MaxAttempts:
+		attempts = stored.Attempts
+	}
+	if attempts >= p.cfg.MaxAttempts {
 		if p.claimRun(e) {
-			p.settle(e, failed(stored, question.Errorf(question.CodeTooManyAttempts,
-				"the job was started %d times and never ended, so it is not started again; the log of those runs may say why", stored.Attempts)))
+			tooOften := *job
+			tooOften.Attempts = attempts
+			p.settle(e, failed(&tooOften, question.Errorf(question.CodeTooManyAttempts,
+				"the job was started %d times and never ended, so it is not started again; the log of those runs may say why", attempts)))
 		}
 		return nil, false
 	}
@@ -141,11 +147,18 @@ func (p *Pool) prepare(e *entry) (job *question.Job, run bool) {
 		return nil, false
 	}
 	next := *job
-	next.Attempts = stored.Attempts + 1
+	next.Attempts = attempts + 1
 	e.job, e.pending, e.checked = &next, writing, true
 	p.mu.Unlock()
 	if err := p.persist(e, &next); err != nil {
 		p.giveUp(e, err)
+		return nil, false
+	}
+	p.mu.Lock()
+	late := e.late
+	p.mu.Unlock()
+	if late && p.claimRun(e) {
+		p.putBack(e, errTimeIsUp)
 		return nil, false
 	}
 	return &next, true

@@ -37,9 +37,10 @@ const (
 	CodeQueueFull        Code = "queue_full"
 	CodeShuttingDown     Code = "shutting_down"
 	CodeStoreUnavailable Code = "store_unavailable"
-	CodeNotReady         Code = "not_ready"     // a job would be accepted, but not answered yet
-	CodeNotRetryable     Code = "not_retryable" // only a failed or cancelled job can be retried
-	CodeAlreadyFinal     Code = "already_final" // a final job cannot be cancelled
+	CodeQueueUnavailable Code = "queue_unavailable" // where jobs are handed over to other processes
+	CodeNotReady         Code = "not_ready"         // a job would be accepted, but not answered yet
+	CodeNotRetryable     Code = "not_retryable"     // only a failed or cancelled job can be retried
+	CodeAlreadyFinal     Code = "already_final"     // a final job cannot be cancelled
 
 	// A job that ended without a result.
 	CodeCancelled       Code = "cancelled"

@@ -6,18 +6,18 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/le-stats-sportifs/lestats/runtime/testtool"
 )
 
 // The environment.
@@ -61,17 +61,7 @@ func Start(t testing.TB) *Server {
 // that stop it.
 func StartOwn(t testing.TB) *Server {
 	t.Helper()
-	binary := os.Getenv(EnvBinary)
-	if binary == "" {
-		binary = filepath.Join(moduleRoot(t), ".tools", "minio")
-	}
-	if _, err := os.Stat(binary); err != nil {
-		message := fmt.Sprintf("no S3 server: set %s=http://key:secret@host:port/bucket, or %s to a MinIO binary, or run `make .tools/minio` (%v)", EnvServer, EnvBinary, err)
-		if os.Getenv("CI") == "true" {
-			t.Fatal(message)
-		}
-		t.Skip(message)
-	}
+	binary := testtool.Find(t, "minio", EnvBinary)
 	s := &Server{AccessKey: "lestats-test", SecretKey: rand.Text(), Bucket: "lestats-test", binary: binary, folder: t.TempDir()}
 	t.Cleanup(s.Kill)
 	var err error
@@ -155,25 +145,6 @@ func parse(address string) (*Server, error) {
 		SecretKey: secret,
 		Bucket:    strings.Trim(u.Path, "/"),
 	}, nil
-}
-
-// moduleRoot returns the folder of go.mod above the test's.
-func moduleRoot(t testing.TB) string {
-	t.Helper()
-	folder, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(folder, "go.mod")); err == nil {
-			return folder
-		}
-		parent := filepath.Dir(folder)
-		if parent == folder {
-			t.Fatal(errors.New("there is no go.mod above the test"))
-		}
-		folder = parent
-	}
 }
 
 // safeBuffer is what a process writes, for one goroutine to read meanwhile.

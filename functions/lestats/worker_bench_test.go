@@ -1,0 +1,150 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/le-stats-sportifs/lestats/runtime/question"
+	"github.com/le-stats-sportifs/lestats/runtime/results"
+)
+
+// far returns the address of an S3 server whose answers take as long as they do
+// from Amazon's: 15 ms more.
+func far(t testing.TB, endpoint string) string {
+	t.Helper()
+	target, err := url.Parse(endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{
+		Transport: &http.Transport{MaxIdleConnsPerHost: 64},
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Host = r.In.Host // it is signed
+		},
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(latency)
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// BenchmarkWorkers has one worker, then two, end 10,000 queued jobs, of which 1 % are
+// poisoned, over a bucket that is 15 ms away, and prints how much faster two are.
+// Exactly the poisoned ones fail.
+func BenchmarkWorkers(b *testing.B) {
+	const total, poisoned = 10_000, 100
+	for b.Loop() {
+		var took [2]time.Duration
+		for i := range took {
+			took[i] = drain(b, i+1, total, poisoned)
+			b.Logf("%d of 10,000 jobs poisoned, %d workers: %v, %.0f jobs/s", poisoned, i+1, took[i].Round(time.Millisecond), total/took[i].Seconds())
+		}
+		b.Logf("two workers are %.2f times as fast as one; the target is 1.7", took[0].Seconds()/took[1].Seconds())
+	}
+}
+
+// drain returns how long workers take for a queue of jobs.
+func drain(b *testing.B, workers, total, poisoned int) time.Duration {
+	b.Helper()
+	var took time.Duration
+	b.Run(strconv.Itoa(workers), func(b *testing.B) {
+		c := newCloud(b)
+		store := c.results(b)
+		want := c.poison(b, poisoned)
+		q := c.open(b, c.queue.Jobs)
+		var wg sync.WaitGroup
+		work32 := make(chan struct{}, 32)
+		for range total - poisoned {
+			job := pendingJob(b)
+			work32 <- struct{}{}
+			wg.Go(func() {
+				defer func() { <-work32 }()
+				if err := store.PutPending(b.Context(), job); err != nil {
+					b.Error(err)
+				}
+				if err := q.Send(b.Context(), job.ID); err != nil {
+					b.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if b.Failed() {
+			b.FailNow()
+		}
+		endpoint := far(b, c.minio.Endpoint)
+		begin := time.Now()
+		for range workers {
+			work(b, "--s3-endpoint", endpoint, "--log-level", "error")
+		}
+		left := depth(b, c.queue.Jobs)
+		for deadline := time.Now().Add(10 * time.Minute); left() > 0; time.Sleep(100 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				b.Fatalf("%d jobs are left", left())
+			}
+		}
+		took = time.Since(begin)
+		check(b, store, total, want)
+	})
+	return took
+}
+
+// depth returns what counts the messages that a queue holds.
+func depth(b *testing.B, address string) func() int {
+	b.Helper()
+	cfg, err := config.LoadDefaultConfig(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	client := sqs.NewFromConfig(cfg, func(o *sqs.Options) { o.BaseEndpoint = aws.String(address[:strings.LastIndex(address, "/0")]) })
+	const number = types.QueueAttributeNameApproximateNumberOfMessages
+	return func() int {
+		out, err := client.GetQueueAttributes(b.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &address, AttributeNames: []types.QueueAttributeName{number}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		n, err := strconv.Atoi(out.Attributes[string(number)])
+		if err != nil {
+			b.Fatal(err)
+		}
+		return n
+	}
+}
+
+// check holds that of all jobs exactly those that were poisoned have failed, each with
+// its code, and that nothing is pending.
+func check(b *testing.B, store *results.Store, total int, poisoned map[string]question.Code) {
+	b.Helper()
+	outcomes, err := store.Outcomes(b.Context(), "", total+1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	failed := 0
+	for _, job := range outcomes {
+		code, bad := poisoned[job.ID]
+		switch {
+		case job.Status == question.Failed && bad && job.Error.Code == code:
+			failed++
+		case job.Status != question.Done || bad:
+			b.Errorf("job %s: %s, %v; want %s", job.ID, job.Status, job.Error, code)
+		}
+	}
+	pending, err := store.Pending(b.Context(), "", 0)
+	if err != nil || len(pending) > 0 || len(outcomes) != total || failed != len(poisoned) {
+		b.Errorf("%d ended, %d of them failed, %d are pending, %v; want %d, %d, 0", len(outcomes), failed, len(pending), err, total, len(poisoned))
+	}
+}
