@@ -57,6 +57,12 @@ bench-sandbox: build ## The sandbox's performance table, ratios in one run: a qu
 bench-cold: build ## Lambda: 50 cold starts of bin/lestats, piece by piece, a warm answer, and the peak in 128 MB
 	LESTATS_BINARY=$(CURDIR)/bin/lestats go test -count 1 -v -run In128MB -bench ColdStart -benchtime 50x -timeout 10m ./functions/lestats
 
+.PHONY: bench-sdks
+bench-sdks: generate ## The same plugin in C, Rust, AssemblyScript and Go: a job's time, and from a module to its first answer
+	infra/toolchains
+	$(MAKE) -C plugins/sdk/means
+	go test -tags examples -run '^$$' -bench SDKs -benchtime 1x -v ./plugins/sdk/means
+
 .PHONY: bench-worker
 bench-worker: generate $(TOOLS)/minio $(TOOLS)/goaws ## Two workers beside one on a queue of 10,000 jobs, 1 % of them poisoned, and a bucket 15 ms away (5 minutes)
 	TMPDIR=$$([ -w /dev/shm ] && echo /dev/shm || echo /tmp) go test -count 1 -v -run '^$$' -bench Workers -benchtime 1x -timeout 20m ./functions/lestats
@@ -112,6 +118,17 @@ test-race: generate $(TOOLS)/minio $(TOOLS)/goaws ## The tests of the packages t
 test-s3: ## The store's conformance suite against your own server: make test-s3 S3=http://key:secret@127.0.0.1:9000/bucket
 	@[ -n "$(S3)" ] || { echo 'say which server: make test-s3 S3=http://key:secret@127.0.0.1:9000/bucket'; exit 2; }
 	LESTATS_TEST_S3='$(S3)' go test -count 1 -v -run Conformance ./runtime/results/s3
+
+.PHONY: test-sdks
+test-sdks: generate ## The SDKs' own tests and the four examples in the sandbox; installs clang, Debian's Rust and Node where they are missing
+	infra/toolchains
+	$(MAKE) -C plugins/sdk/c test
+	$(MAKE) -C plugins/sdk/rust test
+	$(MAKE) -C plugins/sdk/assemblyscript test
+	$(MAKE) -C plugins/examples
+	$(MAKE) -C plugins/sdk/means
+	go vet -tags examples ./plugins/examples ./plugins/sdk/means
+	go test -tags examples ./plugins/examples/... ./plugins/sdk/means
 
 FUZZTIME ?= 20s
 .PHONY: fuzz

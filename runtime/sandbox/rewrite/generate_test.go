@@ -370,7 +370,7 @@ func (g *generator) value(t valType, depth int) {
 		g.value(t, depth-1)
 		g.value(t, depth-1)
 		g.value(i32, depth-1)
-		g.c.bytes(opSelect)
+		g.c.op(opSelect)
 	case choice == 1: // if
 		g.value(i32, depth-1)
 		g.c.op(opIf)

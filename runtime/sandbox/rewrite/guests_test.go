@@ -19,7 +19,7 @@ import (
 
 // TestFixtures: each .wasm is what its .wat compiles to, where that can be told.
 func TestFixtures(t *testing.T) {
-	for _, name := range []string{"guests", "kernels"} {
+	for _, name := range []string{"guests", "kernels", "select"} {
 		want := read(t, name)
 		if _, err := exec.LookPath("wat2wasm"); err == nil {
 			got, err := exec.Command("wat2wasm", "testdata/"+name+".wat", "--output=-").Output()

@@ -108,6 +108,10 @@ type body struct {
 	at, end int // where the code stands, from the first instruction on
 	locals  []localGroup
 	nlocals int
+	// selects has, for each select in the order of the code, the type that it selects
+	// if that is one of an XMM register; see types.go. chosen are those types.
+	selects []valType
+	chosen  [3]bool // by f32-t
 	metering
 }
 

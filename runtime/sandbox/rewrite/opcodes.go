@@ -19,11 +19,15 @@ const (
 	opReturn       opcode = 0x0f
 	opCall         opcode = 0x10
 	opCallIndirect opcode = 0x11
+	opDrop         opcode = 0x1a
+	opSelect       opcode = 0x1b
+	opSelectT      opcode = 0x1c // with its type
 	opLocalGet     opcode = 0x20
 	opLocalSet     opcode = 0x21
 	opLocalTee     opcode = 0x22
 	opGlobalGet    opcode = 0x23
 	opGlobalSet    opcode = 0x24
+	opTableGet     opcode = 0x25
 	opTableSet     opcode = 0x26
 	opMemorySize   opcode = 0x3f
 	opMemoryGrow   opcode = 0x40
@@ -61,7 +65,6 @@ const (
 	opI64Shl       = 0x86
 	opI64ShrU      = 0x88
 	opI64ExtendI32 = 0xad // unsigned
-	opSelect       = 0x1b
 	blockEmpty     = 0x40
 )
 

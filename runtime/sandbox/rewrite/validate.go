@@ -1,9 +1,11 @@
 package rewrite
 
+import "slices"
+
 // This pass walks over each function's code once. It checks every index
 // against the original's index spaces, and weighs the code for the meter.
 //
-// Types of operands are not checked here. What the rewriter inserts takes
+// Types of operands are not checked here, only followed (see types.go). What the rewriter inserts takes
 // nothing from the operand stack and leaves nothing on it, what it replaces has
 // the same type (a call of a helper for memory.fill, a branch for a return),
 // and no index means something else than before. So the rewritten code is well
@@ -74,6 +76,8 @@ type label struct {
 	sets   int   // changes of locals before it
 	spends int   // of a loop: what touches the counter before it
 	from   int   // branches to it
+	floor  int   // values on the stack beneath the block
+	typ    funcType
 }
 
 // scanner is the state within one function.
@@ -82,6 +86,8 @@ type scanner struct {
 	r       *reader
 	f       *body
 	labels  []label
+	types   []valType // of the values on the stack
+	locals  []valType // of the function's locals
 	regions []region
 	uses    int  // of locals
 	sets    int  // changes of locals
@@ -136,7 +142,11 @@ func (s *scanner) function(f *body, t funcType) {
 	}
 	f.at, f.end = s.r.pos, len(s.r.b)
 	s.f, s.uses, s.sets, s.joined, s.spends, s.blocks, s.calls = f, 0, 0, 0, 0, 0, false
-	s.labels = append(s.labels[:0], label{kind: labelBody, exit: dead, arity: len(t.results)})
+	s.labels = append(s.labels[:0], label{kind: labelBody, exit: dead, arity: len(t.results), typ: t})
+	s.types, s.locals = s.types[:0], append(s.locals[:0], t.params...)
+	for _, g := range f.locals {
+		s.locals = append(s.locals, slices.Repeat([]valType{g.typ}, int(g.n))...)
+	}
 	s.regions = append(s.regions[:0], region{loop: -1})
 	s.values(f.nlocals + len(s.m.globals))
 	i := instr{op: opNop}
@@ -158,7 +168,7 @@ func (s *scanner) function(f *body, t funcType) {
 	// The stack that a call takes, as estimated: an engine may keep any value there.
 	// For the functions of Go guests it is 5 times the true size in the median, and
 	// half of it at the least (wazero 1.12, amd64).
-	frame := 64 + 8*(f.nlocals+len(t.results)) + instructions + 4*s.joined
+	frame := 64 + 8*(f.nlocals+len(f.temporaries())+len(t.results)) + instructions + 4*s.joined
 	if frame > maxFrame {
 		s.r.refusef(at, "a function that may take %d bytes of stack: at most %d are granted", frame, maxFrame)
 	}
@@ -278,6 +288,10 @@ func (s *scanner) instruction(i *instr, previous int64) {
 			s.r.refusef(i.at, "there is no memory")
 		}
 	}
+	if s.r.failed() {
+		return
+	}
+	s.operands(i)
 	switch i.op {
 	case opElse:
 		s.otherwise(i)
@@ -355,6 +369,7 @@ func (s *scanner) open(i *instr) {
 		s.m.loops = append(s.m.loops, loop{})
 		l.spends = s.spends
 	}
+	s.enterBlock(&l, t)
 	s.labels = append(s.labels, l)
 }
 
@@ -364,6 +379,7 @@ func (s *scanner) otherwise(i *instr) {
 		s.r.refusef(i.at, "else without if")
 		return
 	}
+	s.elseBlock(l)
 	t := s.top()
 	l.kind, l.exit, t.path = labelElse, max(l.exit, t.path), l.before
 }
@@ -371,6 +387,7 @@ func (s *scanner) otherwise(i *instr) {
 func (s *scanner) close() {
 	l := s.labels[len(s.labels)-1]
 	s.labels = s.labels[:len(s.labels)-1]
+	s.leaveBlock(&l)
 	joined := min(s.f.nlocals, s.sets-l.sets)
 	s.joined += joined
 	s.expand((1 + joined) * len(s.labels))

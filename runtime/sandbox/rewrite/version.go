@@ -10,7 +10,7 @@ import (
 
 // sources is what Rewrite's output depends on beside the module: all of this package.
 //
-//go:embed encode.go helpers.go instrument.go module.go opcodes.go reader.go rewrite.go validate.go version.go
+//go:embed encode.go helpers.go instrument.go module.go opcodes.go reader.go rewrite.go types.go validate.go version.go
 var sources embed.FS
 
 // Version tells rewritings apart: two that differ were made by different sources of
