@@ -354,7 +354,7 @@ var (
 	indicatorWords = []string{"question", "indicator", "metric", "variable", "series"}
 	categoryWords  = []string{"category", "stratification_category", "breakdown"}
 	stratumWords   = []string{"stratum", "stratification", "subgroup"}
-	notMeasured    = []string{"id", "date", "time", "timestamp", "ts", "period", "code", "zip", "year", "month", "day", "week", "quarter", "hour", "lat", "latitude", "lon", "longitude", "low", "high", "lower", "upper", "limit", "size", "number", "index", "rank", "age", "grade", "error"}
+	notMeasured    = []string{"id", "date", "time", "timestamp", "ts", "period", "code", "zip", "year", "month", "day", "week", "quarter", "hour", "lat", "latitude", "lon", "longitude", "low", "high", "lower", "upper", "limit", "size", "number", "index", "rank", "age", "grade", "error", "abbr", "abbreviation"}
 )
 
 // has reports whether the name has one of the words; earlier ones tell more: 0 is
@@ -464,12 +464,18 @@ func (g *guesser) strings() []*profile {
 	return out
 }
 
-// best returns the string column whose name tells the most, nil where none does.
+// best returns the string column whose name tells the most, nil where none does. Of
+// state and state_id it is the former.
 func (g *guesser) best(words []string) *profile {
 	var found *profile
+	most := 0
 	for _, p := range g.strings() {
-		if n := p.has(words); n > 0 && (found == nil || n > found.has(words)) {
-			found = p
+		n := p.has(words)
+		if p.has(notMeasured) == 0 {
+			n *= 2 * len(words)
+		}
+		if n > most {
+			found, most = p, n
 		}
 	}
 	return found

@@ -47,9 +47,9 @@ func TestGuess(t *testing.T) {
 		{"a year is no measure", "place,year,count\nA,2020,1\nB,2021,2\n", Hints{}, "group place, measure count; place string, year integer, count integer"},
 		{"the word for it", "name,cost,score,weight\nA,1.5,2.5,3.5\nB,1,2,3\n", Hints{}, "group name, measure score; name string, cost number, score number, weight number"},
 		{"as the user says", "name,cost,weight\nA,1.5,3.5\nB,1,3\n", Hints{Measure: "weight", Group: "cost"}, "group cost, measure weight; name string, cost string, weight number"},
-		{"the CDC's words", many("LocationDesc,Question,Data_Value,StratificationCategory1,Stratification1,Low_Confidence_Limit", "Ohio,Q,1.5,Total,Total,1"), Hints{},
+		{"the CDC's words", many("LocationAbbr,LocationDesc,Question,Data_Value,StratificationCategory1,Stratification1,Low_Confidence_Limit", "OH,Ohio,Q,1.5,Total,Total,1"), Hints{},
 			"group location_desc, measure data_value, indicator question, category stratification_category1, stratum stratification1; " +
-				"location_desc string, question string, data_value number, stratification_category1 string, stratification1 string, low_confidence_limit integer"},
+				"location_abbr string, location_desc string, question string, data_value number, stratification_category1 string, stratification1 string, low_confidence_limit integer"},
 		{"pieces", "team,sex,goals\n" + strings.Repeat("A,f,1\nB,m,2\n", 4), Hints{}, "group team, measure goals, stratum sex; team string, sex string, goals integer"},
 		{"no pieces", "team,sex,goals\n" + strings.Repeat("A,f,1\nB,m,2\n", 4), Hints{Stratum: NoColumn}, "group team, measure goals; team string, sex string, goals integer"},
 		{"a name that plugins use", "team,value,goals\nA,x,1\nB,y,2\n", Hints{}, "group team, measure goals; team string, value_column string, goals integer"},
