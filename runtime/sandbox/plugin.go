@@ -125,6 +125,7 @@ func (p *Plugin) load(ctx context.Context, wasm []byte) *question.Error {
 	if refused := p.lay(ctx, m.Columns); refused != nil {
 		return refused
 	}
+	p.manifest = m.Fit(p.engine.dataset)
 	// Machine code takes about seven times the bytecode's room.
 	kept := 7*uint64(code) + uint64(len(in.view())) + p.block.size
 	if err := p.engine.budget.keep(kept, p.jobCost()); err != nil {
@@ -235,6 +236,7 @@ func (e *Engine) column(need question.ColumnNeed) (*question.Column, *question.E
 		if len(err.Hint) > 0 {
 			err.Reason += fmt.Sprintf("; did you mean %q?", err.Hint[0])
 		}
+		err.Reason += "; the key roles of a dataset's descriptor says which of its columns is meant"
 		return nil, err
 	}
 	if c.Type != need.Type {
