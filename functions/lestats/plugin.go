@@ -125,7 +125,7 @@ func readable(folder string) (err error) {
 // eachPlugin loads what serve would serve and shows each plugin, or why it was
 // refused, which makes it fail after all have been shown.
 func eachPlugin(ctx context.Context, cfg wire.QuestionsConfig, s *streams, show func(*wire.Questions, question.PluginInfo)) (err error) {
-	cfg.Log = slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelError})) // refusals are shown below
+	cfg.Log = errorsOnly(s) // refusals are shown below
 	questions, err := wire.OpenQuestions(ctx, cfg)
 	if err != nil {
 		return err

@@ -45,20 +45,15 @@ A finding is an error (a server refuses the plugin, or a question of it fails), 
 A question is asked about the dataset that it is meant for: without --data the embedded sample.`
 }
 
-// fileFlags are those of a command about one .wasm file.
-type fileFlags struct {
-	Data       string `help:"Dataset: a .arrow file, or a CSV as the CDC publishes it. Without it: the embedded SYNTHETIC sample." placeholder:"FILE" env:"LESTATS_DATA"`
-	Descriptor string `help:"YAML that describes the CSV of --data. Without it: the CDC survey's." placeholder:"FILE" env:"LESTATS_DESCRIPTOR"`
-	Cache      string `help:"Folder for compiled plugins; off for none. Without it: in your cache folder." placeholder:"DIR" env:"LESTATS_CACHE"`
-	Limits     string `help:"YAML with the limits of plugins: memory, fuel, time, stack, result, log; infra/limits.yaml is one." placeholder:"FILE" env:"LESTATS_LIMITS"`
-	MemoryMiB  int    `name:"memory" help:"Memory of a sandbox beyond the dataset, in MiB." default:"64" placeholder:"MIB" env:"LESTATS_MEMORY_MIB"`
+// workbench opens what a command about one file works on; of its log, errors are told.
+func (f *fileFlags) workbench(ctx context.Context, s *streams) (*wire.Workbench, error) {
+	cfg := f.config()
+	cfg.Log = errorsOnly(s)
+	return wire.OpenWorkbench(ctx, cfg)
 }
 
-func (f *fileFlags) config(s *streams) wire.QuestionsConfig {
-	return wire.QuestionsConfig{
-		Data: f.Data, Descriptor: f.Descriptor, Cache: f.Cache, Limits: f.Limits, MemoryMiB: f.MemoryMiB,
-		Log: slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelError})),
-	}
+func errorsOnly(s *streams) *slog.Logger {
+	return slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelError}))
 }
 
 // The levels of a finding.
@@ -91,7 +86,7 @@ func (r *report) add(check, level, fix, format string, args ...any) {
 
 // Run checks each file. One that has an error makes it fail.
 func (c *pluginCheckCmd) Run(ctx context.Context, s *streams) (err error) {
-	w, err := wire.OpenWorkbench(ctx, c.config(s))
+	w, err := c.workbench(ctx, s)
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ Example:
 
 // Run asks, and prints the answer.
 func (c *pluginRunCmd) Run(ctx context.Context, s *streams) error {
-	cfg := c.config(s)
+	cfg := c.config()
 	cfg.File = c.File
 	return c.ask(ctx, cfg, s)
 }
@@ -63,7 +63,7 @@ type moduleInfo struct {
 
 // Run prints what a module says of itself, without a dataset's having to suit it.
 func (c *pluginInfoCmd) Run(ctx context.Context, s *streams) (err error) {
-	w, err := wire.OpenWorkbench(ctx, c.config(s))
+	w, err := c.workbench(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -159,8 +159,8 @@ func (c *pluginBenchCmd) Run(ctx context.Context, s *streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(cache)) }()
-	cfg := c.config(s)
-	cfg.Cache = cache
+	cfg := c.config()
+	cfg.Cache, cfg.Log = cache, errorsOnly(s)
 	out := measured{Plugin: c.File, Size: len(wasm)}
 	for _, load := range []*time.Duration{&out.Compile, &out.Cached} { // the second time from the cache
 		var rest []measuredQuestion
