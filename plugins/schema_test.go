@@ -35,7 +35,7 @@ func manifestSchema(t *testing.T) *jsonschema.Schema {
 	return schema
 }
 
-func valid(t interface{ Fatal(...any) }, schema *jsonschema.Schema, manifest []byte) error {
+func valid(t failer, schema *jsonschema.Schema, manifest []byte) error {
 	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(manifest))
 	if err != nil {
 		t.Fatal(err)
@@ -110,10 +110,13 @@ func TestSchemaAgreesWithTheHost(t *testing.T) {
 	}
 }
 
-func agree(t interface {
-	Fatal(...any)
-	Errorf(string, ...any)
-}, schema *jsonschema.Schema, text []byte) {
+// failer is what testing.T and rapid.T have in common here.
+type failer interface {
+	Fatal(args ...any)
+	Errorf(format string, args ...any)
+}
+
+func agree(t failer, schema *jsonschema.Schema, text []byte) {
 	_, host := question.ParseManifest(text)
 	err := valid(t, schema, text)
 	switch {

@@ -80,7 +80,7 @@ type report struct {
 	Findings []finding `json:"findings"`
 }
 
-func (r *report) add(check, level, fix, format string, args ...any) {
+func (r *report) addf(check, level, fix, format string, args ...any) {
 	r.Findings = append(r.Findings, finding{check, level, fmt.Sprintf(format, args...), fix})
 }
 
@@ -158,7 +158,7 @@ func checkFile(ctx context.Context, w *wire.Workbench, file string) (*report, er
 	defer func() { r.OK = !slices.ContainsFunc(r.Findings, func(f finding) bool { return f.Level == levelError }) }()
 	wasm, err := wire.ReadPlugin(file)
 	if err != nil {
-		r.add("file", levelError, "name a .wasm file that can be read, such as lestats plugin build makes", "%s", err)
+		r.addf("file", levelError, "name a .wasm file that can be read, such as lestats plugin build makes", "%s", err)
 		return r, nil
 	}
 	seen, err := w.Engine.Inspect(ctx, wasm)
@@ -166,7 +166,7 @@ func checkFile(ctx context.Context, w *wire.Workbench, file string) (*report, er
 		return nil, err
 	}
 	for _, f := range seen.Faults[:min(len(seen.Faults), maxFindings)] {
-		r.add(f.Part, levelError, faultFix(f), "%s", f.Err.Reason)
+		r.addf(f.Part, levelError, faultFix(f), "%s", f.Err.Reason)
 	}
 	if seen.Manifest == nil {
 		return r, nil
@@ -180,13 +180,13 @@ func checkFile(ctx context.Context, w *wire.Workbench, file string) (*report, er
 		return nil, err
 	}
 	for _, err := range w.Engine.CheckColumns(m.Columns) {
-		r.add("columns", levelError, "take a column of the dataset: "+columnList(w.Dataset.Columns())+"; or check it with the dataset that it is for: --data", "%s", question.AsError(err).Reason)
+		r.addf("columns", levelError, "take a column of the dataset: "+columnList(w.Dataset.Columns())+"; or check it with the dataset that it is for: --data", "%s", question.AsError(err).Reason)
 	}
 	if slices.ContainsFunc(r.Findings, func(f finding) bool { return f.Check == "columns" }) {
 		return r, nil
 	}
 	if len(seen.Unrestorable) > 0 {
-		r.add("purity", levelWarning, "do without them where speed matters: tables that change, and mutable globals of reference type, take a new instance a job",
+		r.addf("purity", levelWarning, "do without them where speed matters: tables that change, and mutable globals of reference type, take a new instance a job",
 			"each job opens it anew, which is slow: what it remembers cannot be put back (%s)", strings.Join(seen.Unrestorable, ", "))
 	}
 	return r, r.checkAnswers(ctx, w, wasm)
@@ -240,7 +240,7 @@ func (r *report) checkManifest(text []byte) *question.Manifest {
 		said = append(said, schema...)
 	}
 	for _, reason := range said[:min(len(said), maxFindings)] {
-		r.add("manifest", level, fix, "%s", strings.ToValidUTF8(reason, "\uFFFD"))
+		r.addf("manifest", level, fix, "%s", strings.ToValidUTF8(reason, "\uFFFD"))
 	}
 	return m
 }
@@ -313,7 +313,7 @@ func (r *report) checkNames(ctx context.Context, w *wire.Workbench, m *question.
 	const fix = "take another name"
 	for i := range m.Questions {
 		if name := m.Questions[i].Name; catalog.Reserved(name) {
-			r.add("names", levelError, fix, "the question %q cannot be had: /api/%s is a route of the server's own", name, name)
+			r.addf("names", levelError, fix, "the question %q cannot be had: /api/%s is a route of the server's own", name, name)
 		}
 	}
 	return eachBuiltIn(func(builtIn []byte) error {
@@ -329,11 +329,11 @@ func (r *report) checkNames(ctx context.Context, w *wire.Workbench, m *question.
 			return err
 		}
 		if other.Name == m.Name {
-			r.add("names", levelError, fix, "the name %q is a built-in plugin's", m.Name)
+			r.addf("names", levelError, fix, "the name %q is a built-in plugin's", m.Name)
 		}
 		for i := range m.Questions {
 			if _, _, taken := other.Find(m.Questions[i].Name); taken {
-				r.add("names", levelError, fix, "the question %q is answered already, by the built-in plugin %s", m.Questions[i].Name, other.Name)
+				r.addf("names", levelError, fix, "the question %q is answered already, by the built-in plugin %s", m.Questions[i].Name, other.Name)
 			}
 		}
 		return nil
@@ -356,7 +356,7 @@ func (r *report) checkAnswers(ctx context.Context, w *wire.Workbench, wasm []byt
 			return context.Cause(ctx)
 		}
 		if err != nil {
-			r.add("open", levelError, "lestats_v1_alloc hands out memory that is the host's from then on, and lestats_v1_open returns 0 within the limits for a dataset that suits it", "%s", question.AsError(err).Reason)
+			r.addf("open", levelError, "lestats_v1_alloc hands out memory that is the host's from then on, and lestats_v1_open returns 0 within the limits for a dataset that suits it", "%s", question.AsError(err).Reason)
 			return nil
 		}
 		defer func() { err = errors.Join(err, p.Close(context.WithoutCancel(ctx))) }()
@@ -374,7 +374,7 @@ func (r *report) ask(ctx context.Context, ds catalog.Dataset, used, fresh opened
 		q := &m.Questions[i]
 		samples, err := samplesOf(m, q, ds)
 		if err != nil {
-			r.add("answer", levelWarning, "see that the columns of its required parameters have values in this dataset", "%s: no request was found that it answers: %s", q.Name, question.AsError(err).Reason)
+			r.addf("answer", levelWarning, "see that the columns of its required parameters have values in this dataset", "%s: no request was found that it answers: %s", q.Name, question.AsError(err).Reason)
 			continue
 		}
 		all = append(all, samples...)
@@ -471,12 +471,12 @@ func (r *report) judge(q *question.Question, limits sandbox.Limits, all []*sampl
 			Memory: max(most.Memory, s.first.used.Memory), Result: max(most.Result, s.first.used.Result),
 		}
 		if s.differs != "" {
-			r.add("purity", levelError, "an answer depends on dataset, plugin and parameters alone: do not keep anything from one job to the next", "%s: %s", s.what, s.differs)
+			r.addf("purity", levelError, "an answer depends on dataset, plugin and parameters alone: do not keep anything from one job to the next", "%s: %s", s.what, s.differs)
 		}
 		if s.first.err != nil {
 			if level, fix := judgeError(s.first.err.Code, s.base); level != "" && !said[s.first.err.Code] {
 				said[s.first.err.Code] = true
-				r.add("answer", level, fix, "%s: %s: %s", s.what, s.first.err.Code, s.first.err.Reason)
+				r.addf("answer", level, fix, "%s: %s: %s", s.what, s.first.err.Code, s.first.err.Reason)
 			}
 		} else {
 			rows = max(rows, s.first.table.Rows())
@@ -496,10 +496,10 @@ func (r *report) judge(q *question.Question, limits sandbox.Limits, all []*sampl
 	for i, u := range use {
 		words[i] = fmt.Sprintf("%s %s %%", u.what, percent(u.part))
 		if u.part > 0.8 && u.part <= 1 {
-			r.add("limits", levelWarning, "a server's dataset may be larger and its limits lower: use less, or have its operator raise the limit", "%s used %s %% of the %s that a job may use", q.Name, percent(u.part), u.what)
+			r.addf("limits", levelWarning, "a server's dataset may be larger and its limits lower: use less, or have its operator raise the limit", "%s used %s %% of the %s that a job may use", q.Name, percent(u.part), u.what)
 		}
 	}
-	r.add("limits", levelInfo, "", "%s: asked in %d ways, with up to %s row(s) in %s; of the limits: %s",
+	r.addf("limits", levelInfo, "", "%s: asked in %d ways, with up to %s row(s) in %s; of the limits: %s",
 		q.Name, asked, humanize.Comma(int64(rows)), most.Time.Round(10*time.Microsecond), strings.Join(words, ", "))
 }
 

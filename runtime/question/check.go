@@ -87,12 +87,12 @@ func (m *Manifest) faults(yield func(*Error) bool) {
 // A reporter takes what a check has found; nil is nothing.
 type reporter func(*Error)
 
-func (report reporter) bad(format string, args ...any) { report(badManifest(format, args...)) }
+func (report reporter) badf(format string, args ...any) { report(badManifest(format, args...)) }
 
 func (m *Manifest) check(report reporter) {
 	report(checkName("name", m.Name))
 	if m.Version == "" {
-		report.bad(`"version" is missing; give one, such as "1.0.0"`)
+		report.badf(`"version" is missing; give one, such as "1.0.0"`)
 	}
 	for _, t := range []struct{ key, text string }{
 		{"version", m.Version}, {"title", m.Title}, {"description", m.Description},
@@ -101,31 +101,31 @@ func (m *Manifest) check(report reporter) {
 		report(checkText(t.key, t.text))
 	}
 	if len(m.Requires) > 0 {
-		report.bad(`"requires" asks for %q, which this host does not have; contract v1 defines no feature`, m.Requires[0])
+		report.badf(`"requires" asks for %q, which this host does not have; contract v1 defines no feature`, m.Requires[0])
 	}
 	if len(m.Columns) > MaxColumns {
-		report.bad(`"columns" has %d entries; at most %d`, len(m.Columns), MaxColumns)
+		report.badf(`"columns" has %d entries; at most %d`, len(m.Columns), MaxColumns)
 		return
 	}
 	for i, c := range m.Columns {
 		at := fmt.Sprintf("columns[%d]", i)
 		if c.Name == "" {
-			report.bad("%s has no name", at)
+			report.badf("%s has no name", at)
 			continue
 		}
 		report(checkText(at+".name", c.Name))
 		if !slices.Contains([]Type{Number, Integer, String}, c.Type) {
-			report.bad("%s (%q) has the type %q; one of number, integer, string", at, c.Name, c.Type)
+			report.badf("%s (%q) has the type %q; one of number, integer, string", at, c.Name, c.Type)
 		}
 		if slices.ContainsFunc(m.Columns[:i], func(o ColumnNeed) bool { return o.Name == c.Name }) {
-			report.bad("%s repeats the column %q", at, c.Name)
+			report.badf("%s repeats the column %q", at, c.Name)
 		}
 	}
 	switch n := len(m.Questions); {
 	case n == 0:
-		report.bad(`"questions" is empty; a plugin answers at least one`)
+		report.badf(`"questions" is empty; a plugin answers at least one`)
 	case n > MaxQuestions:
-		report.bad(`"questions" has %d entries; at most %d`, n, MaxQuestions)
+		report.badf(`"questions" has %d entries; at most %d`, n, MaxQuestions)
 		return
 	}
 	seen := make(map[string]bool, len(m.Questions))
@@ -134,7 +134,7 @@ func (m *Manifest) check(report reporter) {
 		at := fmt.Sprintf("questions[%d]", i)
 		report(checkName(at+".name", q.Name))
 		if seen[q.Name] {
-			report.bad("%s repeats the question %q", at, q.Name)
+			report.badf("%s repeats the question %q", at, q.Name)
 		}
 		seen[q.Name] = true
 		m.checkQuestion(at, q, report)
@@ -147,7 +147,7 @@ func (m *Manifest) checkQuestion(at string, q *Question, report reporter) {
 		report(checkText(at+t.key, t.text))
 	}
 	if len(q.Params) > MaxParams {
-		report.bad("%s has %d parameters; at most %d", at, len(q.Params), MaxParams)
+		report.badf("%s has %d parameters; at most %d", at, len(q.Params), MaxParams)
 		return
 	}
 	for i := range q.Params {
@@ -158,10 +158,10 @@ func (m *Manifest) checkQuestion(at string, q *Question, report reporter) {
 		}
 		pat := fmt.Sprintf("%s: parameter %q", at, p.Name)
 		if p.Name == WhereParam {
-			report.bad("%s: the name is taken by the host, which narrows rows by it", pat)
+			report.badf("%s: the name is taken by the host, which narrows rows by it", pat)
 		}
 		if slices.ContainsFunc(q.Params[:i], func(o Param) bool { return o.Name == p.Name }) {
-			report.bad("%s is declared twice", pat)
+			report.badf("%s is declared twice", pat)
 		}
 		m.checkParam(pat, p, report)
 	}
@@ -175,44 +175,44 @@ func (m *Manifest) checkParam(at string, p *Param, report reporter) {
 	switch p.Type {
 	case ParamColumn:
 		if !slices.ContainsFunc(m.Columns, func(c ColumnNeed) bool { return c.Name == p.Column }) {
-			report.bad(`%s takes a value of the column %q, which "columns" does not list`, at, p.Column)
+			report.badf(`%s takes a value of the column %q, which "columns" does not list`, at, p.Column)
 		}
 	case ParamChoice:
 		if len(p.Choices) == 0 || len(p.Choices) > MaxQuestions {
-			report.bad(`%s: "choices" has %d entries; 1 to %d`, at, len(p.Choices), MaxQuestions)
+			report.badf(`%s: "choices" has %d entries; 1 to %d`, at, len(p.Choices), MaxQuestions)
 			return
 		}
 		for i, c := range p.Choices {
 			if c == "" || slices.Contains(p.Choices[:i], c) {
-				report.bad("%s: choice %q is empty or stands there twice", at, c)
+				report.badf("%s: choice %q is empty or stands there twice", at, c)
 			}
 			report(checkText(at+" choice", c))
 		}
 	case ParamNumber, ParamInteger, ParamBoolean:
 	default:
-		report.bad("%s has the type %q; one of column, number, integer, choice, boolean", at, p.Type)
+		report.badf("%s has the type %q; one of column, number, integer, choice, boolean", at, p.Type)
 		return
 	}
 	numeric := p.Type == ParamNumber || p.Type == ParamInteger
 	if p.Type != ParamColumn && (p.Select || p.Column != "") {
-		report.bad(`%s: "select" and "column" go with the type column only`, at)
+		report.badf(`%s: "select" and "column" go with the type column only`, at)
 	}
 	if p.Type != ParamChoice && p.Choices != nil {
-		report.bad(`%s: "choices" goes with the type choice only`, at)
+		report.badf(`%s: "choices" goes with the type choice only`, at)
 	}
 	if !numeric && (p.Min != nil || p.Max != nil) {
-		report.bad(`%s: "min" and "max" go with the types number and integer only`, at)
+		report.badf(`%s: "min" and "max" go with the types number and integer only`, at)
 	}
 	if p.Min != nil && p.Max != nil && *p.Min > *p.Max {
-		report.bad(`%s: "min" is above "max"`, at)
+		report.badf(`%s: "min" is above "max"`, at)
 		return
 	}
 	if p.Required && p.Default != nil {
-		report.bad("%s is required and has a default; it cannot be both", at)
+		report.badf("%s is required and has a default; it cannot be both", at)
 	}
 	if p.Default != nil && p.Type != ParamColumn { // a column's values are the dataset's
 		if _, err := p.values(p.Default, nil); err != nil {
-			report.bad("%s: its default: %s", at, err.Reason)
+			report.badf("%s: its default: %s", at, err.Reason)
 		}
 	}
 }
@@ -223,32 +223,32 @@ func (m *Manifest) checkResult(at string, r *Result, report reporter) {
 	}
 	columns := r.Columns()
 	if len(r.Values) == 0 {
-		report.bad("%s: result.values is empty; a result has at least one value column", at)
+		report.badf("%s: result.values is empty; a result has at least one value column", at)
 	}
 	switch {
 	case len(columns) > MaxColumns:
-		report.bad("%s: the result has %d columns; at most %d", at, len(columns), MaxColumns)
+		report.badf("%s: the result has %d columns; at most %d", at, len(columns), MaxColumns)
 		return
 	case !slices.Contains([]Layout{LayoutRows, LayoutMap, LayoutNested, LayoutRecord}, r.Layout):
-		report.bad("%s: result.layout is %q; one of rows, map, nested, record", at, r.Layout)
+		report.badf("%s: result.layout is %q; one of rows, map, nested, record", at, r.Layout)
 	case r.Layout == LayoutRecord && len(r.Keys) > 0:
-		report.bad("%s: the layout record has no keys, but result.keys lists %d", at, len(r.Keys))
+		report.badf("%s: the layout record has no keys, but result.keys lists %d", at, len(r.Keys))
 	case r.Layout == LayoutMap && len(r.Keys) == 0:
-		report.bad("%s: the layout map needs at least one column in result.keys", at)
+		report.badf("%s: the layout map needs at least one column in result.keys", at)
 	case r.Layout == LayoutNested && len(r.Keys) < 2:
-		report.bad("%s: the layout nested needs at least two columns in result.keys", at)
+		report.badf("%s: the layout nested needs at least two columns in result.keys", at)
 	}
 	report(checkText(at+": result.chart", r.Chart))
 	for i, c := range columns {
 		report(checkName(at+": result column", c.Name))
 		if slices.ContainsFunc(columns[:i], func(o ResultColumn) bool { return o.Name == c.Name }) {
-			report.bad("%s: the result column %q is declared twice", at, c.Name)
+			report.badf("%s: the result column %q is declared twice", at, c.Name)
 		}
 		if !slices.Contains([]Type{Number, Integer, String}, c.Type) {
-			report.bad("%s: the result column %q has the type %q; one of number, integer, string", at, c.Name, c.Type)
+			report.badf("%s: the result column %q has the type %q; one of number, integer, string", at, c.Name, c.Type)
 		}
 		if c.UnitOf != "" && !slices.ContainsFunc(m.Columns, func(o ColumnNeed) bool { return o.Name == c.UnitOf }) {
-			report.bad(`%s: the result column %q has the unit of %q, which "columns" does not list`, at, c.Name, c.UnitOf)
+			report.badf(`%s: the result column %q has the unit of %q, which "columns" does not list`, at, c.Name, c.UnitOf)
 		}
 		for _, t := range []string{c.Title, c.Unit} {
 			report(checkText(at+": result column "+c.Name, t))
