@@ -14,6 +14,9 @@ import (
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/functions/api/lambdatest"
+	"github.com/le-stats-sportifs/lestats/runtime/queue"
+	"github.com/le-stats-sportifs/lestats/runtime/results"
+	"github.com/le-stats-sportifs/lestats/runtime/results/s3"
 	testminio "github.com/le-stats-sportifs/lestats/runtime/results/storetest/minio"
 )
 
@@ -29,7 +32,9 @@ const (
 	processor           = 1769         // MB of memory that come with one processor
 	memory              = 512          // MB, the template's default
 	latency             = 15 * time.Millisecond
+	handedAfter         = 2 * time.Second // how long a function tries a job before it goes to the queue
 	million             = 1e6
+	priceQueue          = 0.40  // a million requests of SQS
 	priceStorage        = 0.023 // S3, a GB and month
 	clockTicks          = 100   // a second, of Linux's /proc
 	objectKB, keptMonth = 2.0, 7.0 / 30
@@ -80,6 +85,11 @@ func BenchmarkCost(b *testing.B) {
 			b.Fatal(status, v)
 		}
 	}
+	count := func(requests map[string]int) counts {
+		mu.Lock()
+		defer mu.Unlock()
+		return counts{float64(requests["PUT"] + requests["POST"]), float64(requests["LIST"]), float64(requests["GET"] + requests["HEAD"]), float64(requests["DELETE"])}
+	}
 	spent := func() (all time.Duration) {
 		for _, e := range processes {
 			all += cpuTime(b, e.Pid())
@@ -87,43 +97,113 @@ func BenchmarkCost(b *testing.B) {
 		return all
 	}
 	job() // the start is no job's
-	mu.Lock()
-	clear(requests)
-	mu.Unlock()
-	begin, jobs := spent(), 0
+	var out strings.Builder
+	fmt.Fprintf(&out, "prices of %s, of a million jobs, each asked for and fetched once, US$\n", pricesSeen)
+	begin, jobs, before := spent(), 0, count(requests)
 	for b.Loop() {
 		job()
 		jobs++
 	}
-	used := (spent() - begin) / time.Duration(jobs)
+	short := cost{&out, (spent() - begin) / time.Duration(jobs), count(requests).per(before, jobs), 0}
+	fmt.Fprintf(&out, "\nA job that ends at once: %s\n", short.needs())
+	short.linef(million*short.billed().Seconds()*memory/1024*priceGBSecond, "Lambda, %d ms a job at %d MB, arm64", short.billed().Milliseconds(), memory)
+	short.linef(2*priceInvocations, "Lambda, 2 invocations a job")
+	short.rest()
 
-	mu.Lock()
-	defer mu.Unlock()
-	each := func(methods ...string) (n float64) {
-		for _, m := range methods {
-			n += float64(requests[m])
+	// Through the queue: what the worker does with ten jobs a message batch is measured,
+	// the two seconds before that are the template's.
+	worker := function(b, lambdatest.Config{Timeout: 60 * time.Second, MemoryMiB: memory, Env: []string{"_HANDLER=worker"}}, store, cache, "LESTATS_S3_ENDPOINT="+counting.URL,
+		"AWS_ACCESS_KEY_ID="+server.AccessKey, "AWS_SECRET_ACCESS_KEY="+server.SecretKey)
+	processes[0] = worker
+	objects := testStore(b, counting.URL, server, store)
+	queued := 0
+	batch := func() {
+		b.Helper()
+		var bodies []string
+		for range queue.MostMessages {
+			job := pendingJob(b)
+			if err := objects.PutPending(b.Context(), job); err != nil {
+				b.Fatal(err)
+			}
+			bodies = append(bodies, queue.Body(job.ID))
+			queued++
 		}
-		return n / float64(jobs)
+		if answer, err := worker.Invoke(b.Context(), sqsEvent("jobs", bodies...)); err != nil || string(answer) != `{"batchItemFailures":[]}` {
+			b.Fatalf("%s, %v", answer, err)
+		}
+		for _, body := range bodies {
+			id, _ := queue.Job(body)
+			if status, v := exchange(b, clients[1], "GET", "/api/get_results/"+id, ""); status != http.StatusOK || v["status"] != "done" {
+				b.Fatal(status, v)
+			}
+		}
 	}
-	all := each("PUT", "POST", "LIST", "GET", "HEAD", "DELETE")
-	billed := used*processor/memory + time.Duration(all*float64(latency))
-	var out strings.Builder
-	var total float64
-	line := func(what string, dollars float64) {
-		total += dollars
-		fmt.Fprintf(&out, "%-62s %7.2f\n", what, dollars)
+	batch()
+	begin, queued, before = spent(), 0, count(requests)
+	for range 20 {
+		batch()
 	}
-	fmt.Fprintf(&out, "%d jobs: each has %.1f ms of a processor here, and %.2f PUT, %.2f LIST, %.2f GET, %.2f DELETE\n\n", jobs, float64(used.Microseconds())/1000, each("PUT", "POST"), each("LIST"), each("GET", "HEAD"), each("DELETE"))
-	fmt.Fprintf(&out, "a million jobs, each asked for and fetched once; prices of %s    US$\n", pricesSeen)
-	line(fmt.Sprintf("Lambda, %d ms a job at %d MB, arm64", billed.Milliseconds(), memory), million*billed.Seconds()*memory/1024*priceGBSecond)
-	line("Lambda, 2 invocations a job", 2*priceInvocations)
-	line("S3, writes and listings", each("PUT", "POST", "LIST")*priceWrites)
-	line("S3, reads", each("GET", "HEAD")*priceReads)
-	line("S3, 2 KB a job for 7 days", objectKB*keptMonth*priceStorage)
-	line("HTTP API, 2 requests a job (the function URL: 0)", 2*priceHTTPAPI)
-	fmt.Fprintf(&out, "%-62s %7.2f\n", "all", total)
+	long := cost{&out, (spent() - begin) / time.Duration(queued), count(requests).per(before, queued), 0}
+	fmt.Fprintf(&out, "\nA job that goes through the queue, beside its own time in the worker: %s\n", long.needs())
+	long.linef(million*(long.billed()+handedAfter).Seconds()*memory/1024*priceGBSecond, "Lambda, %d ms a job at %d MB, arm64: 2 s of them before it is handed over", (long.billed() + handedAfter).Milliseconds(), memory)
+	long.linef(2.1*priceInvocations, "Lambda, 2.1 invocations a job")
+	long.linef(1.2*priceQueue, "SQS, 1.2 requests a job: sent alone, received and deleted by tens")
+	long.rest()
 	b.Log("\n" + out.String())
-	b.ReportMetric(total, "$/million")
+	b.ReportMetric(short.total, "$/million")
+}
+
+// counts are requests to S3, by method.
+type counts struct{ writes, lists, reads, deletes float64 }
+
+// per returns what was counted since before, a job.
+func (c counts) per(before counts, jobs int) counts {
+	n := float64(jobs)
+	return counts{(c.writes - before.writes) / n, (c.lists - before.lists) / n, (c.reads - before.reads) / n, (c.deletes - before.deletes) / n}
+}
+
+// cost adds up what a million jobs cost.
+type cost struct {
+	out   *strings.Builder
+	used  time.Duration // of a processor, a job
+	s3    counts        // a job
+	total float64
+}
+
+func (c *cost) needs() string {
+	return fmt.Sprintf("%.1f ms of a processor here, and %.2f PUT, %.2f LIST, %.2f GET, %.2f DELETE", float64(c.used.Microseconds())/1000, c.s3.writes, c.s3.lists, c.s3.reads, c.s3.deletes)
+}
+
+// billed is how long Lambda counts: the processor's time, stretched to the function's
+// share of one, and what the requests to S3 take.
+func (c *cost) billed() time.Duration {
+	return c.used*processor/memory + time.Duration((c.s3.writes+c.s3.lists+c.s3.reads+c.s3.deletes)*float64(latency))
+}
+
+func (c *cost) linef(dollars float64, format string, args ...any) {
+	c.total += dollars
+	fmt.Fprintf(c.out, "  %-72s %7.2f\n", fmt.Sprintf(format, args...), dollars)
+}
+
+// rest adds what does not depend on how the job was run.
+func (c *cost) rest() {
+	c.linef((c.s3.writes+c.s3.lists)*priceWrites, "S3, writes and listings")
+	c.linef(c.s3.reads*priceReads, "S3, reads")
+	c.linef(objectKB*keptMonth*priceStorage, "S3, 2 KB a job for 7 days")
+	c.linef(2*priceHTTPAPI, "HTTP API, 2 requests a job (the function URL: 0)")
+	fmt.Fprintf(c.out, "  %-72s %7.2f\n", "all", c.total)
+}
+
+// testStore opens the store of a location, through this endpoint.
+func testStore(b *testing.B, endpoint string, server *testminio.Server, location string) *results.Store {
+	b.Helper()
+	objects, err := s3.Open(b.Context(), s3.Config{URL: strings.TrimPrefix(location, "LESTATS_STORE="), Endpoint: endpoint, AccessKey: server.AccessKey, SecretKey: server.SecretKey})
+	if err != nil {
+		b.Fatal(err)
+	}
+	store := results.New(objects)
+	b.Cleanup(func() { _ = store.Close() })
+	return store
 }
 
 // cpuTime is the processor's time that a process has had, in steps of 10 ms.
