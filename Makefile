@@ -15,6 +15,8 @@ SAM_VERSION := 1.170.0
 TOOLS := $(CURDIR)/.tools
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 GO_FILES = $(shell git ls-files --cached --others --exclude-standard '*.go' 'go.mod' 'go.sum')
+# What else `lestats` embeds: what `lestats plugin new` writes.
+SCAFFOLD = $(shell git ls-files --cached --others --exclude-standard plugins/sdk plugins/templates plugins/manifest.schema.json)
 SERVE ?=
 SAM ?=
 ARCH ?= arm64
@@ -107,7 +109,7 @@ $(PLUGIN): $(wildcard plugins/sportifs/*.go plugins/sdk/*.go plugins/abi/*.go) g
 $(SAMPLE): $(wildcard data/gen/*.go runtime/dataset/*.go) data/npao.yaml data/sample.sha256
 	go run ./data/gen -o $@ -check
 
-bin/lestats: $(GO_FILES) $(PLUGIN) $(SAMPLE) data/npao.yaml
+bin/lestats: $(GO_FILES) $(SCAFFOLD) $(PLUGIN) $(SAMPLE) data/npao.yaml
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -X main.version=$(VERSION)' -o $@ ./functions/lestats
 
 .PHONY: generate
@@ -123,6 +125,11 @@ test-race: generate $(TOOLS)/minio $(TOOLS)/goaws ## The tests of the packages t
 test-s3: ## The store's conformance suite against your own server: make test-s3 S3=http://key:secret@127.0.0.1:9000/bucket
 	@[ -n "$(S3)" ] || { echo 'say which server: make test-s3 S3=http://key:secret@127.0.0.1:9000/bucket'; exit 2; }
 	LESTATS_TEST_S3='$(S3)' go test -count 1 -v -run Conformance ./runtime/results/s3
+
+.PHONY: test-walkthrough
+test-walkthrough: build ## What plugins/README.md says, typed for all four languages, beside one server (installs the compilers)
+	infra/toolchains
+	.ci/walkthrough
 
 .PHONY: test-sdks
 test-sdks: generate examples ## The SDKs' own tests and the four examples in the sandbox; installs what make examples does

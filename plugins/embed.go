@@ -11,6 +11,11 @@ import (
 //go:embed all:built
 var built embed.FS
 
+// ManifestSchema is the JSON Schema (draft 2020-12) of a plugin's manifest.
+//
+//go:embed manifest.schema.json
+var ManifestSchema []byte
+
 // BuiltIn returns the built-in plugins: the *.wasm files at its root. It may
 // hold none.
 func BuiltIn() fs.FS {

@@ -18,7 +18,11 @@ import (
 
 type askCmd struct {
 	questionFlags `group:"Questions:"`
+	asking
+}
 
+// asking is a question as the command line asks it.
+type asking struct {
 	Question string   `arg:"" help:"Name of the question, such as states_mean; \"lestats plugin list\" has them all."`
 	Params   []string `arg:"" optional:"" sep:"none" help:"Parameters, as name=value; a name again makes a list." placeholder:"NAME=VALUE"`
 	Where    []string `sep:"none" help:"Only rows with this value in a dimension: year=2020, year=2015..2020 (an end may be left out); the same column again: any of the values." placeholder:"COLUMN=VALUE"`
@@ -39,8 +43,10 @@ Examples:
 }
 
 // Run asks, and prints the answer.
-func (c *askCmd) Run(ctx context.Context, s *streams) (err error) {
-	cfg := c.config()
+func (c *askCmd) Run(ctx context.Context, s *streams) error { return c.ask(ctx, c.config(), s) }
+
+// ask asks what cfg offers, and prints the answer.
+func (c *asking) ask(ctx context.Context, cfg wire.QuestionsConfig, s *streams) (err error) {
 	cfg.TimeLimit = c.TimeLimit
 	cfg.Log = slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	questions, err := wire.OpenQuestions(ctx, cfg)
@@ -86,7 +92,7 @@ func write(w io.Writer, format string, t *question.Table) error {
 
 // request makes the words of the command line a request, and completes values
 // that can mean only one thing.
-func (c *askCmd) request(questions *wire.Questions, notes io.Writer) (question.Request, error) {
+func (c *asking) request(questions *wire.Questions, notes io.Writer) (question.Request, error) {
 	req := question.Request{Question: c.Question}
 	var declared []question.Param
 	for _, o := range questions.Offers() {

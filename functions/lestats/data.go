@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/dustin/go-humanize"
@@ -21,13 +23,14 @@ import (
 
 type dataCmd struct {
 	Info  dataInfoCmd  `cmd:"" help:"Say what a dataset holds."`
-	Build dataBuildCmd `cmd:"" help:"Make one .arrow file of a CSV: it loads in milliseconds."`
+	Init  dataInitCmd  `cmd:"" help:"Write a descriptor for a CSV, Parquet or Arrow file of your own."`
+	Build dataBuildCmd `cmd:"" help:"Make one .arrow file of a CSV, Parquet or Arrow file: it loads in milliseconds."`
 	Pull  dataPullCmd  `cmd:"" help:"Download a published dataset."`
 }
 
 type dataInfoCmd struct {
-	File       string `arg:"" optional:"" help:"A .arrow or .csv file. Without it: the embedded SYNTHETIC sample."`
-	Descriptor string `help:"YAML that describes the CSV. Without it: the CDC survey's." placeholder:"FILE"`
+	File       string `arg:"" optional:"" help:"A CSV, Parquet or Arrow file. Without it: the embedded SYNTHETIC sample."`
+	Descriptor string `help:"YAML that describes the file. Without it: FILE.yaml beside FILE.csv, or the CDC survey's." placeholder:"FILE"`
 }
 
 // Run prints the dataset's identity and its columns.
@@ -46,7 +49,7 @@ func describe(out io.Writer, ds *dataset.Dataset) error {
 	if info.Synthetic {
 		fmt.Fprintln(out, "SYNTHETIC: these figures are generated, not real.")
 	}
-	fmt.Fprintf(out, "rows     %s, sorted by %s\n", humanize.Comma(int64(info.Rows)), ds.SortedBy())
+	fmt.Fprintf(out, "rows     %s\n", sortedBy(info, ds.SortedBy()))
 	fmt.Fprintf(out, "source   %s\nlicence  %s\ndigest   %s\n\n", info.Source, info.License, info.Digest)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "COLUMN\tTYPE\tROLE\tUNIT\tMISSING\tVALUES")
@@ -112,32 +115,32 @@ func short(s string) string {
 }
 
 type dataBuildCmd struct {
-	CSV        string `arg:"" help:"The CSV file." type:"existingfile"`
-	Out        string `short:"o" help:"The file to write." default:"npao.arrow" placeholder:"FILE"`
-	Descriptor string `help:"YAML that describes the CSV. Without it: the CDC survey's." placeholder:"FILE"`
+	File       string `arg:"" help:"The CSV, Parquet or Arrow file." type:"existingfile"`
+	Out        string `short:"o" help:"The file to write. Without it: FILE with .arrow for its ending." placeholder:"FILE"`
+	Descriptor string `help:"YAML that describes the file. Without it: FILE.yaml beside FILE.csv, or the CDC survey's." placeholder:"FILE"`
 }
 
 // Run converts. The file appears complete or not at all.
-func (c *dataBuildCmd) Run(ctx context.Context, s *streams) error {
-	d, err := wire.OpenDescriptor(c.Descriptor)
-	if err != nil {
-		return err
+func (c *dataBuildCmd) Run(ctx context.Context, s *streams) (err error) {
+	if c.Out == "" {
+		c.Out = strings.TrimSuffix(c.File, filepath.Ext(c.File)) + ".arrow"
 	}
-	in, err := os.Open(c.CSV)
-	if err != nil {
+	if same, err := sameFile(c.File, c.Out); err != nil {
 		return err
+	} else if same {
+		return fmt.Errorf("%s is the file that is read; name another one with -o", c.Out)
 	}
-	defer in.Close()
 	size := int64(-1)
-	if info, err := in.Stat(); err == nil && info.Mode().IsRegular() {
+	if info, err := os.Stat(c.File); err == nil && info.Mode().IsRegular() {
 		size = info.Size()
 	}
-	bar := newBar(s.err, size, "reading "+c.CSV)
-	ds, err := dataset.ReadCSV(ctx, in, d, func(n int64) { _ = bar.Set64(n) })
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.CSV, err)
-	}
+	bar := newBar(s.err, size, "reading "+c.File)
+	ds, err := wire.OpenDatasetWatched(ctx, c.File, c.Descriptor, func(n int64) { _ = bar.Set64(n) })
 	_ = bar.Finish()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ds.Close()) }()
 	if err := writeArrow(c.Out, ds); err != nil {
 		return err
 	}

@@ -10,11 +10,13 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/le-stats-sportifs/lestats/functions/wire"
+	"github.com/le-stats-sportifs/lestats/plugins"
 )
 
 // version is set by the Makefile.
@@ -42,7 +44,7 @@ type cli struct {
 	Ask     askCmd     `cmd:"" help:"Ask one question here and now, without a server."`
 	Jobs    jobsCmd    `cmd:"" help:"List the jobs in a store, or show one."`
 	Data    dataCmd    `cmd:"" help:"Look at, convert and download datasets."`
-	Plugin  pluginCmd  `cmd:"" help:"Look at plugins."`
+	Plugin  pluginCmd  `cmd:"" help:"Make plugins, and look at them."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
@@ -67,6 +69,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		kong.Exit(func(c int) { code = c }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(&streams{stdout, stderr}),
+		kong.Vars{"languages": strings.Join(plugins.Languages(), ",")},
 	)
 	if err != nil {
 		panic(err) // the struct tags are wrong

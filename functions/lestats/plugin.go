@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/le-stats-sportifs/lestats/functions/wire"
@@ -14,6 +15,12 @@ import (
 )
 
 type pluginCmd struct {
+	New     pluginNewCmd     `cmd:"" help:"Make the source of a new plugin, which builds and answers at once."`
+	Build   pluginBuildCmd   `cmd:"" help:"Build a plugin from its source."`
+	Check   pluginCheckCmd   `cmd:"" help:"Say everything that is wrong with a module, and what to change."`
+	Run     pluginRunCmd     `cmd:"" help:"Ask a question of one module."`
+	Bench   pluginBenchCmd   `cmd:"" help:"Measure a module: time, fuel, memory, size."`
+	Info    pluginInfoCmd    `cmd:"" help:"Print what a module says of itself."`
 	List    pluginListCmd    `cmd:"" help:"List plugins, and the questions that they answer."`
 	Lock    pluginLockCmd    `cmd:"" help:"Write plugins.lock: the plugins that may be served from now on."`
 	Compile pluginCompileCmd `cmd:"" help:"Compile plugins into a cache folder, so that a start need not."`
@@ -21,11 +28,16 @@ type pluginCmd struct {
 
 type pluginListCmd struct {
 	questionFlags `group:"Questions:"`
+
+	JSON bool `name:"json" help:"Print them as JSON, as GET /api/plugins does."`
 }
 
 // Run lists what serve would serve. A plugin that is refused makes it fail, after
 // everything has been listed.
 func (c *pluginListCmd) Run(ctx context.Context, s *streams) error {
+	if c.JSON {
+		return c.json(ctx, s)
+	}
 	return eachPlugin(ctx, c.config(), s, func(questions *wire.Questions, p question.PluginInfo) {
 		fmt.Fprintf(s.out, "%s %s  %s\n  from %s, %d bytes, %s\n", p.Name, p.Version, p.Title, p.Source, p.Size, p.Digest)
 		for _, o := range questions.Offers() {
@@ -35,6 +47,29 @@ func (c *pluginListCmd) Run(ctx context.Context, s *streams) error {
 		}
 		fmt.Fprintln(s.out)
 	})
+}
+
+func (c *pluginListCmd) json(ctx context.Context, s *streams) (err error) {
+	cfg := c.config()
+	cfg.Log = slog.New(slog.DiscardHandler) // refusals are in the list
+	questions, err := wire.OpenQuestions(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, questions.Close(context.WithoutCancel(ctx))) }()
+	all := questions.Plugins()
+	if err := writeJSON(s.out, all); err != nil {
+		return err
+	}
+	return refused(len(slices.DeleteFunc(slices.Clone(all), func(p question.PluginInfo) bool { return p.Serving })))
+}
+
+// refused is the error of so many plugins.
+func refused(n int) error {
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d plugin(s) refused", n)
 }
 
 type pluginCompileCmd struct {
@@ -90,25 +125,22 @@ func readable(folder string) (err error) {
 // eachPlugin loads what serve would serve and shows each plugin, or why it was
 // refused, which makes it fail after all have been shown.
 func eachPlugin(ctx context.Context, cfg wire.QuestionsConfig, s *streams, show func(*wire.Questions, question.PluginInfo)) (err error) {
-	cfg.Log = slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelError})) // refusals are shown below
+	cfg.Log = errorsOnly(s) // refusals are shown below
 	questions, err := wire.OpenQuestions(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, questions.Close(context.WithoutCancel(ctx))) }()
-	refused := 0
+	bad := 0
 	for _, p := range questions.Plugins() {
 		if p.Serving {
 			show(questions, p)
 			continue
 		}
-		refused++
+		bad++
 		fmt.Fprintf(s.out, "REFUSED  %s\n  %s\n\n", p.Source, p.Error.Reason)
 	}
-	if refused > 0 {
-		return fmt.Errorf("%d plugin(s) refused", refused)
-	}
-	return nil
+	return refused(bad)
 }
 
 // signature is the question as one would ask it: "state_mean question=... state=...".

@@ -11,12 +11,17 @@ import (
 	"time"
 )
 
-// TestReadme types the commands of the README's console blocks, in order, and
+func TestReadme(t *testing.T) { typeCommands(t, "../../README.md", 5) }
+
+func TestReadmeOfData(t *testing.T) { typeCommands(t, "../../data/README.md", 4) }
+
+// typeCommands types the commands of a page's console blocks, in order, and
 // compares what they print. In the expected text "..." stands for anything
 // within a line and a line of only "..." for any lines. The one server that they
 // talk to is this test's; `bin/lestats` is this test binary; `make` is left to CI.
-func TestReadme(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
+func typeCommands(t *testing.T, page string, atLeast int) {
+	t.Helper()
+	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,6 +49,7 @@ func TestReadme(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", strings.ReplaceAll(command, "http://127.0.0.1:8080", p.url))
 			cmd.Dir = home
+			cmd.Env = append(os.Environ(), "PATH="+filepath.Join(home, "bin")+":"+os.Getenv("PATH"))
 			out, err := cmd.CombinedOutput()
 			cancel()
 			got := strings.NewReplacer(p.url, "http://127.0.0.1:8080", "\r", "").Replace(string(out))
@@ -52,12 +58,12 @@ func TestReadme(t *testing.T) {
 				continue
 			}
 			if !printed(want).MatchString("\n" + strings.TrimRight(got, "\n")) {
-				t.Errorf("$ %s\nprints\n%s\nand not, as the README says,\n%s", command, got, want)
+				t.Errorf("$ %s\nprints\n%s\nand not, as %s says,\n%s", command, got, page, want)
 			}
 		}
 	}
-	if commands < 5 {
-		t.Errorf("the README has %d commands to try; it had more", commands)
+	if commands < atLeast {
+		t.Errorf("%s has %d commands to try; it had more", page, commands)
 	}
 }
 

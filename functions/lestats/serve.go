@@ -20,19 +20,29 @@ import (
 
 // questionFlags say which dataset and which plugins.
 type questionFlags struct {
-	Data        string `help:"Dataset: a .arrow file, or a CSV as the CDC publishes it. Without it: the embedded SYNTHETIC sample." placeholder:"FILE" env:"LESTATS_DATA"`
-	Descriptor  string `help:"YAML that describes the CSV of --data. Without it: the CDC survey's." placeholder:"FILE" env:"LESTATS_DESCRIPTOR"`
+	fileFlags
+
 	Plugins     string `help:"Folder with question plugins (*.wasm), beside the built-in one. Without it: lestats-plugins, where that exists." placeholder:"DIR" env:"LESTATS_PLUGINS"`
 	PluginsLock string `help:"List of the plugins that may be served, as lestats plugin lock writes it; others are refused. Without it: all may." placeholder:"FILE" env:"LESTATS_PLUGINS_LOCK"`
-	Cache       string `help:"Folder for compiled plugins; off for none. Without it: in your cache folder." placeholder:"DIR" env:"LESTATS_CACHE"`
-	Limits      string `help:"YAML with the limits of plugins: memory, fuel, time, stack, result, log; infra/limits.yaml is one." placeholder:"FILE" env:"LESTATS_LIMITS"`
-	MemoryMiB   int    `name:"memory" help:"Memory of a sandbox beyond the dataset, in MiB." default:"64" placeholder:"MIB" env:"LESTATS_MEMORY_MIB"`
 }
 
 func (f *questionFlags) config() wire.QuestionsConfig {
-	return wire.QuestionsConfig{
-		Data: f.Data, Descriptor: f.Descriptor, Plugins: f.Plugins, Lock: f.PluginsLock, Cache: f.Cache, Limits: f.Limits, MemoryMiB: f.MemoryMiB,
-	}
+	cfg := f.fileFlags.config()
+	cfg.Plugins, cfg.Lock = f.Plugins, f.PluginsLock
+	return cfg
+}
+
+// fileFlags say which dataset, and what a plugin may use.
+type fileFlags struct {
+	Data       string `help:"Dataset: a CSV, Parquet or Arrow file. Without it: the embedded SYNTHETIC sample." placeholder:"FILE" env:"LESTATS_DATA"`
+	Descriptor string `help:"YAML that describes the file of --data; lestats data init writes it. Without it: FILE.yaml beside FILE.csv, or the CDC survey's." placeholder:"FILE" env:"LESTATS_DESCRIPTOR"`
+	Cache      string `help:"Folder for compiled plugins; off for none. Without it: in your cache folder." placeholder:"DIR" env:"LESTATS_CACHE"`
+	Limits     string `help:"YAML with the limits of plugins: memory, fuel, time, stack, result, log; infra/limits.yaml is one." placeholder:"FILE" env:"LESTATS_LIMITS"`
+	MemoryMiB  int    `name:"memory" help:"Memory of a sandbox beyond the dataset, in MiB." default:"64" placeholder:"MIB" env:"LESTATS_MEMORY_MIB"`
+}
+
+func (f *fileFlags) config() wire.QuestionsConfig {
+	return wire.QuestionsConfig{Data: f.Data, Descriptor: f.Descriptor, Cache: f.Cache, Limits: f.Limits, MemoryMiB: f.MemoryMiB}
 }
 
 // storeFlags say where jobs and results live.
@@ -169,6 +179,9 @@ func banner(w io.Writer, server *api.Main, store string) error {
 		fmt.Fprintf(w, "  %s\n", httpapi.Command(url, o.Example))
 		break
 	}
-	_, err := fmt.Fprintf(w, "  bin/lestats ask best5 question=obesity --where year=2020 --where category=Total\n\nCtrl-C stops it.\n\n")
+	if server.Questions().Dataset.Descriptor().Roles == nil { // which the CDC's survey does not need
+		fmt.Fprintf(w, "  bin/lestats ask best5 question=obesity --where year=2020 --where category=Total\n")
+	}
+	_, err := fmt.Fprintf(w, "\nCtrl-C stops it.\n\n")
 	return err
 }

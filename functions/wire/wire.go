@@ -47,9 +47,10 @@ type Questions struct {
 
 // QuestionsConfig says where dataset and plugins come from, and what a job may use.
 type QuestionsConfig struct {
-	Data       string        // a CSV or .arrow file; "" is the embedded synthetic sample
-	Descriptor string        // a YAML file that describes a CSV; "" is the CDC survey's
+	Data       string        // a CSV, Parquet or Arrow file; "" is the embedded synthetic sample
+	Descriptor string        // a YAML file that describes Data; "" is what OpenDataset finds
 	Plugins    string        // a folder of .wasm files; "" is DefaultPluginFolder, if it is there
+	File       string        // one .wasm file in place of all other plugins; "" is none
 	Lock       string        // a file that lists the plugins that may be served; "" allows all
 	Bucket     *PluginBucket // more plugins; nil is none
 	Live       bool          // keep looking for plugins that come, change and go
@@ -85,14 +86,7 @@ func OpenQuestions(ctx context.Context, cfg QuestionsConfig) (_ *Questions, err 
 			err = errors.Join(err, opened.Close(context.WithoutCancel(ctx)))
 		}
 	}()
-	opened.engine, err = sandbox.New(ctx, sandbox.Config{
-		CacheDir: cacheFolder(cfg.Cache),
-		Limits:   limits.Default.Over(sandbox.Limits{Memory: uint64(cfg.MemoryMiB) << 20, Time: cfg.TimeLimit}),
-		Plugins:  limits.Plugins,
-		Slots:    cfg.Slots,
-		Budget:   cmp.Or(limits.Budget, cfg.Budget),
-		Log:      cfg.Log,
-	}, ds)
+	opened.engine, err = newEngine(ctx, cfg, limits, ds)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +108,23 @@ func OpenQuestions(ctx context.Context, cfg QuestionsConfig) (_ *Questions, err 
 		return nil, err
 	}
 	opened.Took.Plugins = time.Since(begin) - opened.Took.Dataset
+	if cfg.File != "" {
+		if p := opened.Plugins()[0]; !p.Serving {
+			return nil, p.Error
+		}
+	}
 	return opened, nil
+}
+
+func newEngine(ctx context.Context, cfg QuestionsConfig, limits Limits, ds *dataset.Dataset) (*sandbox.Engine, error) {
+	return sandbox.New(ctx, sandbox.Config{
+		CacheDir: cacheFolder(cfg.Cache),
+		Limits:   limits.Default.Over(sandbox.Limits{Memory: uint64(cfg.MemoryMiB) << 20, Time: cfg.TimeLimit}),
+		Plugins:  limits.Plugins,
+		Slots:    cfg.Slots,
+		Budget:   cmp.Or(limits.Budget, cfg.Budget),
+		Log:      cfg.Log,
+	}, ds)
 }
 
 // Close releases plugins, engine and dataset, in this order.
@@ -132,8 +142,17 @@ func (q *Questions) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// OpenDataset opens the file at path, or the embedded sample where path is "".
+// OpenDataset opens the file at path, or the embedded sample where path is "". A file
+// that has no descriptor inside is read by the given one; by the one beside it, which
+// has the same name but for the ending .yaml, where none is given; or else as the CDC's
+// survey.
 func OpenDataset(ctx context.Context, path, descriptor string) (*dataset.Dataset, error) {
+	return OpenDatasetWatched(ctx, path, descriptor, nil)
+}
+
+// OpenDatasetWatched is OpenDataset; progress, if not nil, is told how many bytes of
+// a CSV file were read.
+func OpenDatasetWatched(ctx context.Context, path, descriptor string, progress func(bytes int64)) (*dataset.Dataset, error) {
 	if path == "" {
 		sample, err := data.Sample()
 		if err != nil {
@@ -141,11 +160,25 @@ func OpenDataset(ctx context.Context, path, descriptor string) (*dataset.Dataset
 		}
 		return dataset.ReadArrow(sample)
 	}
+	if descriptor == "" {
+		ds, err := dataset.Open(ctx, path, nil)
+		if !errors.Is(err, dataset.ErrNoDescriptor) {
+			return ds, err
+		}
+		descriptor = strings.TrimSuffix(path, filepath.Ext(path)) + ".yaml"
+		if _, err := os.Stat(descriptor); err != nil || descriptor == path {
+			descriptor = ""
+		}
+	}
 	d, err := OpenDescriptor(descriptor)
 	if err != nil {
 		return nil, err
 	}
-	return dataset.Open(ctx, path, d)
+	ds, err := dataset.OpenWatched(ctx, path, d, progress)
+	if descriptor == "" && errors.Is(err, dataset.ErrHeader) {
+		return nil, fmt.Errorf("%w; without a descriptor it is read as the CDC's survey: lestats data init %s writes one for it", err, path)
+	}
+	return ds, err
 }
 
 // OpenDescriptor reads a descriptor, the CDC survey's where path is "".
@@ -165,6 +198,14 @@ func OpenDescriptor(path string) (*dataset.Descriptor, error) {
 }
 
 func sources(cfg QuestionsConfig) ([]catalog.Source, error) {
+	if cfg.File != "" {
+		wasm, err := ReadPlugin(cfg.File)
+		if err != nil {
+			return nil, err
+		}
+		folder, name := filepath.Split(cfg.File)
+		return []catalog.Source{{Name: filepath.Clean(folder), Bucket: oneFile{name, wasm}}}, nil
+	}
 	var out []catalog.Source
 	if !cfg.NoBuiltIn {
 		out = append(out, catalog.Source{Name: catalog.BuiltIn, FS: plugins.BuiltIn()})

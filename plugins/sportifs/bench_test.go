@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
@@ -78,7 +79,7 @@ func BenchmarkQuestions(b *testing.B) {
 	for i, q := range plugin.Questions {
 		args := map[string]any{"question": columns[0].Dict[asked]}
 		params := [][2]uint32{{0, asked}}
-		if len(q.Params) == 2 {
+		if slices.Contains(q.Params, sdk.Param(state)) {
 			args["state"] = columns[1].Dict[7]
 			params = append(params, [2]uint32{1, 7})
 		}

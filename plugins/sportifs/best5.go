@@ -9,7 +9,7 @@ import (
 var best5 = &sdk.Question{
 	Name: "best5", Title: "Best five states",
 	Description: "The five states that do best, the best first: those with the lowest means where less is better, as with obesity, with the highest otherwise.",
-	Params:      []sdk.Param{survey},
+	Params:      []sdk.Param{survey, best},
 	Result: sdk.Result{
 		Keys: []sdk.ResultColumn{byLocation}, Values: []sdk.ResultColumn{mean},
 		Layout: sdk.LayoutMap, Chart: sdk.ChartBar,

@@ -23,9 +23,20 @@ var moreBetter = []string{
 	"Percent of adults who engage in muscle-strengthening activities on 2 or more days a week",
 }
 
-// lessIsBetter reports which end of the means is the good one. A survey question
-// that is in neither list is an error: to guess would call the worst the best.
+// best says which end of the means is the good one.
+var best = &sdk.ChoiceParam{
+	Name: "best", Title: "Which end is best",
+	Description: "Left out, it is as the survey question has it: lowest for obesity, for one. Of a question that the plugin does not know it has to be said.",
+	Choices:     []string{"highest", "lowest"},
+}
+
+// lessIsBetter reports which end of the means is the good one. Where nobody says so
+// and the survey question is in neither list it is an error: to guess would call the
+// worst the best.
 func lessIsBetter(job *sdk.Job) (bool, error) {
+	if choice, given := best.Get(job); given {
+		return best.Choices[choice] == "lowest", nil
+	}
 	code, _ := survey.Get(job)
 	text := question.Text(job, code)
 	switch {
@@ -34,6 +45,6 @@ func lessIsBetter(job *sdk.Job) (bool, error) {
 	case slices.Contains(moreBetter, text):
 		return false, nil
 	default:
-		return false, sdk.BadParam(survey, `it is not known whether less or more is better for "`+text+`"; states_mean has all means in order`)
+		return false, sdk.BadParam(best, `it is not known whether less or more is better for "`+text+`"; say best: highest or lowest`)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/le-stats-sportifs/lestats/plugins/abi"
+	"github.com/le-stats-sportifs/lestats/plugins/sdk"
 	"github.com/le-stats-sportifs/lestats/plugins/sdk/sdktest"
 )
 
@@ -147,21 +148,22 @@ func TestNaive(t *testing.T) {
 			t.Fatal(err)
 		}
 		survey := d.question[0]
-		state := slices.Max(d.location)
+		place := slices.Max(d.location)
 		for _, q := range plugin.Questions {
 			args := map[string]any{"question": survey}
-			if len(q.Params) == 2 {
-				if state == "" {
+			if slices.Contains(q.Params, sdk.Param(state)) {
+				if place == "" {
 					continue
 				}
-				args["state"] = state
+				args["state"] = place
 			}
 			got, err := session.Ask(q.Name, args)
 			if survey == surveys[2] && strings.HasSuffix(q.Name, "5") {
-				mustFail(t, q.Name, err, abi.ErrBadParam, "question")
-				continue
+				mustFail(t, q.Name, err, abi.ErrBadParam, "best")
+				args["best"] = "highest"
+				got, err = session.Ask(q.Name, args)
 			}
-			want := d.expect(q.Name, survey, state)
+			want := d.expect(q.Name, survey, place)
 			if len(want) == 0 {
 				mustFail(t, q.Name, err, abi.ErrNoData, "")
 				continue

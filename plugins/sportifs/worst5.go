@@ -5,7 +5,7 @@ import "github.com/le-stats-sportifs/lestats/plugins/sdk"
 var worst5 = &sdk.Question{
 	Name: "worst5", Title: "Worst five states",
 	Description: "The five states that do worst, the worst first: those with the highest means where less is better, as with obesity, with the lowest otherwise.",
-	Params:      []sdk.Param{survey},
+	Params:      []sdk.Param{survey, best},
 	Result: sdk.Result{
 		Keys: []sdk.ResultColumn{byLocation}, Values: []sdk.ResultColumn{mean},
 		Layout: sdk.LayoutMap, Chart: sdk.ChartBar,

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -108,6 +109,10 @@ type Config struct {
 
 // reserved is the default of Config.Reserved.
 var reserved = []string{"get_results", "jobs", "num_jobs", "graceful_shutdown", "questions", "plugins"}
+
+// Reserved reports whether the HTTP API has a route of its own by this name, so
+// that no question may have it.
+func Reserved(name string) bool { return slices.Contains(reserved, name) }
 
 func (c *Config) validate() error {
 	if c.Dataset == nil || c.Load == nil {

@@ -209,7 +209,7 @@ func TestRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(big.Truncate(maxFile+1), big.Close(), os.Mkdir(filepath.Join(dir, "dir.wasm"), 0o700)); err != nil {
+	if err := errors.Join(big.Truncate(MaxFile+1), big.Close(), os.Mkdir(filepath.Join(dir, "dir.wasm"), 0o700)); err != nil {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer

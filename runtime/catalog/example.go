@@ -10,15 +10,15 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// example returns a request that can be answered: it gives what is required, and
-// values of columns are taken from one row of the dataset, so that they occur
-// together. The error says why there is none.
-func (c *Catalog) example(m *question.Manifest, q *question.Question) (question.Request, error) {
+// Example returns a request for a question of m that can be answered: it gives what
+// is required, and values of columns are taken from one row of the dataset, so that
+// they occur together. The error says why there is none.
+func Example(m *question.Manifest, q *question.Question, ds question.Schema) (question.Request, error) {
 	req := question.Request{Question: q.Name}
 	var errs []error
 	for _, all := range []bool{false, true} { // a default may be no value of this dataset: then it is given as well
-		req.Params = c.exampleParams(m, q, all)
-		_, err := m.Bind(req, c.cfg.Dataset)
+		req.Params = exampleParams(m, q, ds, all)
+		_, err := m.Bind(req, ds)
 		if err == nil {
 			return req, nil
 		}
@@ -27,7 +27,7 @@ func (c *Catalog) example(m *question.Manifest, q *question.Question) (question.
 	return req, errors.Join(errs...)
 }
 
-func (c *Catalog) exampleParams(m *question.Manifest, q *question.Question, all bool) map[string]any {
+func exampleParams(m *question.Manifest, q *question.Question, ds question.Schema, all bool) map[string]any {
 	var given []*question.Param
 	for i := range q.Params {
 		p := &q.Params[i]
@@ -43,16 +43,16 @@ func (c *Catalog) exampleParams(m *question.Manifest, q *question.Question, all 
 	for _, p := range given {
 		if p.Type != question.ParamColumn {
 			params[p.Name] = exampleValue(p)
-		} else if col, ok := c.cfg.Dataset.Column(p.Column); ok {
+		} else if col, ok := ds.Column(p.Column); ok {
 			columns = append(columns, col)
 		}
 	}
-	if row, ok := c.exampleRow(m, columns); ok {
+	if row, ok := exampleRow(m, columns, ds); ok {
 		for _, p := range given {
 			if p.Type != question.ParamColumn {
 				continue
 			}
-			if col, ok := c.cfg.Dataset.Column(p.Column); ok {
+			if col, ok := ds.Column(p.Column); ok {
 				params[p.Name] = jsonValue(col.Value(row))
 			}
 		}
@@ -62,13 +62,13 @@ func (c *Catalog) exampleParams(m *question.Manifest, q *question.Question, all 
 
 // exampleRow returns the first row that has a value in each of the columns, and
 // in the measures that the plugin reads where there is such a row.
-func (c *Catalog) exampleRow(m *question.Manifest, columns []*question.Column) (int, bool) {
+func exampleRow(m *question.Manifest, columns []*question.Column, ds question.Schema) (int, bool) {
 	if len(columns) == 0 {
 		return 0, false
 	}
 	var measures []*question.Column
 	for _, need := range m.Columns {
-		if col, ok := c.cfg.Dataset.Column(need.Name); ok && col.Role == question.RoleMeasure {
+		if col, ok := ds.Column(need.Name); ok && col.Role == question.RoleMeasure {
 			measures = append(measures, col)
 		}
 	}

@@ -422,7 +422,7 @@ func TestBucket(t *testing.T) {
 	store.fail(nil)
 	b.after(time.Second)
 	b.expect("back", "a:one,two", nil)
-	store.put("b.wasm", make([]byte, maxFile+1))
+	store.put("b.wasm", make([]byte, MaxFile+1))
 	b.after(time.Second)
 	b.expect("too large", "a:one,two", map[string]string{"b.wasm": "64 MiB"})
 	store.mu.Lock()

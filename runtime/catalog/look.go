@@ -219,7 +219,7 @@ func (l *loads) one(ctx context.Context, now time.Time, j task) bool {
 	for i := range m.Questions {
 		q := &m.Questions[i]
 		info.Questions = append(info.Questions, q.Name)
-		example, err := c.example(m, q)
+		example, err := Example(m, q, c.cfg.Dataset)
 		if err != nil {
 			c.cfg.Log.WarnContext(ctx, "no request was found that a question answers", "question", q.Name, "source", info.Source, "err", err)
 		}

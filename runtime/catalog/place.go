@@ -12,8 +12,8 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// maxFile bounds a .wasm file, in bytes.
-const maxFile = 64 << 20
+// MaxFile bounds a .wasm file, in bytes.
+const MaxFile = 64 << 20
 
 // place is a source and what is known of the files in it.
 type place struct {
@@ -131,20 +131,20 @@ func (l fsLister) read(_ context.Context, name string, s stamp) ([]byte, bool, e
 		return nil, false, badPlugin("the file cannot be read: %w", err)
 	case !info.Mode().IsRegular():
 		return nil, false, badPlugin("it is no regular file but %s", info.Mode())
-	case info.Size() > maxFile:
-		return nil, false, badPlugin("the file has %d bytes; at most %d MiB", info.Size(), maxFile>>20)
+	case info.Size() > MaxFile:
+		return nil, false, badPlugin("the file has %d bytes; at most %d MiB", info.Size(), MaxFile>>20)
 	}
 	f, err := l.fs.Open(name)
 	if err != nil {
 		return nil, false, badPlugin("the file cannot be read: %w", err)
 	}
 	defer f.Close()
-	wasm, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	wasm, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
 	switch {
 	case err != nil:
 		return nil, false, badPlugin("the file cannot be read: %w", err)
-	case len(wasm) > maxFile:
-		return nil, false, badPlugin("the file has more than %d MiB", maxFile>>20)
+	case len(wasm) > MaxFile:
+		return nil, false, badPlugin("the file has more than %d MiB", MaxFile>>20)
 	}
 	info, err = f.Stat()
 	return wasm, err == nil && s.same(stamp{size: int64(len(wasm)), info: info, modified: info.ModTime()}), nil
@@ -167,10 +167,10 @@ func (l bucketLister) list(ctx context.Context) ([]entry, error) {
 }
 
 func (l bucketLister) read(ctx context.Context, name string, s stamp) ([]byte, bool, error) {
-	if s.size > maxFile {
-		return nil, false, badPlugin("the object has %d bytes; at most %d MiB", s.size, maxFile>>20)
+	if s.size > MaxFile {
+		return nil, false, badPlugin("the object has %d bytes; at most %d MiB", s.size, MaxFile>>20)
 	}
-	wasm, err := l.bucket.Get(ctx, name, maxFile)
+	wasm, err := l.bucket.Get(ctx, name, MaxFile)
 	if err != nil {
 		return nil, false, err
 	}

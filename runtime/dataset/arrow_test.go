@@ -342,9 +342,9 @@ func TestOpen(t *testing.T) {
 	})
 	for _, c := range []struct{ name, path, want string }{
 		{"not there", filepath.Join(folder, "nowhere"), "no such file"},
-		{"a folder", folder, "is a directory"},
+		{"a folder", folder, "is a folder; a dataset is one file"},
 		{"empty", write("empty", nil), "the file is empty"},
-		{"gzip", write("x.csv.gz", []byte("\x1f\x8b\x08.....")), "it is gzip; a dataset is a CSV file or an Arrow file"},
+		{"gzip", write("x.csv.gz", []byte("\x1f\x8b\x08.....")), "it is gzip: unpack it first; a dataset is a CSV, Parquet or Arrow file"},
 		{"bad CSV", write("bad.csv", []byte("place,value,count\na,x,1\n")), `line 2: column "value": "x" is not a number`},
 		{"damaged Arrow", write("bad.arrow", arrowBytes(t, ds)[:500]), "is it cut off?"},
 		{"changed Arrow", write("changed.arrow", corrupt(t, func(d *Dataset) { d.columns[1].Numbers[1] = 42 })), "it was changed or damaged"},

@@ -25,7 +25,7 @@ func Build(d *Descriptor, columns []question.Column) (*Dataset, error) {
 	if err != nil {
 		return nil, err
 	}
-	if ds.digest, err = digest(ds.desc, ds.columns, ds.rows); err != nil {
+	if ds.digest, err = digest(ds.desc, ds.Columns(), ds.rows); err != nil {
 		return nil, err
 	}
 	return ds, nil

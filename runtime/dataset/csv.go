@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -26,7 +27,8 @@ const (
 const byteOrderMark = "\xef\xbb\xbf"
 
 // ReadCSV reads CSV as RFC 4180 has it: UTF-8, with or without a byte order mark,
-// lines that end in LF or CRLF, quotes where needed. The first record is the
+// lines that end in LF or CRLF, quotes where needed; fields may also be separated by
+// semicolons, tabs or bars, which the header tells. The first record is the
 // header; a column is found by its header, name or alias, in this order, at any
 // position; other columns are skipped. An empty value is missing. Numbers are
 // decimal; integers may be written as 12.0. Errors name line, column and value.
@@ -37,22 +39,7 @@ func ReadCSV(ctx context.Context, r io.Reader, d *Descriptor, progress func(byte
 		return nil, err
 	}
 	src := &source{ctx: ctx, r: r, progress: progress, left: csvBuffer}
-	in := bufio.NewReaderSize(src, csvBuffer)
-	mark, err := in.Peek(len(byteOrderMark))
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	if string(mark) == byteOrderMark {
-		if _, err := in.Discard(len(mark)); err != nil {
-			return nil, err
-		}
-	}
-	records := csv.NewReader(in)
-	records.ReuseRecord = true
-	header, err := src.record(records)
-	if errors.Is(err, io.EOF) {
-		return nil, errors.New("the file is empty; a CSV file starts with its header")
-	}
+	records, header, err := src.start()
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +48,6 @@ func ReadCSV(ctx context.Context, r io.Reader, d *Descriptor, progress func(byte
 		return nil, err
 	}
 	width := len(header)
-	records.FieldsPerRecord = -1 // counted here, for a better message
 	for rows := 0; ; rows++ {
 		record, err := src.record(records)
 		if errors.Is(err, io.EOF) {
@@ -71,7 +57,7 @@ func ReadCSV(ctx context.Context, r io.Reader, d *Descriptor, progress func(byte
 			return nil, err
 		}
 		if len(record) != width {
-			return nil, fmt.Errorf("line %d: the row has %d fields; the header has %d", src.line, len(record), width)
+			return nil, raggedRow(src.line, len(record), width)
 		}
 		if rows == math.MaxInt32 {
 			return nil, fmt.Errorf("line %d: there are more than %d rows", src.line, math.MaxInt32)
@@ -89,6 +75,66 @@ func ReadCSV(ctx context.Context, r io.Reader, d *Descriptor, progress func(byte
 		built[i] = columns[i].Column
 	}
 	return Build(d, built)
+}
+
+// start skips a byte order mark, finds out the separator and reads the header, which
+// is valid until the next record.
+func (s *source) start() (records *csv.Reader, header []string, err error) {
+	in := bufio.NewReaderSize(s, csvBuffer)
+	if _, err := in.Peek(len(byteOrderMark)); err != nil && !errors.Is(err, io.EOF) {
+		return nil, nil, err
+	}
+	begin, _ := in.Peek(in.Buffered()) // which is there
+	if bytes.HasPrefix(begin, []byte(byteOrderMark)) {
+		begin = begin[len(byteOrderMark):]
+		if _, err := in.Discard(len(byteOrderMark)); err != nil {
+			return nil, nil, err
+		}
+	}
+	records = csv.NewReader(in)
+	records.Comma = separator(begin)
+	records.ReuseRecord = true
+	records.FieldsPerRecord = -1 // counted by the caller, for a better message
+	header, err = s.record(records)
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, nil, errors.New("the file is empty; a CSV file starts with its header")
+	case err != nil:
+		return nil, nil, err
+	case slices.ContainsFunc(header, func(h string) bool { return strings.ContainsRune(h, 0) }):
+		return nil, nil, errors.New("it is not text; a dataset is a CSV, Parquet or Arrow file")
+	}
+	return records, header, nil
+}
+
+// separator returns which character cuts the first line into the most fields, the
+// comma where it is none.
+func separator(begin []byte) rune {
+	counts := map[byte]int{}
+	quoted := false
+line:
+	for _, b := range begin {
+		switch {
+		case b == '"':
+			quoted = !quoted
+		case quoted:
+		case b == '\n':
+			break line
+		default:
+			counts[b]++
+		}
+	}
+	best := byte(',')
+	for _, b := range []byte(";\t|") {
+		if counts[b] > counts[best] {
+			best = b
+		}
+	}
+	return rune(best)
+}
+
+func raggedRow(line, fields, width int) error {
+	return fmt.Errorf("line %d: the row has %d fields; the header has %d", line, fields, width)
 }
 
 // source is the reader under the CSV reader: it bounds what one record may take,
@@ -153,6 +199,9 @@ type csvColumn struct {
 	lastCode int32
 }
 
+// ErrHeader tells that a file has not all columns of its descriptor.
+var ErrHeader = errors.New("the header lacks")
+
 // findColumns finds the descriptor's columns in the header.
 func findColumns(d *Descriptor, header []string) ([]csvColumn, error) {
 	fields := map[string][]int{}
@@ -183,7 +232,7 @@ func findColumns(d *Descriptor, header []string) ([]csvColumn, error) {
 		columns = append(columns, c)
 	}
 	if len(missing) > 0 {
-		return nil, fmt.Errorf("the header lacks %s; it has %s", list(missing), list(header))
+		return nil, fmt.Errorf("%w %s; it has %s", ErrHeader, list(missing), list(header))
 	}
 	return columns, nil
 }
@@ -258,7 +307,10 @@ func parseNumber(text string) (float64, error) {
 			return 0, fmt.Errorf("%s is too large for a number", quote(text))
 		}
 	}
-	return 0, fmt.Errorf("%s is not a number", quote(text))
+	if strings.Count(text, ",") == 1 && strings.Trim(text, "0123456789+-,") == "" {
+		return 0, fmt.Errorf("%s is not a number: it wants a decimal point, and no separators of thousands%s", quote(text), remedy)
+	}
+	return 0, fmt.Errorf("%s is not a number%s", quote(text), remedy)
 }
 
 // parseInteger reads an integer, also one with a fraction of zero: pandas writes
@@ -275,5 +327,5 @@ func parseInteger(text string) (int64, error) {
 	if errors.Is(err, strconv.ErrRange) {
 		return 0, fmt.Errorf("%s is too large for an integer", quote(text))
 	}
-	return 0, fmt.Errorf("%s is not an integer", quote(text))
+	return 0, fmt.Errorf("%s is not an integer%s", quote(text), remedy)
 }

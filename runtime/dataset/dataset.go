@@ -23,11 +23,11 @@ type Dataset struct {
 	desc    *Descriptor
 	digest  string
 	rows    int
-	columns []question.Column
-	byName  map[string]int // names, headers and aliases
-	sorted  int            // index of the sort column, -1 without one
-	starts  []uint32       // of the sort column: the first row of each code, then the number of rows
-	release func() error   // of the mapping; nil without one
+	columns []question.Column // the descriptor's, then what play added
+	byName  map[string]int    // names, headers, aliases and the names that plugins know the roles by
+	sorted  int               // index of the sort column, -1 without one
+	starts  []uint32          // of the sort column: the first row of each code, then the number of rows
+	release func() error      // of the mapping; nil without one
 	closed  sync.Once
 }
 
@@ -57,10 +57,13 @@ func (d *Dataset) Descriptor() *Descriptor { return d.desc.clone() }
 
 // Columns returns all columns in the descriptor's order. They are the dataset's
 // own: not to be written to.
-func (d *Dataset) Columns() []question.Column { return d.columns }
+func (d *Dataset) Columns() []question.Column {
+	return d.columns[:len(d.desc.Columns):len(d.desc.Columns)]
+}
 
-// Column returns the column with this name, CSV header or alias. It is the
-// dataset's own: not to be written to.
+// Column returns the column with this name, CSV header or alias, or the one that
+// plays the role that plugins know by this name, which may be none of Columns. It is
+// the dataset's own: not to be written to.
 func (d *Dataset) Column(nameOrAlias string) (*question.Column, bool) {
 	i, ok := d.byName[nameOrAlias]
 	if !ok {
@@ -72,7 +75,7 @@ func (d *Dataset) Column(nameOrAlias string) (*question.Column, bool) {
 // Verify computes the digest afresh, about 5 ms for 100,000 rows, and returns an
 // error when it is not Digest: the file was changed or damaged.
 func (d *Dataset) Verify() error {
-	got, err := digest(d.desc, d.columns, d.rows)
+	got, err := digest(d.desc, d.Columns(), d.rows)
 	if err != nil {
 		return err
 	}
@@ -110,6 +113,7 @@ func newDataset(desc *Descriptor, columns []question.Column, rows int) *Dataset 
 	if d.sorted >= 0 {
 		d.starts = firstRows(&columns[d.sorted], rows)
 	}
+	d.play()
 	return d
 }
 

@@ -34,6 +34,7 @@ type Descriptor struct {
 	License   string   `json:"license,omitempty"`
 	Synthetic bool     `json:"synthetic,omitempty"` // the figures are generated: not real
 	Sort      string   `json:"sort,omitempty"`      // name of the string column that rows are sorted by; "" keeps the file's order
+	Roles     *Roles   `json:"roles,omitempty"`     // which columns the built-in questions are about; nil: those with the seed's names
 	Columns   []Column `json:"columns"`             // in the dataset's order; exactly one is the measure
 }
 
@@ -64,6 +65,9 @@ func (c *Column) names() []string {
 func (d *Descriptor) clone() *Descriptor {
 	c := *d
 	c.Columns = slices.Clone(d.Columns)
+	if d.Roles != nil {
+		c.Roles = new(*d.Roles)
+	}
 	for i := range c.Columns {
 		c.Columns[i].Aliases = slices.Clone(c.Columns[i].Aliases)
 	}
@@ -112,6 +116,9 @@ func (d *Descriptor) check() *keyError {
 	}
 	if measure == "" {
 		return &keyError{keyColumns, "none has the role measure; one does"}
+	}
+	if err := d.checkRoles(); err != nil {
+		return err
 	}
 	if d.Sort == "" {
 		return nil

@@ -47,7 +47,7 @@ func sameColumns(t tester, got, want *Dataset) {
 // checkCanonical checks what Dataset promises: building it again changes nothing.
 func checkCanonical(t tester, d *Dataset) {
 	t.Helper()
-	again, err := assemble(d.desc, d.columns)
+	again, err := assemble(d.desc, d.Columns())
 	if err != nil {
 		t.Fatalf("%v", err)
 	}

@@ -37,6 +37,30 @@ func ReadArrow(b []byte) (d *Dataset, err error) {
 	return d, nil
 }
 
+// isOurs reports whether WriteArrow made the file, or says it did.
+func isOurs(b []byte) (ours bool, err error) {
+	defer func() {
+		if p := recover(); p != nil { // a table of the metadata leads out of it
+			ours, err = false, fmt.Errorf("arrow file: it is damaged: %v", p)
+		}
+	}()
+	f := arrowFile{bytes: b}
+	footer, err := f.footer()
+	if err != nil {
+		return false, fmt.Errorf("arrow file: %w", err)
+	}
+	schema, ok := footer.child(footerSchema)
+	if !ok {
+		return false, errors.New("arrow file: it has no schema")
+	}
+	for _, kv := range schema.tables(schemaMetadata) {
+		if kv.text(keyValueKey) == metaFormat {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // arrowFile reads the one form of Arrow file that WriteArrow makes. The metadata of
 // such a file are flatbuffers, which are read here one by one: what a file says of
 // lengths and nesting is never followed before it is checked.

@@ -74,10 +74,11 @@ func writeArrow(w io.Writer, d *Dataset, padding int) (err error) {
 	meta := arrow.NewMetadata(
 		[]string{metaFormat, metaDescriptor, metaDigest, metaPadding},
 		[]string{formatVersion, string(text), d.digest, strings.Repeat(" ", padding)})
-	fields := make([]arrow.Field, len(d.columns))
-	columns := make([]arrow.Array, len(d.columns))
-	for i := range d.columns {
-		c := &d.columns[i]
+	own := d.Columns()
+	fields := make([]arrow.Field, len(own))
+	columns := make([]arrow.Array, len(own))
+	for i := range own {
+		c := &own[i]
 		columns[i] = arrowArray(c, d.rows)
 		defer columns[i].Release()
 		fields[i] = arrow.Field{Name: c.Name, Type: columns[i].DataType(), Nullable: true, Metadata: fieldMetadata(c)}

@@ -66,6 +66,7 @@ const (
 	keyLicense   = "license"
 	keySynthetic = "synthetic"
 	keySort      = "sort"
+	keyRoles     = "roles"
 	keyColumns   = "columns"
 	keyType      = "type"
 	keyUnit      = "unit"
@@ -75,7 +76,8 @@ const (
 )
 
 var (
-	descriptorKeys = []string{keyName, keyTitle, keySource, keyLicense, keySynthetic, keySort, keyColumns}
+	descriptorKeys = []string{keyName, keyTitle, keySource, keyLicense, keySynthetic, keySort, keyRoles, keyColumns}
+	roleKeys       = []string{"group", "measure", "indicator", "category", "stratum", bestParam}
 	columnKeys     = []string{keyName, keyTitle, keyType, keyUnit, keyRole, keyHeader, keyAliases}
 )
 
@@ -118,6 +120,8 @@ func (r *yamlReader) descriptor(n ast.Node) *Descriptor {
 			d.Synthetic = r.boolean(key, v)
 		case keySort:
 			d.Sort = r.text(key, v)
+		case keyRoles:
+			d.Roles = r.roles(key, v)
 		case keyColumns:
 			r.sequence(key, v, func(key string, v ast.Node) {
 				d.Columns = append(d.Columns, r.column(key, v))
@@ -125,6 +129,22 @@ func (r *yamlReader) descriptor(n ast.Node) *Descriptor {
 		}
 	})
 	return &d
+}
+
+func (r *yamlReader) roles(at string, n ast.Node) *Roles {
+	var roles Roles
+	r.mapping(at, n, roleKeys, func(name, key string, v ast.Node) {
+		if name == bestParam {
+			roles.Best = r.text(key, v)
+			return
+		}
+		for _, p := range parts {
+			if p.key == name {
+				*p.of(&roles) = r.text(key, v)
+			}
+		}
+	})
+	return &roles
 }
 
 func (r *yamlReader) column(at string, n ast.Node) Column {

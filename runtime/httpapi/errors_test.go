@@ -22,7 +22,7 @@ func TestEveryCodeHasAStatus(t *testing.T) {
 		403: "forbidden", 404: "unknown_route unknown_question unknown_job", 405: "method_not_allowed", 406: "not_acceptable",
 		409: "not_retryable already_final not_here", 410: "cancelled", 413: "body_too_large answer_too_large", 415: "unsupported_media_type",
 		422: "plugin_error no_data plugin_trap time_limit fuel_limit depth_limit log_limit memory_limit result_too_large bad_result too_many_attempts",
-		500: "bad_plugin internal", 503: "queue_full shutting_down store_unavailable not_ready",
+		500: "bad_plugin internal", 503: "queue_full shutting_down store_unavailable queue_unavailable not_ready",
 	}
 	statuses := map[question.Code]int{}
 	for status, list := range want {

@@ -392,6 +392,7 @@ func (a *api) docsOperation(op operation, base string) docsOperation {
 			d.Takes = "a value of " + p.Column
 			if a.cfg.Schema != nil {
 				if c, ok := a.cfg.Schema.Column(p.Column); ok {
+					d.Takes = "a value of " + c.Name
 					d.Values = enumOf(columnSchema(c))
 				}
 			}

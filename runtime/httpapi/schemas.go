@@ -45,7 +45,9 @@ func (a *api) paramSchema(p *question.Param) object {
 		one = object{}
 		if a.cfg.Schema != nil {
 			if c, ok := a.cfg.Schema.Column(p.Column); ok {
-				one = ref(columnName(c))
+				if one = columnSchema(c); a.isColumn(c.Name) {
+					one = ref(columnName(c))
+				}
 			}
 		}
 	case question.ParamChoice:
@@ -75,6 +77,12 @@ func (a *api) paramSchema(p *question.Param) object {
 		one["default"] = p.Default
 	}
 	return one
+}
+
+// isColumn reports whether the dataset shows a column of this name: one that it made
+// for plugins it does not.
+func (a *api) isColumn(name string) bool {
+	return slices.ContainsFunc(a.cfg.Schema.Columns(), func(c question.Column) bool { return c.Name == name })
 }
 
 func listOf(one object) object {

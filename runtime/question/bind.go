@@ -158,7 +158,7 @@ func (m *Manifest) Bind(req Request, s Schema) (*Bound, error) {
 		given, ok := req.Params[p.Name]
 		if !ok || given == nil {
 			if p.Required {
-				return nil, Errorf(CodeMissingParameter, "%q is required: %s", p.Name, p.expects()).About(p.Name, p.examples(s)...)
+				return nil, Errorf(CodeMissingParameter, "%q is required: %s", p.Name, p.expects(s)).About(p.Name, p.examples(s)...)
 			}
 			if p.Default == nil {
 				continue
@@ -203,7 +203,7 @@ func (p *Param) values(given any, s Schema) ([]uint64, *Error) {
 	case !isList:
 		list = []any{given}
 	case !p.List:
-		return nil, Errorf(CodeBadParameter, "%q is a list; it takes one value: %s", p.Name, p.expects()).About(p.Name)
+		return nil, Errorf(CodeBadParameter, "%q is a list; it takes one value: %s", p.Name, p.expects(s)).About(p.Name)
 	case len(list) == 0 || len(list) > maxList:
 		return nil, Errorf(CodeBadParameter, "%q has %d values; 1 to %d", p.Name, len(list), maxList).About(p.Name)
 	}
@@ -219,7 +219,7 @@ func (p *Param) values(given any, s Schema) ([]uint64, *Error) {
 
 func (p *Param) value(v any, s Schema) (uint64, *Error) {
 	bad := func() *Error {
-		return Errorf(CodeBadParameter, "%q is %s; it takes %s", p.Name, describe(v), p.expects()).About(p.Name)
+		return Errorf(CodeBadParameter, "%q is %s; it takes %s", p.Name, describe(v), p.expects(s)).About(p.Name)
 	}
 	switch p.Type {
 	case ParamColumn:
@@ -271,11 +271,15 @@ func (p *Param) within(f float64) bool {
 }
 
 // expects says what the parameter takes.
-func (p *Param) expects() string {
+func (p *Param) expects(s Schema) string {
 	var what string
 	switch p.Type {
 	case ParamColumn:
-		what = fmt.Sprintf("a value of the column %q", p.Column)
+		name := p.Column
+		if c, ok := s.Column(name); ok {
+			name = c.Name
+		}
+		what = fmt.Sprintf("a value of the column %q", name)
 	case ParamChoice:
 		what = "one of " + quoteSome(p.Choices)
 	case ParamBoolean:

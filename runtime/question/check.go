@@ -33,6 +33,28 @@ var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 // names the key, what it is and what would have been right. The defaults of
 // Layout and of the column type are filled in.
 func ParseManifest(b []byte) (*Manifest, error) {
+	m, err := decodeManifest(b)
+	if err != nil {
+		return nil, err
+	}
+	for fault := range m.faults {
+		return nil, fault
+	}
+	return m, nil
+}
+
+// ManifestFaults returns everything that is wrong with a manifest, of which
+// ParseManifest says the first. What is no JSON, or has a value of another JSON
+// type than is due, has one fault.
+func ManifestFaults(b []byte) []*Error {
+	m, err := decodeManifest(b)
+	if err != nil {
+		return []*Error{AsError(err)}
+	}
+	return slices.Collect(m.faults)
+}
+
+func decodeManifest(b []byte) (*Manifest, error) {
 	if !utf8.Valid(b) {
 		return nil, badManifest("the text is not UTF-8")
 	}
@@ -45,9 +67,6 @@ func ParseManifest(b []byte) (*Manifest, error) {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, badManifest("something follows the JSON object")
 	}
-	if err := m.check(); err != nil {
-		return nil, err
-	}
 	return &m, nil
 }
 
@@ -55,185 +74,186 @@ func badManifest(format string, args ...any) *Error {
 	return Errorf(CodeBadPlugin, "manifest: "+format, args...)
 }
 
-func (m *Manifest) check() *Error {
-	if err := checkName("name", m.Name); err != nil {
-		return err
-	}
+// faults yields what is wrong with m, in the order of declaration.
+func (m *Manifest) faults(yield func(*Error) bool) {
+	going := true
+	m.check(func(err *Error) {
+		if err != nil {
+			going = going && yield(err)
+		}
+	})
+}
+
+// A reporter takes what a check has found; nil is nothing.
+type reporter func(*Error)
+
+func (report reporter) badf(format string, args ...any) { report(badManifest(format, args...)) }
+
+func (m *Manifest) check(report reporter) {
+	report(checkName("name", m.Name))
 	if m.Version == "" {
-		return badManifest(`"version" is missing; give one, such as "1.0.0"`)
+		report.badf(`"version" is missing; give one, such as "1.0.0"`)
 	}
 	for _, t := range []struct{ key, text string }{
 		{"version", m.Version}, {"title", m.Title}, {"description", m.Description},
 		{"license", m.License}, {"homepage", m.Homepage},
 	} {
-		if err := checkText(t.key, t.text); err != nil {
-			return err
-		}
+		report(checkText(t.key, t.text))
 	}
 	if len(m.Requires) > 0 {
-		return badManifest(`"requires" asks for %q, which this host does not have; contract v1 defines no feature`, m.Requires[0])
+		report.badf(`"requires" asks for %q, which this host does not have; contract v1 defines no feature`, m.Requires[0])
 	}
 	if len(m.Columns) > MaxColumns {
-		return badManifest(`"columns" has %d entries; at most %d`, len(m.Columns), MaxColumns)
+		report.badf(`"columns" has %d entries; at most %d`, len(m.Columns), MaxColumns)
+		return
 	}
 	for i, c := range m.Columns {
 		at := fmt.Sprintf("columns[%d]", i)
 		if c.Name == "" {
-			return badManifest("%s has no name", at)
+			report.badf("%s has no name", at)
+			continue
 		}
-		if err := checkText(at+".name", c.Name); err != nil {
-			return err
-		}
+		report(checkText(at+".name", c.Name))
 		if !slices.Contains([]Type{Number, Integer, String}, c.Type) {
-			return badManifest("%s (%q) has the type %q; one of number, integer, string", at, c.Name, c.Type)
+			report.badf("%s (%q) has the type %q; one of number, integer, string", at, c.Name, c.Type)
 		}
 		if slices.ContainsFunc(m.Columns[:i], func(o ColumnNeed) bool { return o.Name == c.Name }) {
-			return badManifest("%s repeats the column %q", at, c.Name)
+			report.badf("%s repeats the column %q", at, c.Name)
 		}
 	}
 	switch n := len(m.Questions); {
 	case n == 0:
-		return badManifest(`"questions" is empty; a plugin answers at least one`)
+		report.badf(`"questions" is empty; a plugin answers at least one`)
 	case n > MaxQuestions:
-		return badManifest(`"questions" has %d entries; at most %d`, n, MaxQuestions)
+		report.badf(`"questions" has %d entries; at most %d`, n, MaxQuestions)
+		return
 	}
 	seen := make(map[string]bool, len(m.Questions))
 	for i := range m.Questions {
 		q := &m.Questions[i]
 		at := fmt.Sprintf("questions[%d]", i)
-		if err := checkName(at+".name", q.Name); err != nil {
-			return err
-		}
+		report(checkName(at+".name", q.Name))
 		if seen[q.Name] {
-			return badManifest("%s repeats the question %q", at, q.Name)
+			report.badf("%s repeats the question %q", at, q.Name)
 		}
 		seen[q.Name] = true
-		if err := m.checkQuestion(at, q); err != nil {
-			return err
-		}
+		m.checkQuestion(at, q, report)
 	}
-	return nil
 }
 
-func (m *Manifest) checkQuestion(at string, q *Question) *Error {
+func (m *Manifest) checkQuestion(at string, q *Question, report reporter) {
 	at = fmt.Sprintf("%s (%s)", at, q.Name)
 	for _, t := range []struct{ key, text string }{{".title", q.Title}, {".description", q.Description}} {
-		if err := checkText(at+t.key, t.text); err != nil {
-			return err
-		}
+		report(checkText(at+t.key, t.text))
 	}
 	if len(q.Params) > MaxParams {
-		return badManifest("%s has %d parameters; at most %d", at, len(q.Params), MaxParams)
+		report.badf("%s has %d parameters; at most %d", at, len(q.Params), MaxParams)
+		return
 	}
 	for i := range q.Params {
 		p := &q.Params[i]
 		if err := checkName(fmt.Sprintf("%s.params[%d].name", at, i), p.Name); err != nil {
-			return err
+			report(err)
+			continue
 		}
 		pat := fmt.Sprintf("%s: parameter %q", at, p.Name)
 		if p.Name == WhereParam {
-			return badManifest("%s: the name is taken by the host, which narrows rows by it", pat)
+			report.badf("%s: the name is taken by the host, which narrows rows by it", pat)
 		}
 		if slices.ContainsFunc(q.Params[:i], func(o Param) bool { return o.Name == p.Name }) {
-			return badManifest("%s is declared twice", pat)
+			report.badf("%s is declared twice", pat)
 		}
-		if err := m.checkParam(pat, p); err != nil {
-			return err
-		}
+		m.checkParam(pat, p, report)
 	}
-	return m.checkResult(at, &q.Result)
+	m.checkResult(at, &q.Result, report)
 }
 
-func (m *Manifest) checkParam(at string, p *Param) *Error {
+func (m *Manifest) checkParam(at string, p *Param, report reporter) {
 	for _, t := range []struct{ key, text string }{{" title", p.Title}, {" description", p.Description}} {
-		if err := checkText(at+t.key, t.text); err != nil {
-			return err
-		}
+		report(checkText(at+t.key, t.text))
 	}
 	switch p.Type {
 	case ParamColumn:
 		if !slices.ContainsFunc(m.Columns, func(c ColumnNeed) bool { return c.Name == p.Column }) {
-			return badManifest(`%s takes a value of the column %q, which "columns" does not list`, at, p.Column)
+			report.badf(`%s takes a value of the column %q, which "columns" does not list`, at, p.Column)
 		}
 	case ParamChoice:
 		if len(p.Choices) == 0 || len(p.Choices) > MaxQuestions {
-			return badManifest(`%s: "choices" has %d entries; 1 to %d`, at, len(p.Choices), MaxQuestions)
+			report.badf(`%s: "choices" has %d entries; 1 to %d`, at, len(p.Choices), MaxQuestions)
+			return
 		}
 		for i, c := range p.Choices {
 			if c == "" || slices.Contains(p.Choices[:i], c) {
-				return badManifest("%s: choice %q is empty or stands there twice", at, c)
+				report.badf("%s: choice %q is empty or stands there twice", at, c)
 			}
-			if err := checkText(at+" choice", c); err != nil {
-				return err
-			}
+			report(checkText(at+" choice", c))
 		}
 	case ParamNumber, ParamInteger, ParamBoolean:
 	default:
-		return badManifest("%s has the type %q; one of column, number, integer, choice, boolean", at, p.Type)
+		report.badf("%s has the type %q; one of column, number, integer, choice, boolean", at, p.Type)
+		return
 	}
 	numeric := p.Type == ParamNumber || p.Type == ParamInteger
-	switch {
-	case p.Type != ParamColumn && (p.Select || p.Column != ""):
-		return badManifest(`%s: "select" and "column" go with the type column only`, at)
-	case p.Type != ParamChoice && p.Choices != nil:
-		return badManifest(`%s: "choices" goes with the type choice only`, at)
-	case !numeric && (p.Min != nil || p.Max != nil):
-		return badManifest(`%s: "min" and "max" go with the types number and integer only`, at)
-	case p.Min != nil && p.Max != nil && *p.Min > *p.Max:
-		return badManifest(`%s: "min" is above "max"`, at)
-	case p.Required && p.Default != nil:
-		return badManifest("%s is required and has a default; it cannot be both", at)
+	if p.Type != ParamColumn && (p.Select || p.Column != "") {
+		report.badf(`%s: "select" and "column" go with the type column only`, at)
+	}
+	if p.Type != ParamChoice && p.Choices != nil {
+		report.badf(`%s: "choices" goes with the type choice only`, at)
+	}
+	if !numeric && (p.Min != nil || p.Max != nil) {
+		report.badf(`%s: "min" and "max" go with the types number and integer only`, at)
+	}
+	if p.Min != nil && p.Max != nil && *p.Min > *p.Max {
+		report.badf(`%s: "min" is above "max"`, at)
+		return
+	}
+	if p.Required && p.Default != nil {
+		report.badf("%s is required and has a default; it cannot be both", at)
 	}
 	if p.Default != nil && p.Type != ParamColumn { // a column's values are the dataset's
 		if _, err := p.values(p.Default, nil); err != nil {
-			return badManifest("%s: its default: %s", at, err.Reason)
+			report.badf("%s: its default: %s", at, err.Reason)
 		}
 	}
-	return nil
 }
 
-func (m *Manifest) checkResult(at string, r *Result) *Error {
+func (m *Manifest) checkResult(at string, r *Result, report reporter) {
 	if r.Layout == "" {
 		r.Layout = LayoutRows
 	}
 	columns := r.Columns()
+	if len(r.Values) == 0 {
+		report.badf("%s: result.values is empty; a result has at least one value column", at)
+	}
 	switch {
-	case len(r.Values) == 0:
-		return badManifest("%s: result.values is empty; a result has at least one value column", at)
 	case len(columns) > MaxColumns:
-		return badManifest("%s: the result has %d columns; at most %d", at, len(columns), MaxColumns)
+		report.badf("%s: the result has %d columns; at most %d", at, len(columns), MaxColumns)
+		return
 	case !slices.Contains([]Layout{LayoutRows, LayoutMap, LayoutNested, LayoutRecord}, r.Layout):
-		return badManifest("%s: result.layout is %q; one of rows, map, nested, record", at, r.Layout)
+		report.badf("%s: result.layout is %q; one of rows, map, nested, record", at, r.Layout)
 	case r.Layout == LayoutRecord && len(r.Keys) > 0:
-		return badManifest("%s: the layout record has no keys, but result.keys lists %d", at, len(r.Keys))
+		report.badf("%s: the layout record has no keys, but result.keys lists %d", at, len(r.Keys))
 	case r.Layout == LayoutMap && len(r.Keys) == 0:
-		return badManifest("%s: the layout map needs at least one column in result.keys", at)
+		report.badf("%s: the layout map needs at least one column in result.keys", at)
 	case r.Layout == LayoutNested && len(r.Keys) < 2:
-		return badManifest("%s: the layout nested needs at least two columns in result.keys", at)
+		report.badf("%s: the layout nested needs at least two columns in result.keys", at)
 	}
-	if err := checkText(at+": result.chart", r.Chart); err != nil {
-		return err
-	}
+	report(checkText(at+": result.chart", r.Chart))
 	for i, c := range columns {
-		if err := checkName(at+": result column", c.Name); err != nil {
-			return err
-		}
+		report(checkName(at+": result column", c.Name))
 		if slices.ContainsFunc(columns[:i], func(o ResultColumn) bool { return o.Name == c.Name }) {
-			return badManifest("%s: the result column %q is declared twice", at, c.Name)
+			report.badf("%s: the result column %q is declared twice", at, c.Name)
 		}
 		if !slices.Contains([]Type{Number, Integer, String}, c.Type) {
-			return badManifest("%s: the result column %q has the type %q; one of number, integer, string", at, c.Name, c.Type)
+			report.badf("%s: the result column %q has the type %q; one of number, integer, string", at, c.Name, c.Type)
 		}
 		if c.UnitOf != "" && !slices.ContainsFunc(m.Columns, func(o ColumnNeed) bool { return o.Name == c.UnitOf }) {
-			return badManifest(`%s: the result column %q has the unit of %q, which "columns" does not list`, at, c.Name, c.UnitOf)
+			report.badf(`%s: the result column %q has the unit of %q, which "columns" does not list`, at, c.Name, c.UnitOf)
 		}
 		for _, t := range []string{c.Title, c.Unit} {
-			if err := checkText(at+": result column "+c.Name, t); err != nil {
-				return err
-			}
+			report(checkText(at+": result column "+c.Name, t))
 		}
 	}
-	return nil
 }
 
 func checkName(key, name string) *Error {

@@ -109,3 +109,27 @@ func FuzzParseManifest(f *testing.F) {
 		}
 	})
 }
+
+func TestManifestFaults(t *testing.T) {
+	if faults := ManifestFaults([]byte(minimal)); faults != nil {
+		t.Errorf("a good manifest has %v", faults)
+	}
+	if faults := ManifestFaults([]byte(`{"name":1}`)); len(faults) != 1 || !strings.Contains(faults[0].Reason, "a string is due") {
+		t.Errorf("a name that is a number has %v", faults)
+	}
+	faults := ManifestFaults([]byte(`{"name":"Demo","requires":["gpu"],"columns":[{"type":"date"},{"name":"value","type":"text"}],
+"questions":[{"name":"a","params":[{"name":"where","type":"number","min":2,"max":1},{"name":"p","type":"date"}],"result":{"layout":"nested"}},
+{"name":"a","result":{"values":[{"name":"m","type":"number","unit_of":"x"},{"name":"m","type":"date"}]}}]}`))
+	want := []string{
+		`"name" is "Demo"`, `"version" is missing`, `"gpu"`, "columns[0] has no name", `the type "text"`, "the name is taken", `"min" is above`,
+		`the type "date"; one of column`, "result.values is empty", "nested needs", `repeats the question "a"`, `the unit of "x"`, "declared twice", `the type "date"; one of number`,
+	}
+	for i, f := range faults {
+		if i >= len(want) || f.Code != CodeBadPlugin || !strings.Contains(f.Reason, want[i]) {
+			t.Errorf("fault %d is %q", i, f.Reason)
+		}
+	}
+	if len(faults) != len(want) {
+		t.Errorf("%d faults; want %d", len(faults), len(want))
+	}
+}

@@ -184,9 +184,11 @@ func (a attack) run(ctx context.Context, seed int) (o outcome, took time.Duratio
 	}
 	start := time.Now()
 	var failed *question.Error
-	if o.table, o.fuel, failed = a.plugin.answer(ctx, b, nil); failed != nil {
+	var used Usage
+	if o.table, used, failed = a.plugin.answer(ctx, b, nil); failed != nil {
 		o.code, o.reason = failed.Code, failed.Reason
 	}
+	o.fuel = used.Fuel
 	return o, time.Since(start)
 }
 

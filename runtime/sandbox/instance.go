@@ -40,6 +40,7 @@ type instance struct {
 	base     uint32 // where the block lies
 	given    []span // what alloc has handed out
 	room     uint32 // of requestRoom bytes, for requests
+	result   uint64 // bytes of the columns that the job answered with
 
 	pages pages  // for the reset
 	kept  uint64 // bytes of memory that are its own, as of the last reset
@@ -199,6 +200,7 @@ func (in *instance) answer(ctx context.Context, deadline time.Time, b *question.
 	p := in.plugin
 	in.meter.start(ctx, deadline, &p.limits)
 	in.world.startJob()
+	in.result = 0
 	at, size := in.room, requestSize(b, rows)
 	if size > requestRoom {
 		var err *question.Error
@@ -211,7 +213,8 @@ func (in *instance) answer(ctx context.Context, deadline time.Time, b *question.
 	if err != nil {
 		return nil, false, err
 	}
-	t, err := decodeAnswer(in.view(), packed, b.Question, in, p.limits.Result)
+	t, size, err := decodeAnswer(in.view(), packed, b.Question, in, p.limits.Result)
+	in.result = size
 	return t, true, err
 }
 

@@ -19,11 +19,8 @@ func askRunaway(ctx context.Context, p *Plugin, name string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	_, fuel, failed := p.answer(ctx, b, nil)
-	if failed != nil {
-		return fuel, failed
-	}
-	return fuel, nil
+	_, used, err := p.Measure(ctx, b, nil)
+	return used.Fuel, err
 }
 
 func TestLimits(t *testing.T) {

@@ -56,6 +56,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"shared_memory", nil, []string{"shared"}},
 		{"huge_memory", nil, []string{"4294967296 bytes", "2 MiB"}},
 		{"huge_table", nil, []string{"tables"}},
+		{"many_faults", nil, []string{`"env.abort"`}},
 		{"start_traps", nil, []string{"start function", "unreachable"}},
 		{"start_loops", nil, []string{"longer than the limit of 500ms"}},
 		{"initialize_traps", nil, []string{"_initialize", "divide by zero"}},

@@ -109,13 +109,21 @@ func checkModule(wasm []byte) (pages uint64, refusal *question.Error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := m.checkImports(); err != nil {
-		return 0, err
+	for fault := range m.faults {
+		return 0, fault.Err
 	}
-	if err := m.checkExports(); err != nil {
-		return 0, err
+	return m.memories[0].min, nil
+}
+
+// faults yields all that the contract does not allow, the worst first.
+func (m *module) faults(yield func(Fault) bool) {
+	going := true
+	for _, part := range []struct {
+		name  string
+		check func(report func(*question.Error))
+	}{{"imports", m.checkImports}, {"exports", m.checkExports}, {"memory", m.checkMemory}} {
+		part.check(func(err *question.Error) { going = going && yield(Fault{part.name, err}) })
 	}
-	return m.checkMemory()
 }
 
 func readModule(wasm []byte) (*module, *question.Error) {
@@ -204,11 +212,12 @@ func (m *module) typeOf(function uint32) (signature, bool) {
 	return m.types[m.functions[function]], true
 }
 
-func (m *module) checkImports() *question.Error {
+func (m *module) checkImports(report func(*question.Error)) {
 	for _, e := range m.imports {
 		name := e.module + "." + e.name
 		if e.kind == kindMemory {
-			return badPlugin("it imports its memory (%q); it must define one and export it as %q", name, abi.ExportMemory)
+			report(badPlugin("it imports its memory (%q); it must define one and export it as %q", name, abi.ExportMemory))
+			continue
 		}
 		want, known := hostSignatures[name]
 		if !known || e.kind != kindFunc {
@@ -217,47 +226,55 @@ func (m *module) checkImports() *question.Error {
 			if e.module != "" && e.kind == kindFunc {
 				err.Hint = question.Nearest(name, hostNames)
 			}
-			return err
+			report(err)
+			continue
 		}
 		got, ok := signature{}, int64(e.typ) < int64(len(m.types))
 		if ok {
 			got = m.types[e.typ]
 		}
 		if !ok || got != want {
-			return badPlugin("it imports %q as %s; its type is %s", name, got, want)
+			report(badPlugin("it imports %q as %s; its type is %s", name, got, want))
 		}
 	}
-	return nil
 }
 
-func (m *module) checkExports() *question.Error {
+func (m *module) checkExports(report func(*question.Error)) {
 	exports := make(map[string]exportEntry, len(m.exports))
 	for _, e := range m.exports {
 		exports[e.name] = e
 	}
+	imported := 0 // functions; they have the first indices
+	for _, e := range m.imports {
+		if e.kind == kindFunc {
+			imported++
+		}
+	}
 	for _, c := range contract {
 		e, ok := exports[c.name]
 		if !ok {
-			if c.optional {
-				continue
+			if !c.optional {
+				report(m.missing(exports, c.name, "the function "+c.sig.String()))
 			}
-			return m.missing(exports, c.name, "the function "+c.sig.String())
+			continue
 		}
 		if e.kind != kindFunc {
-			return badPlugin("its export %q is a %s; it must be a function %s", c.name, kindName(e.kind), c.sig)
+			report(badPlugin("its export %q is a %s; it must be a function %s", c.name, kindName(e.kind), c.sig))
+			continue
 		}
-		if uint64(e.index) < uint64(len(m.imports)) { // functions, all of them: checkImports has run
-			return badPlugin("its export %q is a function that it imports; it must be its own", c.name)
+		if int64(e.index) < int64(imported) {
+			report(badPlugin("its export %q is a function that it imports; it must be its own", c.name))
+			continue
 		}
 		got, ok := m.typeOf(e.index)
 		if !ok || got != c.sig {
-			return badPlugin("its export %q has the type %s; it must be %s", c.name, got, c.sig)
+			report(badPlugin("its export %q has the type %s; it must be %s", c.name, got, c.sig))
 		}
 	}
 	for _, e := range m.exports {
 		switch {
 		case strings.HasPrefix(e.name, abi.ReservedPrefix):
-			return badPlugin("it exports %q; names that begin with %s are the host's", e.name, abi.ReservedPrefix)
+			report(badPlugin("it exports %q; names that begin with %s are the host's", e.name, abi.ReservedPrefix))
 		case strings.HasPrefix(e.name, abi.ExportPrefix) && !inContract(e.name):
 			err := badPlugin("it exports %q, which contract v1 does not have; names that begin with %s are the contract's", e.name, abi.ExportPrefix)
 			var names []string
@@ -265,16 +282,15 @@ func (m *module) checkExports() *question.Error {
 				names = append(names, c.name)
 			}
 			err.Hint = question.Nearest(e.name, names)
-			return err
+			report(err)
 		}
 	}
 	switch e, ok := exports[abi.ExportMemory]; {
 	case !ok:
-		return m.missing(exports, abi.ExportMemory, "its memory")
+		report(m.missing(exports, abi.ExportMemory, "its memory"))
 	case e.kind != kindMemory:
-		return badPlugin("its export %q is a %s; it must be its memory", abi.ExportMemory, kindName(e.kind))
+		report(badPlugin("its export %q is a %s; it must be its memory", abi.ExportMemory, kindName(e.kind)))
 	}
-	return nil
 }
 
 func (m *module) missing(exports map[string]exportEntry, name, what string) *question.Error {
@@ -294,32 +310,32 @@ func inContract(name string) bool {
 	return false
 }
 
-func (m *module) checkMemory() (uint64, *question.Error) {
-	if len(m.memories) > 1 {
-		return 0, badPlugin("it has %d memories; one is allowed", len(m.memories))
-	}
-	if len(m.memories) == 0 {
-		return 0, badPlugin("it has no memory of its own; it must define one and export it as %q", abi.ExportMemory)
-	}
-	switch mem := m.memories[0]; {
-	case mem.flags&limit64 != 0:
-		return 0, badPlugin("its memory has 64-bit addresses; contract v1 is for wasm32")
-	case mem.flags&limitShared != 0:
-		return 0, badPlugin("its memory is shared; contract v1 has no threads")
-	case mem.flags > limitMax:
-		return 0, badPlugin("its memory has the flags %#x, which WebAssembly 2.0 does not have", mem.flags)
+func (m *module) checkMemory(report func(*question.Error)) {
+	switch len(m.memories) {
+	case 0:
+		report(badPlugin("it has no memory of its own; it must define one and export it as %q", abi.ExportMemory))
+	case 1:
+		switch mem := m.memories[0]; {
+		case mem.flags&limit64 != 0:
+			report(badPlugin("its memory has 64-bit addresses; contract v1 is for wasm32"))
+		case mem.flags&limitShared != 0:
+			report(badPlugin("its memory is shared; contract v1 has no threads"))
+		case mem.flags > limitMax:
+			report(badPlugin("its memory has the flags %#x, which WebAssembly 2.0 does not have", mem.flags))
+		}
+	default:
+		report(badPlugin("it has %d memories; one is allowed", len(m.memories)))
 	}
 	var entries uint64
 	for _, t := range m.tables {
 		if t.flags > limitMax {
-			return 0, badPlugin("one of its tables has the flags %#x, which WebAssembly 2.0 does not have", t.flags)
+			report(badPlugin("one of its tables has the flags %#x, which WebAssembly 2.0 does not have", t.flags))
 		}
 		entries += min(t.min, maxTableEntries+1)
 	}
 	if entries > maxTableEntries {
-		return 0, badPlugin("its tables have more than %d entries together", maxTableEntries)
+		report(badPlugin("its tables have more than %d entries together", maxTableEntries))
 	}
-	return m.memories[0].min, nil
 }
 
 // boundTables returns wasm, which checkModule has passed, with a maximum on each

@@ -43,7 +43,24 @@ type Plugin struct {
 // Load checks, rewrites, compiles and opens a plugin. A refusal is a
 // *question.Error with CodeBadPlugin that names what is wrong; when ctx ends first
 // it has CodeCancelled or CodeTimeLimit. The caller closes the plugin.
-func (e *Engine) Load(ctx context.Context, wasm []byte) (_ *Plugin, err error) {
+func (e *Engine) Load(ctx context.Context, wasm []byte) (*Plugin, error) {
+	return e.begin(ctx, wasm, func(p *Plugin) error {
+		if err := p.load(ctx, wasm); err != nil {
+			return refusal(err)
+		}
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.closing {
+			return question.Errorf(question.CodeShuttingDown, "%w", errStopped)
+		}
+		e.plugins[p] = struct{}{}
+		return nil
+	})
+}
+
+// begin returns a plugin that made has completed; where made fails, or panics, what
+// there is of it is released.
+func (e *Engine) begin(ctx context.Context, wasm []byte, made func(*Plugin) error) (_ *Plugin, err error) {
 	if !e.gate.enter() {
 		return nil, question.Errorf(question.CodeShuttingDown, "%w", errStopped)
 	}
@@ -61,35 +78,38 @@ func (e *Engine) Load(ctx context.Context, wasm []byte) (_ *Plugin, err error) {
 			p.gate.close() // releases what there is
 		}
 	}()
-	if err := p.load(ctx, wasm); err != nil {
-		return nil, refusal(err)
+	if err := made(p); err != nil {
+		return nil, err
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closing {
-		return nil, question.Errorf(question.CodeShuttingDown, "%w", errStopped)
-	}
-	e.plugins[p] = struct{}{}
 	return p, nil
 }
 
-// load is Load up to the bookkeeping.
-func (p *Plugin) load(ctx context.Context, wasm []byte) *question.Error {
+// compile checks, rewrites and compiles the plugin. code is the size of what was
+// compiled, in bytes.
+func (p *Plugin) compile(ctx context.Context, wasm []byte) (code int, _ *question.Error) {
 	rewritten, info, refused := prepare(wasm, p.limits.Memory, p.digest, rewritings{p.engine.cfg.CacheDir, p.log})
 	if refused != nil {
-		return refused
+		return 0, refused
 	}
 	p.info = info
 	var err error
 	p.runtime, p.compiled, err = p.engine.compile(ctx, p.log, rewritten)
 	if err != nil {
 		if interrupted := p.interrupted(ctx, farAway); interrupted != nil {
-			return interrupted
+			return 0, interrupted
 		}
-		return badPlugin("it does not compile: %s", firstLine(err))
+		return 0, badPlugin("it does not compile: %s", firstLine(err))
 	}
-	deadline := time.Now().Add(p.limits.Time)
-	in, refused := p.born(ctx, deadline)
+	return len(rewritten), nil
+}
+
+// load is Load up to the bookkeeping.
+func (p *Plugin) load(ctx context.Context, wasm []byte) *question.Error {
+	code, refused := p.compile(ctx, wasm)
+	if refused != nil {
+		return refused
+	}
+	in, refused := p.born(ctx, time.Now().Add(p.limits.Time))
 	if refused != nil {
 		return refused
 	}
@@ -105,8 +125,9 @@ func (p *Plugin) load(ctx context.Context, wasm []byte) *question.Error {
 	if refused := p.lay(ctx, m.Columns); refused != nil {
 		return refused
 	}
+	p.manifest = m.Fit(p.engine.dataset)
 	// Machine code takes about seven times the bytecode's room.
-	kept := 7*uint64(len(rewritten)) + uint64(len(in.view())) + p.block.size
+	kept := 7*uint64(code) + uint64(len(in.view())) + p.block.size
 	if err := p.engine.budget.keep(kept, p.jobCost()); err != nil {
 		return badPlugin("there is no memory for it: %v", err)
 	}
@@ -115,8 +136,8 @@ func (p *Plugin) load(ctx context.Context, wasm []byte) *question.Error {
 		return refused
 	}
 	p.log.DebugContext(ctx, "a plugin was opened", "fuel", in.meter.total(), "memory", len(in.view()), "columns", p.block.size)
-	if len(info.Unrestorable) > 0 {
-		p.log.InfoContext(ctx, "each job opens the plugin anew, which is slow: what it remembers cannot be put back", "uses", info.Unrestorable)
+	if len(p.info.Unrestorable) > 0 {
+		p.log.InfoContext(ctx, "each job opens the plugin anew, which is slow: what it remembers cannot be put back", "uses", p.info.Unrestorable)
 		return nil
 	}
 	return p.makeImage(ctx, in)
@@ -147,13 +168,17 @@ func prepare(wasm []byte, memoryLimit uint64, digest string, kept rewritings) ([
 		return nil, nil, refused
 	}
 	if pages*wasmPage > memoryLimit {
-		return nil, nil, badPlugin("its memory starts with %d bytes; the limit is %s", pages*wasmPage, humanBytes(memoryLimit))
+		return nil, nil, startsTooLarge(pages*wasmPage, memoryLimit)
 	}
 	rewritten, info, err := kept.rewrite(wasm, digest)
 	if err != nil {
 		return nil, nil, badPlugin("it does not compile: %v", err)
 	}
 	return rewritten, info, nil
+}
+
+func startsTooLarge(size, limit uint64) *question.Error {
+	return badPlugin("its memory starts with %d bytes; the limit is %s", size, humanBytes(limit))
 }
 
 // maxRefusal bounds why a plugin is refused, in bytes: names and values of its own
@@ -175,25 +200,12 @@ func refusal(err *question.Error) error {
 
 // lay finds the columns that the plugin needs and lays them out in its block.
 func (p *Plugin) lay(ctx context.Context, needs []question.ColumnNeed) *question.Error {
-	ds := p.engine.dataset
 	total := uint64(0)
 	columns := make([]*question.Column, len(needs))
 	for i, need := range needs {
-		c, ok := ds.Column(need.Name)
-		if !ok {
-			all := ds.Columns()
-			names := make([]string, len(all))
-			for i := range all {
-				names[i] = all[i].Name
-			}
-			err := badPlugin("it needs the column %q, which the dataset does not have", need.Name).About("", question.Nearest(need.Name, names)...)
-			if len(err.Hint) > 0 {
-				err.Reason += fmt.Sprintf("; did you mean %q?", err.Hint[0])
-			}
+		c, err := p.engine.column(need)
+		if err != nil {
 			return err
-		}
-		if c.Type != need.Type {
-			return badPlugin("it needs the column %q with the type %s; the dataset's is %s", need.Name, need.Type, c.Type)
 		}
 		columns[i] = c
 		total += columnSize(c)
@@ -209,6 +221,28 @@ func (p *Plugin) lay(ctx context.Context, needs []question.ColumnNeed) *question
 		p.block.add(need.Name, columns[i].Unit, seg)
 	}
 	return nil
+}
+
+// column finds the dataset's column that a plugin needs.
+func (e *Engine) column(need question.ColumnNeed) (*question.Column, *question.Error) {
+	c, ok := e.dataset.Column(need.Name)
+	if !ok {
+		all := e.dataset.Columns()
+		names := make([]string, len(all))
+		for i := range all {
+			names[i] = all[i].Name
+		}
+		err := badPlugin("it needs the column %q, which the dataset does not have", need.Name).About("", question.Nearest(need.Name, names)...)
+		if len(err.Hint) > 0 {
+			err.Reason += fmt.Sprintf("; did you mean %q?", err.Hint[0])
+		}
+		err.Reason += "; the key roles of a dataset's descriptor says which of its columns is meant"
+		return nil, err
+	}
+	if c.Type != need.Type {
+		return nil, badPlugin("it needs the column %q with the type %s; the dataset's is %s", need.Name, need.Type, c.Type)
+	}
+	return c, nil
 }
 
 // columnSize is the length of a column's segment, or a little more.
@@ -243,21 +277,41 @@ func (p *Plugin) Answer(ctx context.Context, b *question.Bound, rows []question.
 	return t, nil
 }
 
-// answer is Answer, and the fuel that was spent.
-func (p *Plugin) answer(ctx context.Context, b *question.Bound, rows []question.Range) (t *question.Table, fuel int64, err *question.Error) {
+// Usage is what one job used of its limits.
+type Usage struct {
+	Fuel   int64         // see Limits.Fuel; the same each time
+	Time   time.Duration // wall clock, from when the job got its sandbox
+	Memory uint64        // linear memory beyond the dataset's columns, in bytes
+	Result uint64        // what the columns of the result have, in bytes
+}
+
+// Measure is Answer, and what the job used, also where there is no answer.
+func (p *Plugin) Measure(ctx context.Context, b *question.Bound, rows []question.Range) (*question.Table, Usage, error) {
+	t, used, err := p.answer(ctx, b, rows)
+	if err != nil {
+		return nil, used, err
+	}
+	return t, used, nil
+}
+
+// Limits returns the limits of the plugin's jobs.
+func (p *Plugin) Limits() Limits { return p.limits }
+
+// answer is Measure, with the type that its errors have.
+func (p *Plugin) answer(ctx context.Context, b *question.Bound, rows []question.Range) (t *question.Table, used Usage, err *question.Error) {
 	if !p.gate.enter() {
-		return nil, 0, question.Errorf(question.CodeShuttingDown, "the plugin %s is closed", p.manifest.Name)
+		return nil, used, question.Errorf(question.CodeShuttingDown, "the plugin %s is closed", p.manifest.Name)
 	}
 	defer p.gate.leave()
 	if err := p.checkBound(b, rows); err != nil {
-		return nil, 0, err
+		return nil, used, err
 	}
 	if err := p.interrupted(ctx, farAway); err != nil {
-		return nil, 0, err
+		return nil, used, err
 	}
 	in, err := p.acquire(ctx)
 	if err != nil {
-		return nil, 0, err
+		return nil, used, err
 	}
 	p.engine.begun.Add(1)
 	whole := false // the guest returned, with whatever answer
@@ -270,10 +324,10 @@ func (p *Plugin) answer(ctx context.Context, b *question.Bound, rows []question.
 		p.giveBack(ctx, in, whole)
 	}()
 	t, whole, err = in.answer(ctx, time.Now().Add(p.limits.Time), b, rows)
-	fuel = in.meter.total()
-	p.engine.spent.Add(fuel)
+	used = Usage{in.meter.total(), time.Since(in.meter.started), uint64(len(in.view())) - p.block.size, in.result}
+	p.engine.spent.Add(used.Fuel)
 	p.engine.answered.Add(1)
-	return t, fuel, err
+	return t, used, err
 }
 
 // Close lets no answer begin any more and waits for those that run. When ctx

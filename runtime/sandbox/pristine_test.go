@@ -151,11 +151,11 @@ func lookOnce(t *testing.T, p *Plugin, name string, check bool) (n, fuel int64, 
 		}
 		return table.Columns[0].Integers[0], fuel, nil
 	}
-	table, fuel, failed := p.answer(ctx, b, nil)
+	table, used, failed := p.answer(ctx, b, nil)
 	if failed != nil {
-		return 0, fuel, failed
+		return 0, used.Fuel, failed
 	}
-	return table.Columns[0].Integers[0], fuel, nil
+	return table.Columns[0].Integers[0], used.Fuel, nil
 }
 
 // What cannot be put back gets a new instance a job.
@@ -255,14 +255,14 @@ func TestFuelIsTheSame(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				_, fuel, failed := p.answer(t.Context(), b, []question.Range{ds.rowsOf(obesity)})
+				_, used, failed := p.answer(t.Context(), b, []question.Range{ds.rowsOf(obesity)})
 				if failed != nil {
 					t.Fatal(failed)
 				}
 				if want[q.Name] == 0 {
-					want[q.Name] = fuel
+					want[q.Name] = used.Fuel
 				}
-				if fuel != want[q.Name] || fuel < 100_000 {
+				if fuel := used.Fuel; fuel != want[q.Name] || fuel < 100_000 {
 					t.Errorf("round %d: %s spent %d units; %d before", round, q.Name, fuel, want[q.Name])
 				}
 			}

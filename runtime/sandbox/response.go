@@ -123,52 +123,51 @@ type source interface {
 
 // decodeAnswer reads what answer returned: a table, checked against what the
 // manifest declares for q and copied, or the reason why there is none. limit bounds
-// the columns' bytes.
-func decodeAnswer(m memory, packed uint64, q *question.Question, from source, limit uint64) (*question.Table, *question.Error) {
+// the columns' bytes, of which there are size.
+func decodeAnswer(m memory, packed uint64, q *question.Question, from source, limit uint64) (_ *question.Table, size uint64, _ *question.Error) {
 	r, err := decodeResponse(m, packed)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if r.Status == abi.StatusError {
-		return nil, decodeError(m, r.Error, q.Params)
+		return nil, 0, decodeError(m, r.Error, q.Params)
 	}
 	if r.TableCount != 1 || r.TableSize < abi.TableSize {
-		return nil, badResult("the response has %d tables of %d bytes; 1 of at least %d", r.TableCount, r.TableSize, abi.TableSize)
+		return nil, 0, badResult("the response has %d tables of %d bytes; 1 of at least %d", r.TableCount, r.TableSize, abi.TableSize)
 	}
 	b, err := m.part("the table", r.Tables, uint64(r.TableSize))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	t := readTable(b) // of the right length
 	declared := q.Result.Columns()
 	switch {
 	case t.Kind != abi.KindTable:
-		return nil, badResult("the table is of kind %d; contract v1 has %d (table) only", t.Kind, abi.KindTable)
+		return nil, 0, badResult("the table is of kind %d; contract v1 has %d (table) only", t.Kind, abi.KindTable)
 	case uint64(t.ColumnCount) != uint64(len(declared)):
-		return nil, badResult("the table has %d columns; the manifest declares %d for %s", t.ColumnCount, len(declared), q.Name)
+		return nil, 0, badResult("the table has %d columns; the manifest declares %d for %s", t.ColumnCount, len(declared), q.Name)
 	case t.ColumnSize < abi.ColumnSize:
-		return nil, badResult("the table's columns are structs of %d bytes; at least %d", t.ColumnSize, abi.ColumnSize)
+		return nil, 0, badResult("the table's columns are structs of %d bytes; at least %d", t.ColumnSize, abi.ColumnSize)
 	case q.Result.Layout == question.LayoutRecord && t.Rows != 1:
-		return nil, badResult("the table has %d rows; the layout record has exactly one", t.Rows)
+		return nil, 0, badResult("the table has %d rows; the layout record has exactly one", t.Rows)
 	}
 	stride := uint64(t.ColumnSize)
 	b, err = m.part("the table's array of columns", t.Columns, stride*uint64(t.ColumnCount))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	columns := make([]resultColumn, len(declared))
-	total := uint64(0)
 	for i := range columns {
 		c := &columns[i]
 		c.abiColumn = readColumn(b[uint64(i)*stride:]) // of the right length
 		c.number, c.name = i, declared[i].Name
 		if want := abiType(declared[i].Type); c.abiColumn.Type != want {
-			return nil, badResult("%s is of type %d; the manifest declares %s, which is %d", c.what(), c.abiColumn.Type, declared[i].Type, want)
+			return nil, 0, badResult("%s is of type %d; the manifest declares %s, which is %d", c.what(), c.abiColumn.Type, declared[i].Type, want)
 		}
-		total += c.size(uint64(t.Rows))
+		size += c.size(uint64(t.Rows))
 	}
-	if total > limit {
-		return nil, question.Errorf(question.CodeResultTooLarge, "the result has %d bytes in %d rows; at most %d bytes", total, t.Rows, limit)
+	if size > limit {
+		return nil, size, question.Errorf(question.CodeResultTooLarge, "the result has %d bytes in %d rows; at most %d bytes", size, t.Rows, limit)
 	}
 	out := &question.Table{Layout: q.Result.Layout, Chart: q.Result.Chart, Columns: make([]question.Column, len(declared))}
 	for i := range columns {
@@ -183,15 +182,15 @@ func decodeAnswer(m memory, packed uint64, q *question.Question, from source, li
 			}
 		}
 		if err := columns[i].decode(m, uint64(t.Rows), from, c); err != nil {
-			return nil, err
+			return nil, size, err
 		}
 	}
 	if out.Layout == question.LayoutMap || out.Layout == question.LayoutNested {
 		if err := checkKeys(out.Columns[:len(q.Result.Keys)]); err != nil {
-			return nil, err
+			return nil, size, err
 		}
 	}
-	return out, nil
+	return out, size, nil
 }
 
 // resultColumn is one column of a table that a guest returned.

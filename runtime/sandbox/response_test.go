@@ -274,7 +274,7 @@ func FuzzDecodeAnswer(f *testing.F) {
 	f.Add([]byte{}, uint64(0), uint8(1))
 	f.Fuzz(func(t *testing.T, mem []byte, packed uint64, which uint8) {
 		q := &fuzzQuestions[int(which)%len(fuzzQuestions)]
-		table, err := decodeAnswer(mem, packed, q, nowhere{}, 1<<16)
+		table, _, err := decodeAnswer(mem, packed, q, nowhere{}, 1<<16)
 		checkDecoded(t, q, table, err)
 		if err := decodeOpen(mem, packed); err == nil {
 			t.Fatal("an open that failed has no error")
@@ -300,7 +300,7 @@ func TestDecodeOverwritten(t *testing.T) {
 		}
 		packed := uint64(pokeResponse)<<32 | abi.ResponseSize
 		q := &fuzzQuestions[r.IntN(len(fuzzQuestions))]
-		table, err := decodeAnswer(mem, packed, q, nowhere{}, 1<<16)
+		table, _, err := decodeAnswer(mem, packed, q, nowhere{}, 1<<16)
 		checkDecoded(t, q, table, err)
 		if err == nil {
 			decoded++

@@ -1,0 +1,166 @@
+package dataset
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/le-stats-sportifs/lestats/runtime/question"
+)
+
+// columnar is an opened file of typed columns: Parquet, or Arrow of any tool.
+type columnar interface {
+	// fields are the file's columns.
+	fields() []field
+	// scan tells the values of the chosen fields: add(k, c) is a value of chosen[k];
+	// the values of one field come in the order of the rows. An error of add ends it.
+	scan(ctx context.Context, chosen []int, add func(k int, c cell) error) error
+	close()
+}
+
+// field is a column of a file.
+type field struct {
+	name    string
+	kind    question.Type // what its values are; "" of a CSV, or where refused
+	refused string        // why its values cannot be read: "list<item: int64> is no single value"
+}
+
+// cell is one value of a file.
+type cell struct {
+	kind    cellKind
+	integer int64
+	number  float64
+	text    string // valid until the next one
+}
+
+type cellKind uint8
+
+const (
+	missing cellKind = iota
+	anInteger
+	aNumber
+	aText
+)
+
+func integerCell(v int64) cell { return cell{kind: anInteger, integer: v} }
+func textCell(v string) cell   { return cell{kind: aText, text: v} }
+
+// numberCell is missing where v is NaN: so statistics programs write a gap.
+func numberCell(v float64) cell {
+	if math.IsNaN(v) {
+		return cell{}
+	}
+	return cell{kind: aNumber, number: v}
+}
+
+func unsignedCell(v uint64) cell {
+	if v > math.MaxInt64 {
+		return textCell(strconv.FormatUint(v, 10)) // which is no integer, and the message says so
+	}
+	return integerCell(int64(v))
+}
+
+// readColumnar makes a dataset of a file of columns, as ReadCSV does: a column is
+// found by its header, name or alias. Errors name row, column and value.
+func readColumnar(ctx context.Context, t columnar, d *Descriptor) (*Dataset, error) {
+	if err := d.check(); err != nil {
+		return nil, err
+	}
+	fields := t.fields()
+	header := make([]string, len(fields))
+	for i := range fields {
+		header[i] = fields[i].name
+	}
+	columns, err := findColumns(d, header)
+	if err != nil {
+		return nil, err
+	}
+	chosen := make([]int, len(columns))
+	rows := make([]int, len(columns))
+	for k := range columns {
+		chosen[k] = columns[k].field
+		if why := fields[chosen[k]].refused; why != "" {
+			return nil, fmt.Errorf("column %s: %s; leave it out of the descriptor", quote(columns[k].header), why)
+		}
+	}
+	err = t.scan(ctx, chosen, func(k int, c cell) error {
+		if rows[k] == math.MaxInt32 {
+			return fmt.Errorf("there are more than %d rows", math.MaxInt32)
+		}
+		if err := columns[k].addCell(rows[k], c); err != nil {
+			return fmt.Errorf("row %d: column %s: %w", rows[k]+1, quote(columns[k].header), err)
+		}
+		rows[k]++
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if slices.Min(rows) != slices.Max(rows) {
+		return nil, fmt.Errorf("it is damaged: a column has %d values, another one %d", slices.Min(rows), slices.Max(rows))
+	}
+	built := make([]question.Column, len(columns))
+	for i := range columns {
+		built[i] = columns[i].Column
+	}
+	return Build(d, built)
+}
+
+// addCell appends a row.
+func (c *csvColumn) addCell(row int, v cell) error {
+	switch {
+	case v.kind == missing:
+		return c.add(row, "")
+	case v.kind == aText:
+		return c.add(row, v.text)
+	case c.Type == question.String && v.kind == anInteger:
+		return c.add(row, strconv.FormatInt(v.integer, 10))
+	case c.Type == question.String:
+		return c.add(row, strconv.FormatFloat(v.number, 'f', -1, 64))
+	case v.kind == aNumber && math.IsInf(v.number, 0):
+		return fmt.Errorf("%v is not finite", v.number)
+	}
+	const exact = 1 << 53
+	if c.Type == question.Integer && v.kind == aNumber {
+		if v.number != math.Trunc(v.number) || math.Abs(v.number) > exact {
+			return fmt.Errorf("%v is not an integer%s", v.number, remedy)
+		}
+		v.integer = int64(v.number)
+	}
+	if row%8 == 0 {
+		c.Valid = append(c.Valid, 0)
+	}
+	c.Valid.Set(row)
+	switch {
+	case c.Type == question.Integer:
+		c.Integers = append(c.Integers, v.integer)
+	case v.kind == anInteger:
+		c.Numbers = append(c.Numbers, float64(v.integer))
+	default:
+		c.Numbers = append(c.Numbers, v.number)
+	}
+	return nil
+}
+
+// remedy ends the message about a value that is not of its column's type.
+const remedy = "; correct it or leave it empty, or give the column another type in the descriptor"
+
+// rowsFit refuses files that claim more rows than their bytes could tell.
+func rowsFit(rows, size int64) error {
+	const perByte, free = 4096, 1 << 20
+	if rows < 0 || rows > math.MaxInt32 || rows > free+perByte*size {
+		return fmt.Errorf("it claims to have %d rows in %d bytes, which cannot be", rows, size)
+	}
+	return nil
+}
+
+// recovered turns a panic of a library that reads a damaged file into *err.
+func recovered(err *error) {
+	if p := recover(); p != nil {
+		text := fmt.Sprint(p)
+		*err = fmt.Errorf("it is damaged: %s", strings.ToValidUTF8(text[:min(len(text), 200)], "?"))
+	}
+}
