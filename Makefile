@@ -35,6 +35,11 @@ run: build ## Build, and serve the built-in sample on http://127.0.0.1:8080 (SER
 .PHONY: build
 build: bin/lestats ## Build bin/lestats, with its plugin and its sample inside
 
+.PHONY: examples
+examples: ## Build the four example plugins into plugins/examples/built; installs clang, Debian's Rust and Node where they are missing
+	infra/toolchains
+	$(MAKE) -C plugins/examples
+
 .PHONY: test
 test: generate $(TOOLS)/minio $(TOOLS)/goaws ## Install what the tests need and run them all (3 minutes more the first time: it builds MinIO)
 	go vet ./...
@@ -127,12 +132,10 @@ test-walkthrough: build ## What plugins/README.md says, typed for all four langu
 	.ci/walkthrough
 
 .PHONY: test-sdks
-test-sdks: generate ## The SDKs' own tests and the four examples in the sandbox; installs clang, Debian's Rust and Node where they are missing
-	infra/toolchains
+test-sdks: generate examples ## The SDKs' own tests and the four examples in the sandbox; installs what make examples does
 	$(MAKE) -C plugins/sdk/c test
 	$(MAKE) -C plugins/sdk/rust test
 	$(MAKE) -C plugins/sdk/assemblyscript test
-	$(MAKE) -C plugins/examples
 	$(MAKE) -C plugins/sdk/means
 	go vet -tags examples ./plugins/examples ./plugins/sdk/means
 	go test -tags examples ./plugins/examples/... ./plugins/sdk/means

@@ -4,13 +4,14 @@
 package examples
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
-	"maps"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/le-stats-sportifs/lestats/data"
@@ -148,8 +149,8 @@ func gaps(rows []row, category string) want {
 	return out
 }
 
-// trend is the line by the closed form of the normal equations:
-// slope = (n*Sxy - Sx*Sy) / (n*Sxx - Sx*Sx).
+// trend is the line by the closed form of the normal equations, on either side of
+// 2011: slope = (n*Sxy - Sx*Sy) / (n*Sxx - Sx*Sx).
 func trend(rows []row, state string) want {
 	sums, counts := map[int64]float64{}, map[int64]float64{}
 	for _, r := range rows {
@@ -158,98 +159,85 @@ func trend(rows []row, state string) want {
 			counts[r.year]++
 		}
 	}
-	var n, sx, sy, sxy, sxx float64
+	sides := [2][]int64{}
 	for y := range sums {
-		x, v := float64(y-2000), sums[y]/counts[y]
-		n, sx, sy, sxy, sxx = n+1, sx+x, sy+v, sxy+x*v, sxx+x*x
+		if y < 2011 {
+			sides[0] = append(sides[0], y)
+		} else {
+			sides[1] = append(sides[1], y)
+		}
 	}
-	slope := (n*sxy - sx*sy) / (n*sxx - sx*sx)
 	out := want{}
-	for y := range sums {
-		at := sy/n + slope*(float64(y-2000)-sx/n)
-		out[y] = []any{sums[y] / counts[y], at, slope, nil}
-		if n == 1 {
-			out[y][1], out[y][2] = nil, nil
+	for i, years := range sides {
+		var n, sx, sy, sxy, sxx float64
+		for _, y := range years {
+			x, v := float64(y-2000), sums[y]/counts[y]
+			n, sx, sy, sxy, sxx = n+1, sx+x, sy+v, sxy+x*v, sxx+x*x
+		}
+		var note any
+		if len(sides[0]) > 0 && len(sides[1]) > 0 {
+			note = []string{"before", "since"}[i] + " the survey's change of method in 2011"
+		}
+		slope := (n*sxy - sx*sy) / (n*sxx - sx*sx)
+		for _, y := range years {
+			at := sy/n + slope*(float64(y-2000)-sx/n)
+			out[y] = []any{sums[y] / counts[y], at, slope, note}
+			if n == 1 {
+				out[y][1], out[y][2] = nil, nil
+			}
 		}
 	}
 	return out
 }
 
-// Each example answers, in the sandbox, what a plain computation over the same rows
-// does: on the built-in sample, and on the CDC's rows where they are at hand.
-func TestExamples(t *testing.T) {
-	file, err := data.Sample()
+// host is the sandbox with a dataset and the four examples.
+type host struct {
+	ds      *dataset.Dataset
+	plugins map[string]*sandbox.Plugin
+}
+
+func start(t *testing.T, ds *dataset.Dataset, log slog.Handler) *host {
+	t.Helper()
+	engine, err := sandbox.New(t.Context(), sandbox.Config{Log: slog.New(log)}, ds)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sample, err := dataset.ReadArrow(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	datasets := map[string]*dataset.Dataset{"sample": sample}
-	if folder := os.Getenv("LESTATS_CDC_SLICE"); folder != "" {
-		d, err := dataset.ParseDescriptor(data.NPAO)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if datasets["slice"], err = dataset.Open(t.Context(), filepath.Join(folder, "cdc_npao_slice.csv"), d); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for name, ds := range datasets {
-		engine, err := sandbox.New(t.Context(), sandbox.Config{Log: slog.New(slog.DiscardHandler)}, ds)
-		if err != nil {
-			t.Fatal(err)
-		}
-		surveys, _ := ds.Column("question")
-		for _, survey := range surveys.Dict {
-			rows := rowsOf(t, ds, survey)
-			state := rows[0].state
-			for _, tt := range []struct {
-				file, question string
-				params         map[string]any
-				want           want
-			}{
-				{"median_by_state", "median_by_state", nil, medians(rows)},
-				{"weighted_mean", "weighted_means", nil, weighted(rows)},
-				{"gap", "gap_by_state", map[string]any{"category": "Education"}, gaps(rows, "Education")},
-				{"trend", "trend", map[string]any{"state": state}, trend(rows, state)},
-			} {
-				t.Run(name+"/"+tt.question+"/"+survey, func(t *testing.T) {
-					params := map[string]any{"question": survey}
-					maps.Copy(params, tt.params)
-					check(t, ask(t, engine, ds, tt.file, tt.question, params), tt.want)
-				})
-			}
-		}
+	t.Cleanup(func() {
 		if err := engine.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
+	})
+	h := &host{ds, map[string]*sandbox.Plugin{}}
+	for _, name := range []string{"gap", "median_by_state", "trend", "weighted_mean"} {
+		wasm, err := os.ReadFile(filepath.Join("built", name+".wasm"))
+		if err != nil {
+			t.Fatalf("%v: make examples builds it", err)
+		}
+		plugin, err := engine.Load(t.Context(), wasm)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		t.Cleanup(func() {
+			if err := plugin.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+		h.plugins[name] = plugin
 	}
+	return h
 }
 
-func ask(t *testing.T, engine *sandbox.Engine, ds *dataset.Dataset, file, name string, params map[string]any) *question.Table {
+// ask returns nil where there is no data.
+func (h *host) ask(t *testing.T, plugin, name string, params map[string]any) *question.Table {
 	t.Helper()
-	wasm, err := os.ReadFile(filepath.Join("built", file+".wasm"))
-	if err != nil {
-		t.Fatalf("%v: make -C plugins/examples builds it", err)
-	}
-	plugin, err := engine.Load(t.Context(), wasm)
+	p := h.plugins[plugin]
+	bound, err := p.Manifest().Bind(question.Request{Question: name, Params: params}, h.ds)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
-		if err := plugin.Close(t.Context()); err != nil {
-			t.Error(err)
-		}
-	}()
-	bound, err := plugin.Manifest().Bind(question.Request{Question: name, Params: params}, ds)
-	if err != nil {
-		t.Fatal(err)
-	}
-	table, err := plugin.Answer(t.Context(), bound, ds.Select(bound.Where))
+	table, err := p.Answer(t.Context(), bound, h.ds.Select(bound.Where))
 	if question.CodeOf(err) == question.CodeNoData {
-		return &question.Table{Columns: make([]question.Column, 1)}
+		return nil
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -257,8 +245,15 @@ func ask(t *testing.T, engine *sandbox.Engine, ds *dataset.Dataset, file, name s
 	return table
 }
 
+// check compares a table, nil for none, with what it has to be.
 func check(t *testing.T, got *question.Table, want want) {
 	t.Helper()
+	if got == nil || len(want) == 0 {
+		if got != nil || len(want) > 0 {
+			t.Errorf("%v; want %v", got, want)
+		}
+		return
+	}
 	if n := got.Columns[0].Len(); n != len(want) {
 		t.Fatalf("%d rows; want %d", n, len(want))
 	}
@@ -279,5 +274,120 @@ func check(t *testing.T, got *question.Table, want want) {
 			}
 			t.Errorf("%v, %s: %v; want %v", key, got.Columns[c+1].Name, g, w)
 		}
+	}
+}
+
+// Each example answers, in the sandbox, what a plain computation over the same rows
+// does: on the built-in sample, and on the CDC's rows where $LESTATS_CDC_SLICE has
+// them; for every survey question, state and category.
+func TestExamples(t *testing.T) {
+	t.Run("sample", func(t *testing.T) {
+		file, err := data.Sample()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ds, err := dataset.ReadArrow(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		compareAll(t, ds)
+	})
+	folder := os.Getenv("LESTATS_CDC_SLICE")
+	if folder == "" {
+		return
+	}
+	t.Run("slice", func(t *testing.T) {
+		d, err := dataset.ParseDescriptor(data.NPAO)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ds, err := dataset.Open(t.Context(), filepath.Join(folder, "cdc_npao_slice.csv"), d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		compareAll(t, ds)
+	})
+}
+
+func compareAll(t *testing.T, ds *dataset.Dataset) {
+	h := start(t, ds, slog.DiscardHandler)
+	dict := func(name string) []string {
+		c, ok := ds.Column(name)
+		if !ok || len(c.Dict) == 0 {
+			t.Fatalf("no values of %s", name)
+		}
+		return c.Dict
+	}
+	compared := map[string]int{} // rows of each question
+	for _, survey := range dict("question") {
+		t.Run(survey, func(t *testing.T) {
+			rows := rowsOf(t, ds, survey)
+			compare := func(plugin, name string, params map[string]any, want want) {
+				t.Helper()
+				params["question"] = survey
+				check(t, h.ask(t, plugin, name, params), want)
+				compared[name] += len(want)
+			}
+			compare("median_by_state", "median_by_state", map[string]any{}, medians(rows))
+			compare("weighted_mean", "weighted_means", map[string]any{}, weighted(rows))
+			for _, category := range dict("category") {
+				compare("gap", "gap_by_state", map[string]any{"category": category}, gaps(rows, category))
+			}
+			for _, state := range dict("location") {
+				compare("trend", "trend", map[string]any{"state": state}, trend(rows, state))
+			}
+		})
+	}
+	for _, name := range []string{"median_by_state", "weighted_means", "gap_by_state", "trend"} {
+		t.Logf("%s: %d rows compared", name, compared[name])
+		if compared[name] < len(dict("question")) {
+			t.Errorf("%s: only %d rows to compare", name, compared[name])
+		}
+	}
+}
+
+// The survey's change of method: a line on either side, notes in the rows, a warning in
+// the log. Neither the sample nor the CDC's rows go back so far.
+func TestTrendAcross2011(t *testing.T) {
+	d, err := dataset.ParseDescriptor([]byte(`name: long
+sort: question
+columns:
+  - {name: question, type: string, role: dimension}
+  - {name: location, type: string, role: dimension}
+  - {name: category, type: string, role: dimension}
+  - {name: stratum, type: string, role: dimension}
+  - {name: year, type: integer, role: dimension}
+  - {name: sample_size, type: integer}
+  - {name: value, type: number, unit: "%", role: measure}
+  - {name: low, type: number}
+  - {name: high, type: number}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 60 // of 2005 to 2016, five each
+	codes := func(name string) question.Column {
+		return question.Column{Name: name, Type: question.String, Codes: make([]int32, n), Dict: []string{"Ohio"}}
+	}
+	years := question.Column{Name: "year", Type: question.Integer, Integers: make([]int64, n)}
+	values := question.Column{Name: "value", Type: question.Number, Numbers: make([]float64, n)}
+	for i := range n {
+		years.Integers[i], values.Numbers[i] = int64(2005+i%12), float64(i*i%37)
+	}
+	low, high, size := values, values, years
+	low.Name, high.Name, size.Name = "low", "high", "sample_size"
+	ds, err := dataset.Build(d, []question.Column{codes("question"), codes("location"), codes("category"), codes("stratum"), years, size, values, low, high})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	h := start(t, ds, slog.NewTextHandler(&log, nil))
+	want := trend(rowsOf(t, ds, "Ohio"), "Ohio")
+	if len(want) != 12 || want[int64(2010)][3] == want[int64(2011)][3] {
+		t.Fatalf("%v", want)
+	}
+	check(t, h.ask(t, "trend", "trend", map[string]any{"question": "Ohio", "state": "Ohio"}), want)
+	if s := log.String(); !strings.Contains(s, "level=WARN") || !strings.Contains(s, "changed its method in 2011") {
+		t.Errorf("the log is %q", s)
 	}
 }
