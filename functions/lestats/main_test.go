@@ -12,10 +12,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/le-stats-sportifs/lestats/runtime/queue/queuetest"
+	testminio "github.com/le-stats-sportifs/lestats/runtime/results/storetest/minio"
 )
 
 // asLestats makes this test binary the program itself: the end-to-end tests
@@ -25,6 +29,12 @@ const asLestats = "LESTATS_TEST_IS_LESTATS"
 func TestMain(m *testing.M) {
 	if os.Getenv(asLestats) != "" {
 		main()
+	}
+	for _, variable := range os.Environ() { // what somebody has set for the program is not meant for its tests
+		name, _, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, "LESTATS_") && !strings.HasPrefix(name, "LESTATS_TEST_") && !slices.Contains([]string{envBinary, "LESTATS_CDC_SLICE", testminio.EnvBinary, queuetest.EnvBinary}, name) {
+			_ = os.Unsetenv(name)
+		}
 	}
 	code := m.Run()
 	if compiledFolder != "" {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"math"
@@ -52,8 +53,28 @@ func (f *fileFlags) workbench(ctx context.Context, s *streams) (*wire.Workbench,
 	return wire.OpenWorkbench(ctx, cfg)
 }
 
+// errorsOnly returns a log of errors, of which a plugin may write many: the first 20.
 func errorsOnly(s *streams) *slog.Logger {
-	return slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelError}))
+	return slog.New(slog.NewTextHandler(&firstLines{w: s.err, left: 20}, &slog.HandlerOptions{Level: slog.LevelError}))
+}
+
+// firstLines passes on so many writes, each a line of a log, and says that there were
+// more. A slog.Handler writes to it from one goroutine at a time.
+type firstLines struct {
+	w    io.Writer
+	left int
+}
+
+// Write implements io.Writer.
+func (f *firstLines) Write(line []byte) (int, error) {
+	f.left--
+	switch {
+	case f.left >= 0:
+		return f.w.Write(line)
+	case f.left == -1:
+		fmt.Fprintln(f.w, "... the rest of the log is left out")
+	}
+	return len(line), nil
 }
 
 // The levels of a finding.

@@ -114,6 +114,38 @@ func parts(r report) map[string]bool {
 	return out
 }
 
+// A module whose code is not well typed: an instruction of a good one takes other integers.
+func TestPluginCheckCompiles(t *testing.T) {
+	wasm, err := os.ReadFile(fixtures + "lean.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const i64Add, i64Rotr, i32Add = 0x7c, 0x8a, 0x6a
+	for at := len(wasm) - 1; at > 0; at-- {
+		if wasm[at] < i64Add || wasm[at] > i64Rotr {
+			continue
+		}
+		file := filepath.Join(t.TempDir(), "bad.wasm")
+		bad := slices.Clone(wasm)
+		bad[at] -= i64Add - i32Add
+		if err := os.WriteFile(file, bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, reports, _ := checkJSON(t, file); parts(reports[0])["compile"] && !reports[0].OK {
+			return
+		}
+	}
+	t.Error("no module is said not to compile")
+}
+
+// What a plugin writes to the log does not flood the terminal.
+func TestPluginCheckIsQuiet(t *testing.T) {
+	_, _, errs := checkJSON(t, fixtures+"hostile/flood.wasm")
+	if n := strings.Count(errs, "\n"); n > 25 || !strings.Contains(errs, "left out") {
+		t.Errorf("%d lines", n)
+	}
+}
+
 // What is good is said to be, in words and as JSON.
 func TestPluginCheckGood(t *testing.T) {
 	code, reports, _ := checkJSON(t, fixtures+"lean.wasm")
