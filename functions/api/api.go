@@ -34,9 +34,16 @@ type Config struct {
 	TimeLimit   time.Duration // wall clock a job; 0: 5 s
 	Retention   time.Duration // how long results are kept; 0: 7 days, negative: for ever
 	ClientKey   string        // of all requests but the probes'; "": they need none
-	AdminKey    string        // of graceful_shutdown; "": loopback clients only
-	Version     string
-	Log         *slog.Logger // nil is slog.Default()
+	AdminKey    string        // asked of every graceful_shutdown; "": there is none, see LocalShutdown
+	// LocalShutdown: without an AdminKey, clients on this machine may shut it down; see
+	// httpapi.Config.
+	LocalShutdown bool
+	// AllowedHosts are the names, beside loopback ones, that a request may give as its
+	// Host. Without any, a server that has no ClientKey and listens on a loopback address
+	// answers to loopback names alone, and any other to every name. Not for a Function.
+	AllowedHosts []string
+	Version      string
+	Log          *slog.Logger // nil is slog.Default()
 
 	// Function: this process is a function of AWS Lambda. It does not listen, it takes
 	// events from AWS_LAMBDA_RUNTIME_API; it has one worker, it ends each job before it
@@ -134,11 +141,11 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 	if err != nil {
 		return nil, err
 	}
-	handler, err := m.handler()
-	if err != nil {
-		return nil, err
-	}
 	if cfg.Function {
+		handler, err := m.handler()
+		if err != nil {
+			return nil, err
+		}
 		m.function = &function{handler: handler, large: m.base.Store, log: cfg.Log}
 		if cfg.Hand == nil {
 			m.function.limit = cfg.TimeLimit
@@ -151,6 +158,10 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 	}
 	if m.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen); err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w; choose another address with --listen", cfg.Listen, err)
+	}
+	handler, err := m.handler()
+	if err != nil {
+		return nil, err
 	}
 	if err := m.base.Pool.Start(ctx); err != nil {
 		return nil, err
@@ -200,6 +211,10 @@ func (m *Main) handler() (http.Handler, error) {
 		AdminKey:  m.cfg.AdminKey,
 		Version:   m.cfg.Version,
 		Log:       m.cfg.Log,
+
+		LocalShutdown: m.cfg.LocalShutdown,
+		CheckHost:     m.LoopbackNames() || m.listener != nil && len(m.cfg.AllowedHosts) > 0,
+		Hosts:         m.cfg.AllowedHosts,
 	}
 	if m.cfg.Function {
 		cfg.Jobs = finisher{m.base.Pool, m.cfg.Hand == nil, 2 * m.cfg.TimeLimit}
@@ -214,6 +229,17 @@ func (m *Main) URL() string {
 		return ""
 	}
 	return "http://" + m.listener.Addr().String()
+}
+
+// LoopbackNames reports whether requests are only answered under a loopback name, or one
+// of AllowedHosts, because nothing else keeps the pages of strangers out that this
+// machine's browsers have open.
+func (m *Main) LoopbackNames() bool {
+	if m.listener == nil || m.cfg.ClientKey != "" {
+		return false
+	}
+	at, ok := m.listener.Addr().(*net.TCPAddr)
+	return ok && at.IP.IsLoopback()
 }
 
 // Questions is what the server answers.

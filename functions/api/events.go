@@ -239,14 +239,14 @@ func (f *function) handle(r *http.Request) (out *answer) {
 	defer func() {
 		v := recover()
 		if v != nil {
-			f.log.Error("a request panicked", "panic", v, "stack", string(debug.Stack()))
+			f.log.Error("a request panicked", "id", out.header.Get(requestID), "panic", v, "stack", string(debug.Stack()))
 		}
 		whole := out.status != 0
 		if n := out.header.Get("Content-Length"); n != "" && r.Method != http.MethodHead && out.status != http.StatusNotModified {
 			whole = whole && n == strconv.Itoa(out.body.Len())
 		}
 		if v != nil || !whole {
-			out = &answer{header: http.Header{}}
+			out = out.instead()
 			httpapi.Fail(out, errors.New("the handler did not write an answer")) // which is told as internal
 		}
 	}()
@@ -257,7 +257,7 @@ func (f *function) handle(r *http.Request) (out *answer) {
 
 // share puts an answer that is too large for Lambda where the client can read it.
 func (f *function) share(ctx context.Context, large *answer) *answer {
-	out := &answer{header: http.Header{}}
+	out := large.instead()
 	size := large.body.Len()
 	address, err := f.large.Share(ctx, large.body.Bytes(), large.header.Get("Content-Type"), large.header.Get("Content-Disposition"))
 	switch {
@@ -278,7 +278,11 @@ func (f *function) share(ctx context.Context, large *answer) *answer {
 		}
 		out.body.Write(append(body, '\n'))
 	}
-	f.log.Info("an answer is too large for Lambda", "bytes", size, "status", out.status)
+	attrs := []any{"id", out.header.Get(requestID), "bytes", size, "status", out.status}
+	if err != nil {
+		attrs = append(attrs, "error", err)
+	}
+	f.log.Info("an answer is too large for Lambda", attrs...)
 	return out
 }
 
@@ -322,6 +326,18 @@ type answer struct {
 	header http.Header
 	status int // 0: nothing was written
 	body   bytes.Buffer
+}
+
+// requestID is the header by which an answer and its lines in the log find each other.
+const requestID = "X-Request-Id"
+
+// instead returns an empty answer to the same request.
+func (a *answer) instead() *answer {
+	out := &answer{header: http.Header{}}
+	if id := a.header.Get(requestID); id != "" {
+		out.header.Set(requestID, id)
+	}
+	return out
 }
 
 // Header implements http.ResponseWriter.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/functions/api"
@@ -91,7 +92,10 @@ type serveCmd struct {
 	TimeLimit   time.Duration `help:"Wall clock that a job may take." default:"5s" env:"LESTATS_TIME_LIMIT"`
 	Retention   time.Duration `help:"How long results are kept; a negative one keeps them for ever." default:"168h" env:"LESTATS_RETENTION"`
 	ClientKey   string        `name:"api-key" help:"Key that clients have to send (X-Api-Key: KEY), but for /healthz and /readyz. Without it everybody may ask." placeholder:"KEY" env:"LESTATS_API_KEY"`
-	AdminKey    string        `help:"Key that graceful_shutdown asks of clients elsewhere (Authorization: Bearer KEY). Without it only this machine may." placeholder:"KEY" env:"LESTATS_ADMIN_KEY"`
+	AdminKey    string        `help:"Key that every graceful_shutdown has to send (Authorization: Bearer KEY), from this machine too. Without it and --local-shutdown, graceful_shutdown is off." placeholder:"KEY" env:"LESTATS_ADMIN_KEY"`
+
+	LocalShutdown bool     `help:"Without an admin key, let every client on this machine shut the server down. Not behind a reverse proxy on the same machine: one that adds no header makes all its clients look like this machine." env:"LESTATS_LOCAL_SHUTDOWN"`
+	AllowedHost   []string `help:"Names by which this server may be asked, beside loopback ones, separated by commas; needed where it has no API key, listens on a loopback address and a reverse proxy passes the public Host on. Where it is given, other names are refused on every address." placeholder:"NAME" env:"LESTATS_ALLOWED_HOST"`
 }
 
 // Help is what `lestats serve --help` adds.
@@ -100,11 +104,14 @@ func (serveCmd) Help() string {
 
 In AWS Lambda (AWS_LAMBDA_RUNTIME_API is set) it is the function: it takes events and does not listen, runs one job at a time, and gives a sandbox at most a quarter of the function's memory.
 
+A server without an API key that listens on a loopback address, as it does by default, answers only requests whose Host is a loopback name (localhost, *.localhost, 127.0.0.1, [::1], with any port) or one of --allowed-host: else any web page that a browser here has open could ask it under a name of its own (DNS rebinding). On other addresses, --allowed-host has it check the Host as well.
+
 Examples:
 
   lestats serve
   lestats serve --data cdc.csv --plugins ./my-plugins
   lestats serve --plugins ./my-plugins --plugins-lock plugins.lock
+  lestats serve --allowed-host stats.example.org --admin-key "$KEY"
   lestats serve --store s3://results/lestats --s3-endpoint http://127.0.0.1:9000`
 }
 
@@ -130,10 +137,14 @@ func (c *serveCmd) Run(ctx context.Context, s *streams) (err error) {
 		Retention:   c.Retention,
 		ClientKey:   c.ClientKey,
 		AdminKey:    c.AdminKey,
-		Version:     version,
-		Log:         log.Logger,
-		Function:    wire.InFunction(),
-		Hand:        hand,
+
+		LocalShutdown: c.LocalShutdown,
+		AllowedHosts:  c.AllowedHost,
+
+		Version:  version,
+		Log:      log.Logger,
+		Function: wire.InFunction(),
+		Hand:     hand,
 	})
 	if err != nil {
 		return err
@@ -141,7 +152,7 @@ func (c *serveCmd) Run(ctx context.Context, s *streams) (err error) {
 	if server.URL() == "" { // nobody reads a banner there
 		return errors.Join(server.Run(ctx), server.Close())
 	}
-	if err := banner(s.out, server, c.Store); err != nil {
+	if err := c.banner(s.out, server); err != nil {
 		return err
 	}
 	return errors.Join(server.Run(ctx), server.Close())
@@ -160,7 +171,7 @@ func handOver(ctx context.Context, url string) (func(context.Context, *question.
 }
 
 // banner says what is served, and what to try.
-func banner(w io.Writer, server *api.Main, store string) error {
+func (c *serveCmd) banner(w io.Writer, server *api.Main) error {
 	url, info := server.URL(), server.Questions().Dataset.Info()
 	fmt.Fprintf(w, "Le Stats Sportifs %s on %s\n\n", version, url)
 	fmt.Fprintf(w, "  dataset   %s, %d rows\n", info.Title, info.Rows)
@@ -174,7 +185,10 @@ func banner(w io.Writer, server *api.Main, store string) error {
 			fmt.Fprintf(w, "  plugin    REFUSED: %s: %s\n", p.Source, p.Error.Reason)
 		}
 	}
-	fmt.Fprintf(w, "  store     %s\n\nTry in another terminal:\n\n  curl %s/\n", store, url)
+	fmt.Fprintf(w, "  store     %s\n", c.Store)
+	fmt.Fprintf(w, "  access    %s\n", c.access(server))
+	fmt.Fprintf(w, "  shutdown  %s\n", c.shutdown())
+	fmt.Fprintf(w, "\nTry in another terminal:\n\n  curl %s/\n", url)
 	for _, o := range server.Questions().Offers() {
 		fmt.Fprintf(w, "  %s\n", httpapi.Command(url, o.Example))
 		break
@@ -184,4 +198,36 @@ func banner(w io.Writer, server *api.Main, store string) error {
 	}
 	_, err := fmt.Fprintf(w, "\nCtrl-C stops it.\n\n")
 	return err
+}
+
+// access says who is answered.
+func (c *serveCmd) access(server *api.Main) string {
+	names := ""
+	if len(c.AllowedHost) > 0 {
+		names = " and " + strings.Join(c.AllowedHost, ", ")
+	}
+	switch {
+	case c.ClientKey != "" && names == "":
+		return "whoever has the API key"
+	case c.ClientKey != "":
+		return "whoever has the API key, under loopback names" + names
+	case server.LoopbackNames():
+		return "everybody on this machine, under loopback names" + names + " (--allowed-host adds some)"
+	case names != "":
+		return "everybody who reaches it, under loopback names" + names
+	default:
+		return "everybody who reaches it (--api-key asks for a key)"
+	}
+}
+
+// shutdown says who may ask for a graceful_shutdown.
+func (c *serveCmd) shutdown() string {
+	switch {
+	case c.AdminKey != "":
+		return "graceful_shutdown asks for the admin key"
+	case c.LocalShutdown:
+		return "graceful_shutdown is open to every client on this machine"
+	default:
+		return "graceful_shutdown is off (--admin-key or --local-shutdown turns it on)"
+	}
 }

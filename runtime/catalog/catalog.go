@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"path"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -247,6 +249,9 @@ type holder struct {
 func newHolder(p Plugin, digest, source string) *holder {
 	return &holder{plugin: p, digest: digest, source: source, done: make(chan struct{})}
 }
+
+// file is the name of the file alone: what is refused is told to strangers too.
+func (h *holder) file() string { return path.Base(filepath.ToSlash(h.source)) }
 
 // acquire reports whether the plugin may be used; the caller then releases it.
 func (h *holder) acquire() bool {

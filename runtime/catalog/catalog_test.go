@@ -254,8 +254,8 @@ func TestRefuses(t *testing.T) {
 	}
 	for source, parts := range map[string][]string{
 		"/gone":                        {"folder"},
-		"/p/2.wasm":                    {`"first"`, "/p/1.wasm", "1.2.3"},
-		"/p/3.wasm":                    {"second", `"one"`, "first", "/p/1.wasm"},
+		"/p/2.wasm":                    {`"first"`, "1.wasm", "1.2.3"},
+		"/p/3.wasm":                    {"second", `"one"`, "first", "1.wasm"},
 		"/p/4.wasm":                    {"third", `"num_jobs"`, "/api/num_jobs"},
 		"/p/5.wasm":                    {"manifest"},
 		"/locked/l.wasm":               {"permission"},

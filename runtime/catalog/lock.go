@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -136,5 +137,5 @@ func (l *lockFile) allows(digest string) error {
 	if l == nil || l.digests[digest] {
 		return nil
 	}
-	return badPlugin("its digest %s is not in %s; if you trust it, `lestats plugin lock` puts it there, or add the line yourself", digest, l.path)
+	return badPlugin("its digest %s is not in the list %s; if you trust it, `lestats plugin lock` puts it there, or add the line yourself", digest, filepath.Base(l.path))
 }

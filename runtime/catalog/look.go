@@ -388,7 +388,7 @@ func (c *Catalog) files() []*file {
 // conflict says which name of the plugin is not to be had.
 func (c *Catalog) conflict(s *snapshot, m *question.Manifest) *question.Error {
 	if h := s.names[m.Name]; h != nil {
-		return badPlugin("its name %q is taken: %s, version %s, is served already", m.Name, h.source, h.plugin.Manifest().Version)
+		return badPlugin("its name %q is taken: %s, version %s, is served already", m.Name, h.file(), h.plugin.Manifest().Version)
 	}
 	for i := range m.Questions {
 		name := m.Questions[i].Name
@@ -396,7 +396,7 @@ func (c *Catalog) conflict(s *snapshot, m *question.Manifest) *question.Error {
 			return badPlugin("plugin %s: the name of its question %q is the host's, for its route /api/%s", m.Name, name, name)
 		}
 		if h, taken := s.served[name]; taken {
-			return badPlugin("plugin %s: its question %q is answered already by plugin %s (%s)", m.Name, name, h.plugin.Manifest().Name, h.source)
+			return badPlugin("plugin %s: its question %q is answered already by plugin %s (%s)", m.Name, name, h.plugin.Manifest().Name, h.file())
 		}
 	}
 	return nil

@@ -88,9 +88,19 @@ type Config struct {
 	Ready func(ctx context.Context) error
 	// ClientKey is asked of every request but the probes', as X-Api-Key; "": of none.
 	ClientKey string
-	// AdminKey, sent as `Authorization: Bearer KEY`, allows a graceful shutdown from
-	// anywhere; "": from this machine only.
+	// AdminKey, sent as `Authorization: Bearer KEY`, is asked of every graceful shutdown;
+	// "": there is no key, and LocalShutdown decides.
 	AdminKey string
+	// LocalShutdown allows a graceful shutdown without a key to clients that connect from
+	// a loopback address and send no header of a proxy. Behind a proxy on the same machine
+	// that adds none, that is everybody. Without effect where there is an AdminKey.
+	LocalShutdown bool
+	// CheckHost answers only requests whose Host is a loopback address, localhost, a name
+	// under .localhost, or one of Hosts, each with any port: a page whose name was made to
+	// point here (DNS rebinding) sends its own name.
+	CheckHost bool
+	// Hosts are names or addresses, without a port.
+	Hosts []string
 	// NoShutdown is why nobody may shut this down, the key or not; "": there is no reason.
 	NoShutdown string
 	Version    string        // of the program; "" is "unknown"
@@ -121,6 +131,11 @@ func (c *Config) validate() error {
 		return fmt.Errorf("httpapi: a body of %d bytes: it is a number above 0; 0 is 64 KiB", c.MaxBody)
 	case c.MaxWait < time.Second:
 		return fmt.Errorf("httpapi: a wait of %v: it is at least 1 s; 0 is 30 s", c.MaxWait)
+	}
+	for _, host := range c.Hosts {
+		if err := checkHostName(host); err != nil {
+			return fmt.Errorf("httpapi: %w", err)
+		}
 	}
 	return nil
 }

@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"net/http"
+	"path"
+	"path/filepath"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
@@ -24,10 +26,19 @@ func (a *api) plugins(w *response, r *http.Request) error {
 	if _, err := query(r); err != nil {
 		return err
 	}
+	infos := append([]question.PluginInfo{}, a.cfg.Catalog.Plugins()...)
+	for i := range infos {
+		info := &infos[i]
+		// The folder or bucket is the operator's business; the log and the command line have it.
+		info.Source = path.Base(filepath.ToSlash(info.Source))
+		if info.Error != nil {
+			info.Error = public(info.Error, "")
+		}
+	}
 	w.sendJSON(http.StatusOK, marshal(struct {
 		Status string                `json:"status"`
 		Data   []question.PluginInfo `json:"data"`
-	}{"done", append([]question.PluginInfo{}, a.cfg.Catalog.Plugins()...)}))
+	}{"done", infos}))
 	return nil
 }
 
@@ -46,7 +57,7 @@ func (a *api) ready(w *response, r *http.Request) error {
 		return question.Errorf(question.CodeShuttingDown, "no new jobs are accepted: the service is shutting down")
 	}
 	if len(a.cfg.Catalog.Offers()) == 0 {
-		return question.Errorf(question.CodeNotReady, "there is no question to ask: no plugin is being served; /api/plugins says why")
+		return said{question.Errorf(question.CodeNotReady, "there is no question to ask: no plugin is being served; /api/plugins says why")}
 	}
 	if a.cfg.Ready != nil {
 		if err := a.cfg.Ready(r.Context()); err != nil {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -75,30 +76,74 @@ type errorBody struct {
 	JobID  string        `json:"job_id,omitempty"`
 }
 
-// internal is what a client is told of a defect: the log knows the rest.
-func internal(requestID string) *question.Error {
-	return question.Errorf(question.CodeInternal, "something went wrong on our side; the log says more under the request id %s", requestID)
+// concealed are the codes whose reasons only the log has: they may name paths,
+// addresses, buckets, queues, accounts and key ids. A client gets the text here.
+var concealed = map[question.Code]string{
+	question.CodeStoreUnavailable: "the store cannot be reached or does not take this now",
+	question.CodeQueueUnavailable: "the queue cannot be reached or does not take this now",
+	question.CodeNotReady:         "a job would not be answered now",
+	question.CodeInternal:         "something went wrong on our side",
 }
 
-// Fail answers with an error as the handler does, for whoever stands before it.
-func Fail(w http.ResponseWriter, err error) { (&response{ResponseWriter: w}).fail(err) }
+// public returns what a client is told of an error. It is the one place that decides
+// it, for errors of requests, of jobs and of plugins alike. An error that says why in
+// its own words, but wraps one that is concealed, is concealed too.
+func public(e *question.Error, requestID string) *question.Error {
+	for cause := e; cause != nil; {
+		if text, ok := concealed[cause.Code]; ok {
+			text += "; the server's log says why"
+			if requestID != "" {
+				text += ", under the request id " + requestID
+			}
+			return &question.Error{Code: e.Code, Reason: text, Param: e.Param, Hint: e.Hint}
+		}
+		next := cause.Unwrap()
+		cause = nil
+		_ = errors.As(next, &cause)
+	}
+	return e
+}
 
-// fail answers with an error.
+// said is an error whose reason this package wrote for clients, whatever its code.
+type said struct{ to *question.Error }
+
+// Error is the code and the reason.
+func (s said) Error() string { return s.to.Error() }
+
+// Unwrap returns the error that a client is told.
+func (s said) Unwrap() error { return s.to }
+
+// internal is a defect of ours, or an error without a code.
+func internal() *question.Error { return &question.Error{Code: question.CodeInternal} }
+
+// Fail answers with an error as the handler does, for whoever stands before it: the
+// X-Request-Id that w has already is the one that the answer names.
+func Fail(w http.ResponseWriter, err error) {
+	(&response{ResponseWriter: w, id: w.Header().Get("X-Request-Id")}).fail(err)
+}
+
+// fail answers with an error. The log gets all of it, the client what is public.
 func (w *response) fail(err error) {
 	w.err = err
 	var e *question.Error
-	if !errors.As(err, &e) { // a text that was not written for strangers
-		e = internal(w.id)
+	if s, ok := errors.AsType[said](err); ok {
+		e = s.to
+	} else {
+		if !errors.As(err, &e) { // a text that was not written for strangers
+			e = internal()
+		}
+		e = public(e, w.id)
 	}
 	status, ok := statuses[e.Code]
 	if !ok {
 		status = http.StatusInternalServerError
 	}
-	if after := retryAfter[e.Code]; after != "" {
-		w.Header().Set("Retry-After", after)
-	}
+	after := retryAfter[e.Code]
 	if w.probe {
-		status = http.StatusServiceUnavailable
+		status, after = http.StatusServiceUnavailable, cmp.Or(after, "5")
+	}
+	if after != "" {
+		w.Header().Set("Retry-After", after)
 	}
 	body := errorBody{"error", e.Code, e.Reason, e.Param, e.Hint, w.job}
 	if body.Hint == nil {

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -44,24 +45,58 @@ func TestEveryCodeHasAStatus(t *testing.T) {
 	}
 }
 
-// Every route turns an error of what it calls into its status.
+// jobRoutes are those that ask Jobs.
+var jobRoutes = []string{
+	"POST /api/states_mean", "GET /api/get_results/" + id1, "GET /api/get_results/" + id1 + "?wait=1", "GET /api/jobs", "GET /api/num_jobs",
+	"DELETE /api/jobs/" + id1, "POST /api/jobs/" + id1 + "/retry",
+}
+
+// Every route turns an error of what it calls into its status. Strangers do not get the
+// text of one that may tell of this machine, its store or its queue; the log does.
 func TestEveryRouteReportsErrors(t *testing.T) {
-	for _, route := range []string{
-		"POST /api/states_mean", "GET /api/get_results/" + id1, "GET /api/get_results/" + id1 + "?wait=1", "GET /api/jobs", "GET /api/num_jobs",
-		"DELETE /api/jobs/" + id1, "POST /api/jobs/" + id1 + "/retry",
+	deep := question.Errorf(question.CodeStoreUnavailable, "the bucket secret at /secret/path: AKIASECRET")
+	for _, tt := range []struct {
+		err    error
+		status int
+		code   question.Code
+	}{
+		{fmt.Errorf("deep down: %w", deep), 503, question.CodeStoreUnavailable},
+		{question.Errorf(question.CodeQueueUnavailable, "https://sqs/secret/path"), 503, question.CodeQueueUnavailable},
+		{question.Errorf(question.CodeInternal, "the stored object /secret/path is damaged"), 500, question.CodeInternal},
+		{question.Errorf(question.CodeBadPlugin, "it is there no more: %w", deep), 500, question.CodeBadPlugin},
+		{question.Errorf(question.CodeNotReady, "/secret/path"), 503, question.CodeNotReady},
+		{errors.New("open /secret/path"), 500, question.CodeInternal},
 	} {
-		s := serve(t)
-		s.jobs.err = fmt.Errorf("deep down: %w", question.Errorf(question.CodeStoreUnavailable, "the disk is full"))
-		method, target, _ := strings.Cut(route, " ")
-		if e := wantError(t, s.do(method, target, ask), 503, question.CodeStoreUnavailable); e.Reason != "the disk is full" {
-			t.Errorf("%s: %+v", route, e)
+		for _, route := range jobRoutes {
+			s := serve(t)
+			s.jobs.err = tt.err
+			method, target, _ := strings.Cut(route, " ")
+			w := s.do(method, target, ask, "X-Request-Id: abc-1")
+			wantError(t, w, tt.status, tt.code)
+			if strings.Contains(strings.ToLower(w.Body.String()), "secret") || !strings.Contains(w.Body.String(), "abc-1") || !strings.Contains(s.log.String(), "/secret/path") {
+				t.Errorf("%s, %v: %s\nlog: %s", route, tt.err, w.Body, s.log)
+			}
 		}
-		// An error without a code is a defect: strangers do not get its text, the log does.
-		s.jobs.err = errors.New("open /secret/path")
-		w := s.do(method, target, ask, "X-Request-Id: abc-1")
-		wantError(t, w, 500, question.CodeInternal)
-		if strings.Contains(w.Body.String(), "secret") || !strings.Contains(w.Body.String(), "abc-1") || !strings.Contains(s.log.String(), "/secret/path") {
-			t.Errorf("%s: %s\nlog: %s", route, w.Body, s.log)
+		s := serve(t, func(c *httpapi.Config) { c.Ready = func(context.Context) error { return tt.err } })
+		w := s.do("GET", "/readyz", "", "X-Request-Id: abc-1")
+		wantError(t, w, 503, tt.code)
+		if strings.Contains(strings.ToLower(w.Body.String()), "secret") || !strings.Contains(w.Body.String(), "abc-1") || !strings.Contains(s.log.String(), "/secret/path") {
+			t.Errorf("/readyz, %v: %s\nlog: %s", tt.err, w.Body, s.log)
+		}
+
+		// So is the error of a job that ended with it, and of a plugin that was refused for it.
+		stored := question.AsError(tt.err)
+		s = serve(t)
+		id := s.finished(t, question.Job{Status: question.Failed, Error: stored})
+		s.catalog.more = []question.PluginInfo{{Source: "s3://secret/secret-prefix/plugins/new.wasm", Error: stored}, {Source: "/secret/path/old.wasm", Serving: true}}
+		for _, target := range []string{"/api/get_results/" + id, "/api/jobs?detail=1", "/api/plugins"} {
+			w := s.do("GET", target, "")
+			if strings.Contains(strings.ToLower(w.Body.String()), "secret") || !strings.Contains(w.Body.String(), `"code":"`+string(tt.code)+`"`) {
+				t.Errorf("%s: %s", target, w.Body)
+			}
+		}
+		if w := s.do("GET", "/api/plugins", ""); !strings.Contains(w.Body.String(), `"source":"new.wasm"`) || !strings.Contains(w.Body.String(), `"source":"old.wasm"`) {
+			t.Errorf("%s", w.Body)
 		}
 	}
 }

@@ -31,11 +31,14 @@ var (
 var renderers = httpapi.Renderers{Seed: render.AppendSeedJSON, Rows: render.AppendRowsJSON, CSV: render.CSV, Arrow: render.Arrow}
 
 // fakeCatalog serves two questions.
-type fakeCatalog struct{ offers []question.Offer }
+type fakeCatalog struct {
+	offers []question.Offer
+	more   []question.PluginInfo // beside the two that it always has
+}
 
 func newCatalog() *fakeCatalog {
 	obesity := "Percent of adults aged 18 years and older who have obesity"
-	return &fakeCatalog{[]question.Offer{
+	return &fakeCatalog{offers: []question.Offer{
 		{
 			Question: &question.Question{Name: "states_mean", Title: "Mean by state", Params: []question.Param{{Name: "question", Type: question.ParamColumn, Column: "question", Required: true}}},
 			Plugin:   "sportifs", Example: question.Request{Question: "states_mean", Params: map[string]any{"question": obesity}},
@@ -52,11 +55,11 @@ func newCatalog() *fakeCatalog {
 
 func (c *fakeCatalog) Offers() []question.Offer { return c.offers }
 
-func (*fakeCatalog) Plugins() []question.PluginInfo {
-	return []question.PluginInfo{
+func (c *fakeCatalog) Plugins() []question.PluginInfo {
+	return append([]question.PluginInfo{
 		{Name: "sportifs", Version: "1.0.0", Source: "built-in", Size: 7, Serving: true, Questions: []string{"states_mean", "state_mean"}},
 		{Source: "broken.wasm", Size: 3, Error: question.Errorf(question.CodeBadPlugin, "it is no WebAssembly module")},
-	}
+	}, c.more...)
 }
 
 // fakeJobs keeps jobs in memory. They run until a test finishes them.

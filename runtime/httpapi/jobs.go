@@ -58,7 +58,7 @@ func (a *api) readRequest(w *response, r *http.Request, name string) (req questi
 	case errors.As(err, &tooLarge):
 		return req, asked, question.Errorf(question.CodeBodyTooLarge, "the body is larger than %d bytes, which is the limit", tooLarge.Limit)
 	case err != nil:
-		return req, asked, question.Errorf(question.CodeBadRequest, "the body broke off: %w", err)
+		return req, asked, question.Errorf(question.CodeBadRequest, "the body broke off, or did not come in time") // err has addresses
 	}
 	req, err = question.ParseRequest(name, body)
 	return req, asked, err
@@ -210,8 +210,7 @@ func (a *api) sendFinal(w *response, job *question.Job, f *format) error {
 	}
 	body, err := f.render(&a.cfg.Render, job)
 	if err != nil {
-		return question.Errorf(question.CodeInternal, "the result cannot be written as %s: %w", f.name, err).
-			About("", "?layout=rows", "?format=csv", "?format=arrow")
+		return unwritable(f, err)
 	}
 	if !f.isJSON() {
 		fileHeaders(w.Header(), job, f)
@@ -219,6 +218,17 @@ func (a *api) sendFinal(w *response, job *question.Job, f *format) error {
 	mayBeKept(w, job, f)
 	w.send(http.StatusOK, f.contentType, body)
 	return nil
+}
+
+// unwritable is the error of a result that does not fit a form. What the renderer says
+// of the result itself is for clients.
+func unwritable(f *format, err error) error {
+	e := question.Errorf(question.CodeInternal, "the result cannot be written as %s: %w", f.name, err).
+		About("", "?layout=rows", "?format=csv", "?format=arrow")
+	if question.CodeOf(err) == question.CodeBadResult {
+		return said{e}
+	}
+	return e
 }
 
 // fileHeaders say of a form that has no room for it what it was computed from.
@@ -329,12 +339,16 @@ func listedAs(s question.Status) string {
 	return string(s)
 }
 
-// details are the jobs as they are stored, less what belongs to the result.
+// details are the jobs as they are stored, less what belongs to the result and what is
+// not public.
 func details(jobs []*question.Job) []question.Job {
 	out := make([]question.Job, len(jobs))
 	for i, job := range jobs {
 		out[i] = *job
 		out[i].Result = nil
+		if job.Error != nil {
+			out[i].Error = public(job.Error, "")
+		}
 	}
 	return out
 }

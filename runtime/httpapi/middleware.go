@@ -26,6 +26,8 @@ func (a *api) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	switch {
 	case !strings.HasPrefix(r.URL.Path, "/"): // "OPTIONS *", or CONNECT; the mux would not answer in our shape
 		w.fail(question.Errorf(question.CodeUnknownRoute, "%.100q is no path of this service", r.URL.Path))
+	case !a.ownHost(r.Host):
+		w.fail(a.strangeHost(r.Host))
 	case a.csrf.Check(r) != nil:
 		w.fail(question.Errorf(question.CodeForbidden, "a page of another site may not %s here", r.Method))
 	case !a.known(r):
@@ -35,14 +37,6 @@ func (a *api) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// keyless reports whether a path is a probe's, which has no key.
-func keyless(path string) bool { return path == "/healthz" || path == "/readyz" }
-
-// known reports whether a request has the key, where one is asked of it.
-func (a *api) known(r *http.Request) bool {
-	return a.cfg.ClientKey == "" || keyless(r.URL.Path) || equalSecret(r.Header.Get("X-Api-Key"), a.cfg.ClientKey)
-}
-
 // finish is deferred by ServeHTTP.
 func (a *api) finish(w *response, r *http.Request) {
 	v := recover()
@@ -50,7 +44,7 @@ func (a *api) finish(w *response, r *http.Request) {
 		a.cfg.Log.LogAttrs(r.Context(), slog.LevelError, "a request panicked",
 			slog.String("id", w.id), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
 		if w.status == 0 {
-			w.fail(internal(w.id))
+			w.fail(internal())
 		} // else net/http sees that the body is too short, and cuts the connection
 	}
 	a.logAccess(w, r)

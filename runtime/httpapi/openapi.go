@@ -44,12 +44,12 @@ func (a *api) document() object {
 			item = object{}
 			paths[op.Path] = item
 		}
-		if a.cfg.ClientKey != "" && !keyless(op.Path) {
+		if a.cfg.CheckHost || a.cfg.ClientKey != "" && !keyless(op.Path) {
 			op.Codes = append(slices.Clip(op.Codes), question.CodeForbidden)
 		}
 		described := op.object()
-		if a.cfg.ClientKey != "" {
-			described["security"] = op.security()
+		if keys := a.security(&op); keys != nil {
+			described["security"] = keys
 		}
 		item[strings.ToLower(op.Method)] = described
 	}
@@ -64,9 +64,10 @@ func (a *api) document() object {
 	if a.cfg.Dataset.Synthetic {
 		info["description"] = info["description"].(string) + " Its figures are SYNTHETIC: generated, not real."
 	}
-	keys := object{"admin_key": object{
-		"type": "http", "scheme": "bearer", "description": "The key that the server was started with.",
-	}}
+	keys := object{}
+	if a.cfg.AdminKey != "" {
+		keys[adminKey] = object{"type": "http", "scheme": "bearer", "description": "The admin key that the server was started with."}
+	}
 	if a.cfg.ClientKey != "" {
 		keys[clientKey] = object{"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The key that clients were given."}
 	}
@@ -83,17 +84,24 @@ func (a *api) document() object {
 	}
 }
 
-const clientKey = "client_key"
+const clientKey, adminKey = "client_key", "admin_key"
 
-// security is which keys the operation takes where every client has one.
-func (op *operation) security() []object {
+// security is which keys the operation takes; nil: none, where no client has one.
+func (a *api) security(op *operation) []object {
+	keys := object{}
+	if a.cfg.ClientKey != "" && !keyless(op.Path) {
+		keys[clientKey] = []string{}
+	}
+	if op.Key && a.cfg.AdminKey != "" {
+		keys[adminKey] = []string{}
+	}
 	switch {
-	case keyless(op.Path):
+	case len(keys) > 0:
+		return []object{keys}
+	case a.cfg.ClientKey != "":
 		return []object{}
-	case op.Key:
-		return []object{{clientKey: []string{}}, {clientKey: []string{}, "admin_key": []string{}}}
 	default:
-		return []object{{clientKey: []string{}}}
+		return nil
 	}
 }
 
@@ -112,9 +120,6 @@ func (op *operation) object() object {
 	}
 	if op.Body != nil {
 		out["requestBody"] = object{"required": true, "content": object{jsonType: object{"schema": op.Body, "example": op.Example}}}
-	}
-	if op.Key {
-		out["security"] = []object{{}, {"admin_key": []string{}}}
 	}
 	responses := object{}
 	for _, a := range op.Answers {

@@ -21,7 +21,7 @@ type operation struct {
 	Offer   *question.Offer
 	Answers []answer
 	Codes   []question.Code // that it may answer, beside those of every route
-	Key     bool            // the admin key may be needed
+	Key     bool            // the admin key is needed, where there is one
 	Probe   bool            // whatever is wrong is 503
 }
 
@@ -170,7 +170,7 @@ func (a *api) operations() []operation {
 		}
 		ops = append(ops, operation{
 			ID: id, Method: method, Path: "/api/graceful_shutdown", Group: "Service", Summary: "Stop the intake and finish what was accepted", Key: true,
-			Description: "Allowed with the admin key, and without it to a client on the machine itself. Ask again until it says done.",
+			Description: a.whoShutsDown() + " Ask again until it says done.",
 			Answers:     []answer{{http.StatusOK, "running, until everything is done.", status, nil}},
 			Codes:       []question.Code{question.CodeBadRequest, question.CodeNotHere},
 		})
@@ -212,6 +212,20 @@ func (a *api) operations() []operation {
 			Answers: []answer{{http.StatusOK, "It would.", probe, nil}}, Codes: slices.Concat(acceptance, store),
 		},
 	)
+}
+
+// whoShutsDown says who may ask for a graceful shutdown here.
+func (a *api) whoShutsDown() string {
+	switch {
+	case a.cfg.NoShutdown != "":
+		return "Not offered here: " + a.cfg.NoShutdown + "."
+	case a.cfg.AdminKey != "":
+		return "It needs the admin key."
+	case a.cfg.LocalShutdown:
+		return "Allowed to every client that connects from the machine itself, and not through a proxy."
+	default:
+		return "Off here: the server was started with neither an admin key nor --local-shutdown."
+	}
 }
 
 // exampleBody is a body that asks for the example.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -16,7 +17,7 @@ func TestWhoMayShutDown(t *testing.T) {
 	for _, tt := range []struct {
 		name, key, remote, host string
 		headers                 []string
-		may                     bool
+		may                     bool // where LocalShutdown is set
 	}{
 		{"this machine", "", local, "localhost:8080", nil, true},
 		{"this machine, IPv6", "", "[::1]:5555", "[::1]:8080", nil, true},
@@ -24,10 +25,15 @@ func TestWhoMayShutDown(t *testing.T) {
 		{"IPv4 in IPv6", "", "[::ffff:127.0.0.1]:5555", "127.9.9.9", nil, true},
 		{"typed into a browser", "", local, "LOCALHOST", []string{"Sec-Fetch-Site: none"}, true},
 		{"our own page", "", local, "localhost:8080", []string{"Sec-Fetch-Site: same-origin", "Origin: http://localhost:8080", "Referer: http://localhost:8080/"}, true},
-		{"a key is set, but not needed here", "k", local, "localhost", nil, true},
 		{"the key", "k", "203.0.113.9:5555", "stats.example", []string{"Authorization: Bearer k"}, true},
 		{"the key, forwarded", "k", local, "stats.example", []string{"Authorization: Bearer k", "X-Forwarded-For: 203.0.113.9"}, true},
 
+		{"the key, on this machine", "k", local, "localhost", []string{"Authorization: Bearer k"}, true},
+		{"this machine, under a name of its own", "", local, "stats.localhost:8080", nil, true},
+
+		{"a key is set, and is not sent", "k", local, "localhost", nil, false},
+		{"a key is set, and is not sent from elsewhere", "k", "203.0.113.9:5555", "stats.example", nil, false},
+		{"a part of the key", "kkk", local, "localhost", []string{"Authorization: Bearer kk"}, false},
 		{"elsewhere", "", "203.0.113.9:5555", "localhost", nil, false},
 		{"no address", "", "@", "localhost", nil, false},
 		{"a name that points here", "", local, "rebind.example:8080", nil, false},
@@ -48,23 +54,29 @@ func TestWhoMayShutDown(t *testing.T) {
 	} {
 		for _, method := range []string{"GET", "POST"} {
 			t.Run(method+" "+tt.name, func(t *testing.T) {
-				s := serve(t, func(c *httpapi.Config) { c.AdminKey = tt.key })
-				r := httptest.NewRequest(method, "/api/graceful_shutdown", nil)
-				r.RemoteAddr, r.Host = tt.remote, tt.host
-				for _, h := range tt.headers {
-					name, value, _ := strings.Cut(h, ": ")
-					r.Header.Set(name, value)
+				for _, allowed := range []bool{true, false} {
+					s := serve(t, func(c *httpapi.Config) { c.AdminKey, c.LocalShutdown = tt.key, allowed })
+					r := httptest.NewRequest(method, "/api/graceful_shutdown", nil)
+					r.RemoteAddr, r.Host = tt.remote, tt.host
+					for _, h := range tt.headers {
+						name, value, _ := strings.Cut(h, ": ")
+						r.Header.Set(name, value)
+					}
+					w := httptest.NewRecorder()
+					s.ServeHTTP(w, r)
+					may := tt.may && (allowed || tt.key != "")
+					if s.jobs.draining != may {
+						t.Errorf("draining: %t", s.jobs.draining)
+					}
+					if may {
+						wantBody(t, w, http.StatusOK, `{"status":"running"}`+"\n")
+						continue
+					}
+					e := wantError(t, w, http.StatusForbidden, question.CodeForbidden)
+					if method == "GET" && tt.key == "" && !allowed && !(strings.Contains(e.Reason, "--admin-key") && strings.Contains(e.Reason, "--local-shutdown")) {
+						t.Errorf("it does not say what to do: %+v", e)
+					}
 				}
-				w := httptest.NewRecorder()
-				s.ServeHTTP(w, r)
-				if s.jobs.draining != tt.may {
-					t.Errorf("draining: %t", s.jobs.draining)
-				}
-				if !tt.may {
-					wantError(t, w, http.StatusForbidden, question.CodeForbidden)
-					return
-				}
-				wantBody(t, w, http.StatusOK, `{"status":"running"}`+"\n")
 			})
 		}
 	}
@@ -129,31 +141,139 @@ func TestClientKey(t *testing.T) {
 	}
 }
 
-func TestClientKeyIsDescribed(t *testing.T) {
-	s := serve(t, func(c *httpapi.Config) { c.ClientKey = "k" })
-	r := httptest.NewRequest("GET", "/openapi.json", nil)
-	r.Header.Set("X-Api-Key", "k")
-	w := httptest.NewRecorder()
-	s.ServeHTTP(w, r)
-	var doc struct {
-		Paths map[string]map[string]struct {
-			Security  *[]map[string][]string
-			Responses map[string]any
+// What /openapi.json says of keys is what this server asks for.
+func TestKeysAreDescribed(t *testing.T) {
+	type schemes = []map[string][]string
+	client, admin, both := schemes{{"client_key": {}}}, schemes{{"admin_key": {}}}, schemes{{"client_key": {}, "admin_key": {}}}
+	for _, tt := range []struct {
+		name                         string
+		config                       httpapi.Config
+		probe, question, shutdown    schemes // nil: nothing is said
+		probe403, question403, local bool
+	}{
+		{"none", httpapi.Config{}, nil, nil, nil, false, false, false},
+		{"client", httpapi.Config{ClientKey: "k"}, schemes{}, client, client, false, true, false},
+		{"admin", httpapi.Config{AdminKey: "a", LocalShutdown: true}, nil, nil, admin, false, false, false},
+		{"both", httpapi.Config{ClientKey: "k", AdminKey: "a"}, schemes{}, client, both, false, true, false},
+		{"hosts", httpapi.Config{CheckHost: true, LocalShutdown: true}, nil, nil, nil, true, true, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := serve(t, func(c *httpapi.Config) {
+				c.ClientKey, c.AdminKey, c.CheckHost, c.LocalShutdown = tt.config.ClientKey, tt.config.AdminKey, tt.config.CheckHost, tt.config.LocalShutdown
+			})
+			w := s.do("GET", "/openapi.json", "", "X-Api-Key: k", "Host: localhost")
+			var doc struct {
+				Paths map[string]map[string]struct {
+					Security    schemes
+					Description string
+					Responses   map[string]any
+				}
+				Components struct {
+					SecuritySchemes map[string]struct{ Name, Scheme string }
+				}
+			}
+			if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil {
+				t.Fatal(err)
+			}
+			kinds := doc.Components.SecuritySchemes
+			if (kinds["client_key"].Name == "X-Api-Key") != (tt.config.ClientKey != "") || (kinds["admin_key"].Scheme == "bearer") != (tt.config.AdminKey != "") {
+				t.Errorf("schemes: %v", kinds)
+			}
+			for _, o := range []struct {
+				path string
+				want schemes
+				may  bool // answer 403
+			}{{"/healthz", tt.probe, tt.probe403}, {"/api/questions", tt.question, tt.question403}, {"/api/graceful_shutdown", tt.shutdown, true}} {
+				got := doc.Paths[o.path]["get"]
+				if !reflect.DeepEqual(got.Security, o.want) || (got.Responses["403"] != nil) != o.may {
+					t.Errorf("%s: security %v, 403: %v", o.path, got.Security, got.Responses["403"])
+				}
+			}
+			if text := doc.Paths["/api/graceful_shutdown"]["get"].Description; strings.Contains(text, "from the machine itself") != tt.local {
+				t.Errorf("shutdown: %q", text)
+			}
+		})
+	}
+}
+
+// A page whose name was made to point here is not answered, on any route.
+func TestHost(t *testing.T) {
+	for _, tt := range []struct {
+		host  string
+		hosts []string
+		may   bool
+	}{
+		{"localhost", nil, true},
+		{"LocalHost:8080", nil, true},
+		{"localhost.:8080", nil, true},
+		{"stats.localhost:8080", nil, true},
+		{"127.0.0.1:8080", nil, true},
+		{"127.1.2.3", nil, true},
+		{"[::1]:8080", nil, true},
+		{"[::1]", nil, true},
+		{"[::ffff:127.0.0.1]:1", nil, true},
+		{"Stats.Example:443", []string{"other.example", "stats.example"}, true},
+		{"stats.example.", []string{"STATS.example"}, true},
+		{"[2001:db8::1]:80", []string{"2001:db8::1"}, true},
+		{"localhost:8080", []string{"stats.example"}, true},
+
+		{"evil.example:8080", nil, false},
+		{"localhost.evil.example", nil, false},
+		{"evillocalhost", nil, false},
+		{"127.0.0.1.evil.example:8080", nil, false},
+		{"0.0.0.0:8080", nil, false},
+		{"192.0.2.1:8080", nil, false},
+		{"[::]:8080", nil, false},
+		{"2130706433", nil, false},
+		{"", nil, false},
+		{"evil.stats.example", []string{"stats.example"}, false},
+		{"stats.example.evil.example", []string{"stats.example"}, false},
+		{"x", []string{"stats.example"}, false},
+	} {
+		s := serve(t, func(c *httpapi.Config) { c.CheckHost, c.Hosts, c.LocalShutdown = true, tt.hosts, true })
+		for _, route := range append(routeTargets(t), "GET /nowhere", "OPTIONS /api/jobs", "OPTIONS *") {
+			method, target, _ := strings.Cut(route, " ")
+			r := httptest.NewRequest(method, target, strings.NewReader(ask))
+			r.Host = tt.host
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, r)
+			refused := w.Code == http.StatusForbidden && strings.Contains(w.Body.String(), "--allowed-host")
+			if tt.may == refused && route != "OPTIONS *" && target != "/api/graceful_shutdown" {
+				t.Errorf("Host %q, hosts %v: %s: %d %s", tt.host, tt.hosts, route, w.Code, w.Body)
+			}
+			if !tt.may && route != "OPTIONS *" {
+				wantError(t, w, http.StatusForbidden, question.CodeForbidden)
+			}
 		}
-		Components struct {
-			SecuritySchemes map[string]struct{ Name string }
+		if !tt.may && (s.jobs.draining || len(s.jobs.jobs) > 0) {
+			t.Errorf("Host %q: %d jobs, draining: %t", tt.host, len(s.jobs.jobs), s.jobs.draining)
 		}
 	}
-	if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil {
-		t.Fatal(err)
+	if w := serve(t).do("GET", "/api/questions", "", "Host: evil.example"); w.Code != http.StatusOK {
+		t.Errorf("where no host is checked: %d %s", w.Code, w.Body)
 	}
-	if doc.Components.SecuritySchemes["client_key"].Name != "X-Api-Key" {
-		t.Errorf("schemes: %v", doc.Components.SecuritySchemes)
-	}
-	for path, want := range map[string]int{"/healthz": 0, "/api/questions": 1, "/api/graceful_shutdown": 2} {
-		got := doc.Paths[path]["get"]
-		if got.Security == nil || len(*got.Security) != want || (got.Responses["403"] != nil) != (want > 0) {
-			t.Errorf("%s: security %v, 403: %v", path, got.Security, got.Responses["403"])
+}
+
+func TestBadHosts(t *testing.T) {
+	for _, host := range []string{"", ".", "https://stats.example", "stats.example:443", "stats.example/x", "a b", "bücher.example", "*", "[::1]:80", "a,b"} {
+		_, err := httpapi.New(httpapi.Config{Catalog: newCatalog(), Jobs: newJobs(), Render: renderers, Hosts: []string{"ok.example", host}})
+		if err == nil || !strings.Contains(err.Error(), "--allowed-host") {
+			t.Errorf("%q: %v", host, err)
 		}
 	}
+	for _, host := range []string{"stats.example", "Stats.Example.", "192.0.2.1", "2001:db8::1", "[2001:db8::1]", "my_host", "localhost"} {
+		if _, err := httpapi.New(httpapi.Config{Catalog: newCatalog(), Jobs: newJobs(), Render: renderers, Hosts: []string{host}}); err != nil {
+			t.Errorf("%q: %v", host, err)
+		}
+	}
+}
+
+// routeTargets are all routes as a client asks them, with an id and a question.
+func routeTargets(t *testing.T) []string {
+	t.Helper()
+	var out []string
+	for _, route := range httpapi.Routes(t) {
+		out = append(out, strings.NewReplacer("{$}", "", "{id}", id1, "{question}", "states_mean").Replace(route))
+	}
+	return out
 }
