@@ -56,7 +56,7 @@ func (o *Objects) adviceOf(e minio.ErrorResponse) string {
 	case "ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired":
 		return fmt.Sprintf("the session token of the credentials %s is not valid or no longer so: get new ones", o.from())
 	case minio.AccessDenied, minio.AllAccessDisabled:
-		return fmt.Sprintf("the credentials %s are not allowed to do this: they need s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject and s3:DeleteObject on %s*", o.from(), o.target.prefix)
+		return fmt.Sprintf("the credentials %s are not allowed to do this, or they may not list the bucket and the object is not there: they need s3:ListBucket on the bucket itself, without a condition on s3:prefix, and s3:GetObject, s3:PutObject and s3:DeleteObject on %s*", o.from(), o.target.prefix)
 	case minio.RequestTimeTooSkewed:
 		return "its clock and this machine's differ: set the time right"
 	case minio.AuthorizationHeaderMalformed, minio.InvalidRegion, "PermanentRedirect", "TemporaryRedirect", "IllegalLocationConstraintException":

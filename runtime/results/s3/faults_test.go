@@ -10,11 +10,14 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,8 +66,13 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.seen = append(f.seen, r)
-	if strings.Count(r.URL.Path, "/") < 3 { // the bucket
+	asked := strings.HasSuffix(r.URL.Path, "/pending/.missing") // by Ping
+	if strings.Count(r.URL.Path, "/") < 3 || asked {            // the bucket
 		if f.hook != nil && f.hook(w, r, 0) {
+			return
+		}
+		if asked {
+			refuse(w, http.StatusNotFound, "NoSuchKey")
 			return
 		}
 		_, _ = io.WriteString(w, `<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>`)
@@ -385,6 +393,71 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestNoListing: S3 answers 403, and not 404, for a key that is not there to a role that
+// may list the bucket only on a condition, or not at all. Then nothing that is pending
+// would ever end, and nothing may be taken.
+func TestNoListing(t *testing.T) {
+	server := minio.Start(t)
+	at, err := url.Parse(server.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var denies atomic.Bool
+	proxy := httptest.NewServer(&httputil.ReverseProxy{
+		Transport: &http.Transport{DisableKeepAlives: true},
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(at); r.Out.Host = r.In.Host }, // which is signed
+		ModifyResponse: func(r *http.Response) error {
+			if !denies.Load() || r.StatusCode != http.StatusNotFound || r.Request.Method != http.MethodGet && r.Request.Method != http.MethodHead {
+				return nil
+			}
+			body, err := io.ReadAll(r.Body)
+			if err == nil {
+				err = r.Body.Close()
+			}
+			if bytes.Contains(body, []byte("NoSuchKey")) || r.Request.Method == http.MethodHead {
+				r.StatusCode, r.Status = http.StatusForbidden, "403 Forbidden"
+				body = []byte(`<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>`)
+			}
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+			r.Header.Set("Content-Length", strconv.Itoa(len(body)))
+			return err
+		},
+	})
+	defer proxy.Close()
+	cfg := config(server)
+	cfg.Endpoint = proxy.URL
+	cfg.URL += "/listing" + time.Now().Format("150405.000000000")
+	store := results.New(open(t, cfg))
+	job := storetest.Pending(storetest.ID(time.Now(), 1))
+	if err := store.PutPending(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Get(t.Context(), job.ID); err != nil {
+		t.Errorf("while 404 is 404: %v", err)
+	}
+
+	denies.Store(true)
+	_, err = s3.Open(t.Context(), cfg)
+	wantUnavailable(t, err, "s3:ListBucket on the bucket itself, without any condition", "s3:prefix", "s3:GetObject")
+	wantUnavailable(t, store.Ping(t.Context()), "s3:ListBucket on the bucket itself, without any condition")
+	_, err = store.Get(t.Context(), job.ID) // its outcome is not there, and S3 does not say so
+	wantUnavailable(t, err, "s3:ListBucket on the bucket itself, without a condition")
+	denies.Store(false)
+	if err := store.Ping(t.Context()); err != nil {
+		t.Errorf("404 again: %v", err)
+	}
+}
+
+// TestNotS3: a web server that has nothing at any path is no store.
+func TestNotS3(t *testing.T) {
+	web := httptest.NewServer(http.NotFoundHandler())
+	defer web.Close()
+	cfg := newFake(t).config()
+	cfg.Endpoint = web.URL
+	_, err := s3.Open(t.Context(), cfg)
+	wantUnavailable(t, err, "no such bucket")
+}
+
 // TestNobodyThere: servers that are gone, or as good as.
 func TestNobodyThere(t *testing.T) {
 	closed := httptest.NewServer(http.NotFoundHandler())
@@ -589,7 +662,7 @@ func TestCredentials(t *testing.T) {
 	if auth := f.seen[0].Header.Get("Authorization"); !strings.Contains(auth, "/ap-south-1/s3/") {
 		t.Errorf("the request is signed for another region: %s", auth)
 	}
-	if path := f.seen[0].URL.Path; path != "/bucket/" {
+	if path := f.seen[0].URL.Path; !strings.HasPrefix(path, "/bucket/") {
 		t.Errorf("the bucket is not in the path: %s", path)
 	}
 }

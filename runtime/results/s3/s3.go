@@ -2,7 +2,8 @@
 // object an object, under a prefix and its key.
 //
 // It needs s3:GetObject, s3:PutObject and s3:DeleteObject on the prefix and
-// s3:ListBucket on the bucket, and a service that honours If-None-Match on PUT.
+// s3:ListBucket on the bucket, without a condition, and a service that honours
+// If-None-Match on PUT.
 package s3
 
 import (
@@ -50,7 +51,7 @@ var (
 	_ results.Sharer  = (*Objects)(nil)
 )
 
-// Open connects to the bucket and checks that it can be listed. Its errors are
+// Open connects to the bucket and checks, as Ping does, that it can be used. Its errors are
 // *question.Error with CodeStoreUnavailable. ctx bounds Open alone.
 func Open(ctx context.Context, cfg Config) (_ *Objects, err error) {
 	t, err := resolve(&cfg)
@@ -360,11 +361,33 @@ func (o *Objects) List(ctx context.Context, folder, after string) iter.Seq2[stri
 	}
 }
 
-// Ping implements results.Objects: it lists one name, which needs the bucket, the
-// credentials and most of the permissions.
+// missing is the key of an object that is never there.
+const missing = "pending/.missing"
+
+// Ping implements results.Objects: it reads an object that is not there, which needs the
+// bucket, the credentials, and the two permissions without which nothing can be found.
 func (o *Objects) Ping(ctx context.Context) error {
 	call, cancel := o.bound(ctx)
 	defer cancel()
+	_, err := o.get(call, missing, 1)
+	answer, _ := errors.AsType[minio.ErrorResponse](err)
+	switch answer.Code {
+	case minio.NoSuchKey:
+		if answer.RequestID != "" {
+			return nil
+		}
+		// Any web server says 404, and minio-go takes it for this.
+		return o.listOne(ctx, call)
+	case minio.AccessDenied, minio.AllAccessDisabled:
+		return question.Errorf(question.CodeStoreUnavailable,
+			"%s: access is denied to an object that is not there, where the service should say that it is not there. The credentials %s lack a permission: "+
+				"s3:ListBucket on the bucket itself, without any condition (such as one on s3:prefix), or s3:GetObject on %s*: %w", o.where, o.from(), o.target.prefix, err)
+	}
+	return o.explain(ctx, err)
+}
+
+// listOne lists a name, which only an S3 service answers rightly.
+func (o *Objects) listOne(ctx, call context.Context) error {
 	owner := false
 	for object := range o.client.ListObjectsIter(call, o.target.bucket, minio.ListObjectsOptions{
 		Prefix: o.name("pending/"), MaxKeys: 1, FetchOwner: &owner,
