@@ -30,7 +30,7 @@ help: ## Show this list
 
 .PHONY: run
 run: build ## Build, and serve the built-in sample on http://127.0.0.1:8080 (SERVE="--flags" are passed on)
-	bin/lestats serve $(SERVE)
+	bin/lestats serve --local-shutdown $(SERVE)
 
 .PHONY: build
 build: bin/lestats ## Build bin/lestats, with its plugin and its sample inside
@@ -170,8 +170,9 @@ lint: generate $(TOOLS)/golangci-lint
 	$(TOOLS)/golangci-lint run
 
 .PHONY: template
-template: $(TOOLS)/sam/bin/sam ## Check template.yaml
+template: $(TOOLS)/sam/bin/sam ## Check template.yaml, and what SAM makes of it: roles, who may call, alarms
 	SAM_CLI_TELEMETRY=0 $(TOOLS)/sam/bin/sam validate --lint --region us-east-1
+	$(TOOLS)/sam/bin/python infra/sam/translated.py
 
 .PHONY: tidy
 tidy:
