@@ -227,7 +227,7 @@ func TestStoreGoesAway(t *testing.T) {
 
 // What is sent to the real server, over a real connection, gets its code.
 func TestBadRequests(t *testing.T) {
-	p := serve(t, nil)
+	p := serve(t, nil, "--local-shutdown")
 	long := `{"question":"` + strings.Repeat("x", 64<<10) + `"}`
 	for _, tt := range []struct {
 		name, method, path, body string

@@ -61,7 +61,7 @@ type process struct {
 	log *bytes.Buffer // complete once the process has ended
 }
 
-var bannerURL = regexp.MustCompile(`http://[0-9.:]+`)
+var bannerURL = regexp.MustCompile(`http://[0-9.:\[\]]+`)
 
 // serve starts the real program on a free port and waits for its banner. The
 // process ends with the test.

@@ -84,7 +84,7 @@ func (p *process) exchange(v validator.Validator, method, path, body string, wan
 // plugin that comes is in it, and one that goes is not.
 func TestOpenAPIIsTrue(t *testing.T) {
 	folder := t.TempDir()
-	p := serve(t, nil, "--plugins", folder)
+	p := serve(t, nil, "--plugins", folder, "--local-shutdown")
 	_, before := p.describe()
 	drop(t, folder, guest(t, 0))
 	p.within2s("serving 1.0.0")

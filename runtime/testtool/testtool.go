@@ -4,6 +4,7 @@ package testtool
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 )
@@ -18,13 +19,31 @@ func Find(t testing.TB, name, variable string) string {
 		path = filepath.Join(moduleRoot(t), ".tools", name)
 	}
 	if _, err := os.Stat(path); err != nil { //nolint:gosec // a test's own environment
-		message := fmt.Sprintf("no %s: set %s to its program, or run `make .tools/%s` (%v)", name, variable, name, err)
-		if os.Getenv("CI") == "true" {
-			t.Fatal(message)
-		}
-		t.Skip(message)
+		absent(t, fmt.Sprintf("no %s: set %s to its program, or run `make .tools/%s` (%v)", name, variable, name, err))
 	}
 	return path
+}
+
+// Installed returns the path of a program that a package of Debian, and of most
+// others, brings. Without it t is skipped, or fails where the environment has CI=true.
+func Installed(t testing.TB, name, debian string) string {
+	t.Helper()
+	for _, folder := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/usr/local/sbin") { // of root's alone
+		if path, err := exec.LookPath(filepath.Join(folder, name)); err == nil {
+			return path
+		}
+	}
+	absent(t, fmt.Sprintf("no %s: install it (Debian: apt-get install %s)", name, debian))
+	return ""
+}
+
+// absent skips t, or fails it in CI, where nothing may be left out.
+func absent(t testing.TB, message string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(message)
+	}
+	t.Skip(message)
 }
 
 // moduleRoot returns the folder of go.mod above the test's.
