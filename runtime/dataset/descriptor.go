@@ -12,15 +12,16 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/le-stats-sportifs/lestats/runtime/boundedyaml"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
 // Bounds of a descriptor.
 const (
-	maxDescriptor = 256 << 10 // bytes
-	maxText       = 4096      // bytes of a title, source or licence
-	maxHeader     = 256       // bytes of a header, alias or unit
-	maxAliases    = 32        // of one column
+	maxDescriptor = boundedyaml.MaxBytes
+	maxText       = 4096 // bytes of a title, source or licence
+	maxHeader     = 256  // bytes of a header, alias or unit
+	maxAliases    = 32   // of one column
 )
 
 var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)

@@ -1,16 +1,13 @@
 package dataset
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 
+	"github.com/le-stats-sportifs/lestats/runtime/boundedyaml"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
@@ -18,37 +15,16 @@ import (
 // Descriptor, at most 256 KiB. It is strict: a key that is unknown or stands
 // twice, a value of another type, an anchor, and whatever does not make sense are
 // errors that name the line, the key and what would have been right.
-func ParseDescriptor(b []byte) (d *Descriptor, err error) {
-	if len(b) > maxDescriptor {
-		return nil, fmt.Errorf("descriptor: it has %d bytes; at most %d", len(b), maxDescriptor)
-	}
-	if !utf8.Valid(b) {
-		return nil, errors.New("descriptor: it is not UTF-8")
-	}
-	defer func() {
-		if p := recover(); p != nil { // in the YAML library
-			d, err = nil, fmt.Errorf("descriptor: it is not the YAML that a descriptor is: %v", p)
-		}
-	}()
-	file, err := parser.ParseBytes(b, 0)
+func ParseDescriptor(b []byte) (*Descriptor, error) {
+	bodies, err := boundedyaml.Parse(b)
 	if err != nil {
-		var syntax *yaml.SyntaxError
-		if errors.As(err, &syntax) && syntax.Token != nil && syntax.Token.Position != nil {
-			return nil, fmt.Errorf("descriptor: line %d: it is not YAML: %s", syntax.Token.Position.Line, syntax.Message)
-		}
-		return nil, fmt.Errorf("descriptor: it is not YAML: %w", err)
-	}
-	var bodies []ast.Node
-	for _, doc := range file.Docs {
-		if doc.Body != nil && doc.Body.Type() != ast.CommentType {
-			bodies = append(bodies, doc.Body)
-		}
+		return nil, fmt.Errorf("descriptor: %w", err)
 	}
 	if len(bodies) != 1 {
 		return nil, fmt.Errorf("descriptor: it holds %d YAML documents; one with the keys %s", len(bodies), strings.Join(descriptorKeys, ", "))
 	}
 	r := yamlReader{lines: map[string]int{}}
-	d = r.descriptor(bodies[0])
+	d := r.descriptor(bodies[0])
 	if r.err == nil {
 		r.err = d.check()
 	}
