@@ -114,7 +114,7 @@ func descriptor() (*dataset.Descriptor, error) {
 	d.Title = "SYNTHETIC sample: made-up figures in the form of the CDC's survey on nutrition, physical activity and obesity"
 	d.Source = "data/gen of Le Stats Sportifs"
 	d.License = "Apache-2.0"
-	d.Synthetic = true
+	d.Synthetic = dataset.Synthetic{All: true}
 	return d, nil
 }
 

@@ -103,7 +103,7 @@ func check(tokens token.Tokens) error {
 		}
 		at := t.Position.Line
 		if what, bad := refused[t.Type]; bad {
-			return fmt.Errorf("line %d: %s, %.40q, cannot be used here; write out what is meant", at, what, t.Value)
+			return fmt.Errorf("line %d: %s, %.40q, cannot be used here; put it in quotes where a text is meant", at, what, t.Value)
 		}
 		begins := at != line // the first of its line
 		line = at

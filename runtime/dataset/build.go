@@ -47,6 +47,11 @@ func assemble(d *Descriptor, columns []question.Column) (*Dataset, error) {
 		if err := checkValues(c, rows); err != nil {
 			return nil, fmt.Errorf("column %q: %w", c.Name, err)
 		}
+		if desc.Columns[i].Role == question.RoleMeasure {
+			if err := checkMeasure(c); err != nil {
+				return nil, fmt.Errorf("column %q: %w", c.Name, err)
+			}
+		}
 		if c.Type != question.String {
 			continue
 		}

@@ -485,6 +485,11 @@ func (f *arrowFile) column(c *question.Column, spec *Column, field table, r *bat
 			return err
 		}
 		c.Integers = arrow.Int64Traits.CastFromBytes(b)
+		if spec.Role == question.RoleMeasure {
+			if err := checkMeasure(c); err != nil {
+				return err
+			}
+		}
 		return checkMissing(c)
 	default:
 		b, err := f.values(r, r.rows, 4)

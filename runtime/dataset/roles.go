@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -128,7 +129,7 @@ func (d *Dataset) play() {
 		case d.columns[at].Type == question.Integer: // the measure
 			numbers := arrow.Float64Traits.CastFromBytes(aligned(8 * d.rows))
 			for i, v := range d.columns[at].Integers {
-				numbers[i] = float64(v)
+				numbers[i], _ = asNumber(v) // Build and ReadArrow let none by that is inexact
 			}
 			c := d.columns[at]
 			c.Name, c.Type, c.Integers, c.Numbers = c.Name+" as a number", question.Number, nil, numbers
@@ -138,6 +139,28 @@ func (d *Dataset) play() {
 			d.byName[p.seed] = at
 		}
 	}
+}
+
+// asNumber returns an integer as the double that plugins compute with; exact is false
+// where no double is equal to it, which begins above 2^53.
+func asNumber(v int64) (f float64, exact bool) {
+	f = float64(v)
+	return f, f < 1<<63 && int64(f) == v
+}
+
+// inexact is the error about an integer in a column of numbers that no double equals.
+func inexact(text string) error {
+	return fmt.Errorf("%s is an integer that a number, a double, cannot hold exactly; write it in larger units, or give the column the type string if it is an identifier", text)
+}
+
+// checkMeasure reports the first integer of the measure that would become another number.
+func checkMeasure(c *question.Column) error {
+	for i, v := range c.Integers {
+		if _, exact := asNumber(v); !exact && c.Present(i) {
+			return fmt.Errorf("row %d: %w", i, inexact(strconv.FormatInt(v, 10)))
+		}
+	}
+	return nil
 }
 
 // onlyValue is the value of a part that nobody plays: what is measured, or what the
