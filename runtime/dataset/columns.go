@@ -102,11 +102,7 @@ func readColumnar(ctx context.Context, t columnar, d *Descriptor) (*Dataset, err
 	if slices.Min(rows) != slices.Max(rows) {
 		return nil, fmt.Errorf("it is damaged: a column has %d values, another one %d", slices.Min(rows), slices.Max(rows))
 	}
-	built := make([]question.Column, len(columns))
-	for i := range columns {
-		built[i] = columns[i].Column
-	}
-	return Build(d, built)
+	return finish(d, columns, false)
 }
 
 // addCell appends a row.
@@ -116,6 +112,8 @@ func (c *csvColumn) addCell(row int, v cell) error {
 		return c.add(row, "")
 	case v.kind == aText:
 		return c.add(row, v.text)
+	case v.kind == anInteger && (c.missing.integer(v.integer) || c.missing.number(float64(v.integer))), v.kind == aNumber && c.missing.number(v.number):
+		return c.add(row, "")
 	case c.Type == question.String && v.kind == anInteger:
 		return c.add(row, strconv.FormatInt(v.integer, 10))
 	case c.Type == question.String:
@@ -134,6 +132,9 @@ func (c *csvColumn) addCell(row int, v cell) error {
 		c.Valid = append(c.Valid, 0)
 	}
 	c.Valid.Set(row)
+	if _, exact := asNumber(v.integer); v.kind == anInteger && !exact && (c.measure || c.Type == question.Number) {
+		return inexact(strconv.FormatInt(v.integer, 10))
+	}
 	switch {
 	case c.Type == question.Integer:
 		c.Integers = append(c.Integers, v.integer)

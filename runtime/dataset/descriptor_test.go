@@ -40,7 +40,7 @@ func tiny(t testing.TB) *Descriptor {
 
 func TestParseDescriptor(t *testing.T) {
 	want := &Descriptor{
-		Name: "tiny", Title: "A title: with a colon", Source: "folded text", Sort: "place", Synthetic: true,
+		Name: "tiny", Title: "A title: with a colon", Source: "folded text", Sort: "place", Synthetic: Synthetic{All: true},
 		Columns: []Column{
 			{Name: "place", Type: question.String, Role: question.RoleDimension, Header: "Place ", Aliases: []string{"town", "city"}},
 			{Name: "value", Type: question.Number, Unit: "%", Role: question.RoleMeasure},
@@ -83,7 +83,7 @@ func TestNPAO(t *testing.T) {
 	if g := strings.Join(got, " "); g != want {
 		t.Errorf("columns\n%s\nwant\n%s", g, want)
 	}
-	if d.Name != "npao" || d.Sort != "question" || d.Synthetic || d.Source == "" || d.License == "" {
+	if d.Name != "npao" || d.Sort != "question" || d.Synthetic.All || d.Source == "" || d.License == "" {
 		t.Errorf("%+v", d)
 	}
 }
