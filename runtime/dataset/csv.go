@@ -3,6 +3,7 @@ package dataset
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -91,9 +92,14 @@ func finish(d *Descriptor, columns []csvColumn, synthetic bool) (*Dataset, error
 			synthetic = true
 		}
 	}
-	if synthetic {
+	if synthetic && !d.Synthetic.All {
 		d = d.clone()
 		d.Synthetic = Synthetic{All: true}
+		// The descriptor is of the real figures, and these are not from there.
+		if title := "SYNTHETIC, in the form of: " + cmp.Or(d.Title, d.Name); len(title) <= maxText {
+			d.Title = title
+		}
+		d.Source = ""
 	}
 	return Build(d, built)
 }
