@@ -849,7 +849,7 @@ func (g *guesser) remark(d *Descriptor) {
 			note("%s is left out: %s", quote(p.header), p.leftOut)
 		case p.Type != question.String && p.marked > 0:
 			for _, text := range slices.Sorted(maps.Keys(p.marks)) {
-				if !newMarks(d.Missing).text(text) && len(d.Missing) < maxMissing {
+				if !newMarks(d.Missing).stands(text) && len(d.Missing) < maxMissing {
 					d.Missing = append(d.Missing, text)
 				}
 			}

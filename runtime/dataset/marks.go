@@ -46,6 +46,12 @@ func newMarks(texts []string) *marks {
 func (m *marks) text(s string) bool {
 	return m != nil && slices.Contains(m.texts, strings.TrimSpace(s))
 }
+
+// stands reports whether text is one of the marks, or the number that one of them is.
+func (m *marks) stands(text string) bool {
+	v, err := parseNumber(text)
+	return m.text(text) || err == nil && m.number(v)
+}
 func (m *marks) number(v float64) bool { return m != nil && slices.Contains(m.numbers, v) }
 func (m *marks) integer(v int64) bool  { return m != nil && slices.Contains(m.integers, v) }
 
