@@ -28,7 +28,7 @@ type dataInitCmd struct {
 	Category  string   `help:"Column that says in which way a group is cut into pieces; none for none." placeholder:"COLUMN"`
 	Stratum   string   `help:"Column with the pieces; none for none." placeholder:"COLUMN"`
 	Header    *bool    `help:"The first line of a CSV is its header (--header), or a row (--no-header): its columns are then column1, column2 and so on. Without either it is the header, and a first line that looks like a row is refused." negatable:""`
-	Missing   []string `help:"Text that stands for no value in columns of numbers, such as -999; again for more. NA, ., .., :, *, -, null, #N/A, NaN and their like are found." placeholder:"TEXT" sep:"none"`
+	Missing   []string `help:"Text that stands for no value in columns of numbers, such as refused, or =-999; again for more. NA, ., .., :, *, -, null, #N/A, NaN and their like are found." placeholder:"TEXT" sep:"none"`
 	Best      string   `help:"Which end of the means best5 has: highest or lowest." enum:"highest,lowest" default:"highest"`
 }
 
@@ -52,7 +52,7 @@ Examples:
 
   lestats data init sales.csv
   lestats data init sales.csv --measure revenue --group shop
-  lestats data init survey.csv --missing -999 --missing refused
+  lestats data init survey.csv --missing=-999 --missing refused
   lestats data init plain.csv --no-header --measure column3
   lestats data init scores.parquet --stratum none --best lowest
   lestats ask states_mean --data sales.csv`

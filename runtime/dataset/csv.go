@@ -52,6 +52,9 @@ func ReadCSV(ctx context.Context, r io.Reader, d *Descriptor, progress func(byte
 	if err != nil {
 		return nil, err
 	}
+	if err := checkMeasureHeader(d, columns); err != nil {
+		return nil, err
+	}
 	width := len(header)
 	for rows := 0; ; rows++ {
 		record, err := src.record(records)

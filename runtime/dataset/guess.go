@@ -87,8 +87,8 @@ func guess(ctx context.Context, f *os.File, h Hints, progress func(int64)) (*Dra
 		}
 	}
 	defer columns.close()
-	g := &guesser{hints: h, file: filepath.Base(f.Name())}
 	text, isCSV := columns.(*csvFile)
+	g := &guesser{hints: h, file: filepath.Base(f.Name()), isCSV: isCSV}
 	if isCSV {
 		g.synthetic.All = text.source.synthetic
 	} else if h.Header != nil {
@@ -402,6 +402,7 @@ func (p *profile) describe() string {
 type guesser struct {
 	hints   Hints
 	file    string // its name
+	isCSV   bool
 	columns []*profile
 	rows    int
 
@@ -788,8 +789,11 @@ func (g *guesser) draft() (*Draft, error) {
 
 		Synthetic: g.synthetic,
 	}
-	if g.hints.Header != nil && !*g.hints.Header {
+	switch {
+	case g.hints.Header != nil && !*g.hints.Header:
 		d.Header = g.hints.Header
+	case g.isCSV && isNumber(g.measure.header) && !isYear(g.measure.header):
+		d.Header = new(true) // which ReadCSV wants to know
 	}
 	g.remark(d)
 	players := map[string]*profile{"group": g.group, "measure": g.measure, "indicator": g.indicator, "category": g.category, "stratum": g.stratum}
@@ -912,7 +916,11 @@ func (g *guesser) yaml(d *Descriptor) []byte {
 		line("synthetic: {column: %s, value: %s} # if a row has this value, the figures are not real", yamlText(d.Synthetic.Column), yamlText(d.Synthetic.Value))
 	}
 	if d.Header != nil {
-		line("header: false # the first line is a row")
+		if *d.Header {
+			line("header: true # the first line is the header, although it has numbers")
+		} else {
+			line("header: false # the first line is a row")
+		}
 	}
 	if len(d.Missing) > 0 {
 		var texts []string

@@ -48,6 +48,24 @@ func (g *guesser) checkHeader() error {
 		g.firstLine(), quote(odd.header), columnName(0), columnName(1))
 }
 
+// checkMeasureHeader refuses a measure whose header is a number other than a year, unless
+// the descriptor says that it is a header: it may have been written for a file whose
+// first line is a row.
+func checkMeasureHeader(d *Descriptor, columns []csvColumn) error {
+	for i := range columns {
+		if c := &columns[i]; d.Header == nil && c.measure && isNumber(c.header) && !isYear(c.header) {
+			return fmt.Errorf("the column that is averaged has the header %s, so the first line looks like a row; in the descriptor, header: false says that it is one, and header: true that it is the header",
+				quote(c.header))
+		}
+	}
+	return nil
+}
+
+func isYear(text string) bool {
+	year, err := strconv.Atoi(strings.TrimSpace(text))
+	return err == nil && year >= firstYear && year <= lastYear
+}
+
 func (p *profile) isNumeric() bool { return p.Type != question.String && p.missing < p.rows }
 
 func isNumber(text string) bool {
@@ -90,10 +108,10 @@ func (g *guesser) areYears(columns []*profile) bool {
 	var years []int
 	below := false // a value that is no year
 	for _, p := range columns {
-		year, err := strconv.Atoi(p.header)
-		if err != nil || year < firstYear || year > lastYear {
+		if !isYear(p.header) {
 			return false
 		}
+		year, _ := strconv.Atoi(p.header)
 		years = append(years, year)
 		below = below || p.Type != question.Integer || !p.isYear()
 	}

@@ -111,6 +111,19 @@ func TestReadWithoutHeader(t *testing.T) {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}
 	}
+	// A descriptor that was written for another header than the file has is refused,
+	// unless it insists.
+	const old = "name: x\ncolumns:\n  - {name: p, type: string, header: P}\n  - {name: c4, type: integer, role: measure, header: \"4\"}\n"
+	for text, want := range map[string]string{old: `the column that is averaged has the header "4", so the first line looks like a row; in the descriptor, header: false`, "header: true\n" + old: ""} {
+		d, err := ParseDescriptor([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = ReadCSV(t.Context(), strings.NewReader("P,4\nQ,6\n"), d, nil)
+		if (want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
 	// What the header comes with again is told.
 	tiny := tiny(t)
 	if _, err := ReadCSV(t.Context(), strings.NewReader("place,value,count\na,1,2\nplace,value,count\n"), tiny, nil); err == nil || !strings.Contains(err.Error(), "line 3 is the header again") {
