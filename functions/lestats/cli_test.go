@@ -80,8 +80,8 @@ func TestAsk(t *testing.T) {
 	if code != exitOK {
 		t.Fatal(errs)
 	}
-	var means map[string]float64
-	if err := json.Unmarshal([]byte(out), &means); err != nil || len(means) != 5 {
+	var means map[string]any
+	if err := json.Unmarshal([]byte(out), &means); err != nil || len(means) != 6 || means["Kentucky"] != 25.4 || means["synthetic"] != true {
 		t.Errorf("%s: %v", out, err)
 	}
 	for _, want := range []string{"SYNTHETIC", "Percent of adults aged 18 years and older who have obesity"} {
