@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -34,6 +35,8 @@ type cell struct {
 	integer int64
 	number  float64
 	text    string // valid until the next one
+
+	integral bool // the text is an integer beyond int64, of a column of integers
 }
 
 type cellKind uint8
@@ -58,7 +61,7 @@ func numberCell(v float64) cell {
 
 func unsignedCell(v uint64) cell {
 	if v > math.MaxInt64 {
-		return textCell(strconv.FormatUint(v, 10)) // which is no integer, and the message says so
+		return cell{kind: aText, text: strconv.FormatUint(v, 10), integral: true}
 	}
 	return integerCell(int64(v))
 }
@@ -114,6 +117,11 @@ func (c *csvColumn) addCell(row int, v cell) error {
 	switch {
 	case v.kind == missing:
 		return c.add(row, "")
+	case c.Type == question.Number && (v.integral || v.kind == anInteger && !exact(v.integer)):
+		if !v.integral {
+			v.text = strconv.FormatInt(v.integer, 10)
+		}
+		return fmt.Errorf("%s %w", v.text, errInexact)
 	case v.kind == aText:
 		return c.add(row, v.text)
 	case c.Type == question.String && v.kind == anInteger:
@@ -145,17 +153,13 @@ func (c *csvColumn) addCell(row int, v cell) error {
 	return nil
 }
 
+// errInexact ends the message about an integer that a number cannot be. The nearest one
+// would do for a single value; a sum of those that differ in their last digits would be
+// wrong by all of it.
+var errInexact = errors.New("has no equal among numbers (64-bit floats hold all integers up to 9007199254740992): round it, divide it, or subtract what all rows have in common")
+
 // remedy ends the message about a value that is not of its column's type.
 const remedy = "; correct it or leave it empty, or give the column another type in the descriptor"
-
-// rowsFit refuses files that claim more rows than their bytes could tell.
-func rowsFit(rows, size int64) error {
-	const perByte, free = 4096, 1 << 20
-	if rows < 0 || rows > math.MaxInt32 || rows > free+perByte*size {
-		return fmt.Errorf("it claims to have %d rows in %d bytes, which cannot be", rows, size)
-	}
-	return nil
-}
 
 // recovered turns a panic of a library that reads a damaged file into *err.
 func recovered(err *error) {
