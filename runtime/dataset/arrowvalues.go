@@ -61,7 +61,7 @@ func arrowPresent(column arrow.Array) func(i int) cell {
 	case *array.Uint64:
 		return func(i int) cell { return unsignedCell(c.Value(i)) }
 	case *array.Float16:
-		return func(i int) cell { return numberCell(float64(c.Value(i).Float32())) }
+		return func(i int) cell { return halfCell(c.Value(i).Uint16()) }
 	case *array.Float32:
 		return func(i int) cell { return numberCell(float64(c.Value(i))) }
 	case *array.Float64:

@@ -59,6 +59,27 @@ func numberCell(v float64) cell {
 	return cell{kind: aNumber, number: v}
 }
 
+// halfCell is a float of 16 bits. The Arrow library makes others of those below 2^-14.
+func halfCell(bits uint16) cell {
+	const one, bias = 1 << 10, 25
+	v, exponent := float64(bits%one), int(bits>>10&31)
+	switch {
+	case exponent == 31 && v != 0:
+		v = math.NaN()
+	case exponent == 31:
+		v = math.Inf(1)
+	default:
+		if exponent > 0 {
+			v += one
+		}
+		v = math.Ldexp(v, max(exponent, 1)-bias)
+	}
+	if bits>>15 != 0 {
+		v = -v
+	}
+	return numberCell(v)
+}
+
 func unsignedCell(v uint64) cell {
 	if v > math.MaxInt64 {
 		return cell{kind: aText, text: strconv.FormatUint(v, 10), integral: true}

@@ -181,6 +181,10 @@ func (d *rle) next() (uint32, error) {
 	return v, nil
 }
 
+// goesOn reports whether a run has more values than were asked for. Packed ones may
+// have up to seven, which fill the last group.
+func (d *rle) goesOn() bool { return d.packed == nil && d.run > 0 }
+
 // start reads the head of the next run.
 func (d *rle) start() error {
 	head, n := binary.Uvarint(d.left)

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"time"
 	"unsafe"
 
-	"github.com/apache/arrow-go/v18/arrow/float16"
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
 
@@ -27,6 +27,7 @@ type parquetFile struct {
 	size    int64 // bytes
 	groups  []format.RowGroup
 	columns []*parquet.Column
+	logical []format.LogicalTypeValue // of the columns
 	names   []field
 }
 
@@ -52,8 +53,17 @@ func openParquet(r io.ReaderAt, size int64) (_ columnar, err error) {
 	if err := (&budget{size: size}).takeRows(rows, 1); err != nil {
 		return nil, err
 	}
+	leaves := f.Metadata().Schema
+	leaves = slices.DeleteFunc(slices.Clone(leaves), func(e format.SchemaElement) bool { return e.NumChildren.V > 0 })
 	for _, c := range p.columns {
-		kind, refused := parquetKind(c)
+		logical := format.LogicalTypeValue(nil)
+		if l := c.Type().LogicalType(); l != nil {
+			logical = l.Value
+		} else if at := c.Index(); c.Leaf() && at < len(leaves) { // of a type that the library does not know
+			logical = leaves[at].LogicalType.Value
+		}
+		p.logical = append(p.logical, logical)
+		kind, refused := parquetKind(c, logical)
 		p.names = append(p.names, field{c.Name(), kind, refused})
 	}
 	return p, nil
@@ -87,19 +97,12 @@ func checkFooter(r io.ReaderAt, size int64) error {
 	return checkFileMetadata(footer)
 }
 
-func logical(c *parquet.Column) format.LogicalTypeValue {
-	if l := c.Type().LogicalType(); l != nil {
-		return l.Value
-	}
-	return nil
-}
-
 // parquetKind returns what values of a column are read as, or why they are not.
-func parquetKind(c *parquet.Column) (kind question.Type, refused string) {
+func parquetKind(c *parquet.Column, logical format.LogicalTypeValue) (kind question.Type, refused string) {
 	if !c.Leaf() || c.MaxRepetitionLevel() > 0 {
 		return "", "it holds lists or structures; only columns of single values can be read"
 	}
-	switch l := logical(c).(type) {
+	switch l := logical.(type) {
 	case nil, *format.IntType, *format.StringType, *format.EnumType, *format.JsonType, *format.DateType, *format.TimestampType:
 	case *format.NullType:
 		return question.String, ""
@@ -117,7 +120,7 @@ func parquetKind(c *parquet.Column) (kind question.Type, refused string) {
 	}
 	switch c.Type().Kind() {
 	case parquet.Int32, parquet.Int64:
-		switch logical(c).(type) {
+		switch logical.(type) {
 		case *format.DateType, *format.TimestampType:
 			return question.String, ""
 		}
@@ -144,7 +147,7 @@ func (p *parquetFile) scan(ctx context.Context, chosen []int, add func(int, cell
 			return err
 		}
 		for k, at := range chosen {
-			r, err := p.chunk(group, p.columns[at], b)
+			r, err := p.chunk(group, at, b)
 			if err == nil {
 				err = r.each(ctx, group.NumRows, func(c cell) error { return add(k, c) })
 			}
@@ -166,7 +169,8 @@ type chunkReader struct {
 	dictionary []cell
 }
 
-func (p *parquetFile) chunk(group *format.RowGroup, column *parquet.Column, b *budget) (*chunkReader, error) {
+func (p *parquetFile) chunk(group *format.RowGroup, field int, b *budget) (*chunkReader, error) {
+	column := p.columns[field]
 	at := column.Index()
 	if at >= len(group.Columns) {
 		return nil, fmt.Errorf("it is damaged: a row group has %d columns", len(group.Columns))
@@ -177,12 +181,13 @@ func (p *parquetFile) chunk(group *format.RowGroup, column *parquet.Column, b *b
 		start = min(start, meta.DictionaryPageOffset)
 	}
 	end := p.size - 8
+	_, isNull := p.logical[field].(*format.NullType) // any type will do
 	switch {
 	case group.Columns[at].FilePath != "":
 		return nil, fmt.Errorf("column %s: its values are in another file, %s", quote(column.Name()), quote(group.Columns[at].FilePath))
 	case start < int64(len(parquetMagic)) || start > end:
 		return nil, fmt.Errorf("it is damaged: the column %s begins at byte %d", quote(column.Name()), start)
-	case meta.Type != format.Type(column.Type().Kind()):
+	case meta.Type != format.Type(column.Type().Kind()) && !isNull:
 		return nil, fmt.Errorf("it is damaged: the column %s has values of the type %s in one place and %s in another", quote(column.Name()), column.Type().Kind(), meta.Type)
 	}
 	l, err := layoutOf(meta.Type, int32(column.Type().Length()))
@@ -191,7 +196,7 @@ func (p *parquetFile) chunk(group *format.RowGroup, column *parquet.Column, b *b
 	}
 	return &chunkReader{
 		chunk:  chunk{r: p.r, budget: b, at: start, end: end, codec: meta.Codec, optional: column.MaxDefinitionLevel() > 0},
-		layout: l, column: column.Name(), value: parquetValues(column),
+		layout: l, column: column.Name(), value: parquetValues(column, p.logical[field]),
 	}, nil
 }
 
@@ -295,6 +300,9 @@ func (r *chunkReader) readPage(p *page, add func(cell) error) error {
 			return err
 		}
 	}
+	if indices != nil && indices.goesOn() || r.optional && p.present.goesOn() {
+		return fmt.Errorf("it is damaged: column %s: a run of values goes on after the page's %d", quote(r.column), p.values)
+	}
 	return nil
 }
 
@@ -322,12 +330,14 @@ func (r *chunkReader) entry(indices *rle) (cell, error) {
 
 // parquetValues returns what reads the present values of a column that parquetKind
 // takes.
-func parquetValues(c *parquet.Column) func(physical) (cell, error) {
+func parquetValues(c *parquet.Column, logical format.LogicalTypeValue) func(physical) (cell, error) {
 	kind := c.Type().Kind()
 	always := func(read func(physical) cell) func(physical) (cell, error) {
 		return func(v physical) (cell, error) { return read(v), nil }
 	}
-	switch l := logical(c).(type) {
+	switch l := logical.(type) {
+	case *format.NullType:
+		return always(func(physical) cell { return cell{} })
 	case *format.DecimalType:
 		if kind == parquet.Int32 || kind == parquet.Int64 {
 			return always(func(v physical) cell { return decimalCell(v.bits, l.Scale) })
@@ -341,9 +351,7 @@ func parquetValues(c *parquet.Column) func(physical) (cell, error) {
 		unit := l.Unit.Value.Duration()
 		return always(func(v physical) cell { return timeCell(sinceEpoch(v.bits, unit)) })
 	case *format.Float16Type:
-		return always(func(v physical) cell {
-			return numberCell(float64(float16.FromLEBytes(v.bytes).Float32()))
-		})
+		return always(func(v physical) cell { return halfCell(binary.LittleEndian.Uint16(v.bytes)) })
 	case *format.IntType:
 		if !l.IsSigned && kind == parquet.Int32 {
 			return always(func(v physical) cell { return integerCell(int64(uint32(v.bits))) })
