@@ -108,7 +108,7 @@ func TestFiguresAreExact(t *testing.T) {
 		}
 	}
 	file := writeText(t, "x.csv", "team,score\nP,9007199254740993\n")
-	if code, _, errs := lestats(t, "data", "init", file, "--measure", "score"); code != exitFailed || !strings.Contains(errs, "cannot hold exactly") {
+	if code, _, errs := lestats(t, "data", "init", file, "--measure", "score"); code != exitFailed || !strings.Contains(errs, "has no equal among numbers") {
 		t.Errorf("%d, %s", code, errs)
 	}
 }

@@ -44,13 +44,12 @@ func assemble(d *Descriptor, columns []question.Column) (*Dataset, error) {
 	codes := make([]*coding, len(ordered)) // of string columns
 	var order []uint32                     // nil: as they are
 	for i, c := range ordered {
-		if err := checkValues(c, rows); err != nil {
-			return nil, fmt.Errorf("column %q: %w", c.Name, err)
+		err := checkValues(c, rows)
+		if err == nil {
+			err = desc.checkMeasure(i, c)
 		}
-		if desc.Columns[i].Role == question.RoleMeasure {
-			if err := checkMeasure(c); err != nil {
-				return nil, fmt.Errorf("column %q: %w", c.Name, err)
-			}
+		if err != nil {
+			return nil, fmt.Errorf("column %q: %w", c.Name, err)
 		}
 		if c.Type != question.String {
 			continue

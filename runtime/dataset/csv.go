@@ -269,7 +269,7 @@ type csvColumn struct {
 	last     string           // of the row before, with its code: runs are common
 	lastCode int32
 	missing  *marks
-	measure  bool
+	measure  bool   // the column with this role
 	mark     string // with it, this is no column of the dataset: it is looked through for this value
 	marked   bool   // which was found
 }
@@ -345,7 +345,7 @@ func (c *csvColumn) add(row int, text string) error {
 			c.Integers = append(c.Integers, 0)
 			return nil
 		}
-		if _, exact := asNumber(v); c.measure && !exact {
+		if c.measure && !exact(v) {
 			return inexact(quote(text))
 		}
 		c.Integers = append(c.Integers, v)

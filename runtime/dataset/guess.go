@@ -215,8 +215,8 @@ func (p *profile) see(seed maphash.Seed, given *marks, c cell) {
 	var sum uint64
 	switch c.kind {
 	case anInteger:
-		var exact bool
-		if number, exact = asNumber(c.integer); !exact && p.inexact == "" {
+		number = float64(c.integer)
+		if p.inexact == "" && !exact(c.integer) {
 			p.inexact = strconv.FormatInt(c.integer, 10)
 		}
 		sum = uint64(c.integer)
@@ -234,6 +234,9 @@ func (p *profile) see(seed maphash.Seed, given *marks, c cell) {
 			p.decimals++
 		}
 	default:
+		if c.integral && p.inexact == "" {
+			p.inexact = strings.Clone(c.text)
+		}
 		p.longest = max(p.longest, len(c.text))
 		sum = maphash.String(seed, c.text)
 		number, isNumber = p.seeText(strings.TrimSpace(c.text), given)
@@ -276,11 +279,10 @@ func (p *profile) seeText(text string, given *marks) (float64, bool) {
 				p.mark(text)
 				return 0, false
 			}
-			number, exact := asNumber(v)
-			if !exact && p.inexact == "" {
+			if p.inexact == "" && !exact(v) {
 				p.inexact = strings.Clone(text)
 			}
-			return number, true
+			return float64(v), true
 		}
 		v, err := parseNumber(text)
 		switch {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -129,7 +128,7 @@ func (d *Dataset) play() {
 		case d.columns[at].Type == question.Integer: // the measure
 			numbers := arrow.Float64Traits.CastFromBytes(aligned(8 * d.rows))
 			for i, v := range d.columns[at].Integers {
-				numbers[i], _ = asNumber(v) // Build and ReadArrow let none by that is inexact
+				numbers[i] = float64(v)
 			}
 			c := d.columns[at]
 			c.Name, c.Type, c.Integers, c.Numbers = c.Name+" as a number", question.Number, nil, numbers
@@ -141,23 +140,16 @@ func (d *Dataset) play() {
 	}
 }
 
-// asNumber returns an integer as the double that plugins compute with; exact is false
-// where no double is equal to it, which begins above 2^53.
-func asNumber(v int64) (f float64, exact bool) {
-	f = float64(v)
-	return f, f < 1<<63 && int64(f) == v
-}
-
-// inexact is the error about an integer in a column of numbers that no double equals.
-func inexact(text string) error {
-	return fmt.Errorf("%s is an integer that a number, a double, cannot hold exactly; write it in larger units, or give the column the type string if it is an identifier", text)
-}
-
-// checkMeasure reports the first integer of the measure that would become another number.
-func checkMeasure(c *question.Column) error {
-	for i, v := range c.Integers {
-		if _, exact := asNumber(v); !exact && c.Present(i) {
-			return fmt.Errorf("row %d: %w", i, inexact(strconv.FormatInt(v, 10)))
+// checkMeasure reports the first value of column i, if it is the measure, that would be
+// another one as a number, which is what the questions compute with. Its rows are in the
+// order in which they were read.
+func (d *Descriptor) checkMeasure(i int, c *question.Column) error {
+	if d.Roles == nil || c.Type != question.Integer || i != d.measure() {
+		return nil
+	}
+	for row, v := range c.Integers {
+		if !exact(v) && c.Present(row) {
+			return fmt.Errorf("row %d: %d %w", row+1, v, errInexact)
 		}
 	}
 	return nil
