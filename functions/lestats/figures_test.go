@@ -210,7 +210,20 @@ func TestSavedAnswersSaySo(t *testing.T) {
 	if err := json.Unmarshal([]byte(ask("-f", "rows")), &list); err != nil || len(list) != 5 || list[4]["synthetic"] != true {
 		t.Errorf("%v, %v", list, err)
 	}
-	// What was saved and is asked again says so again.
+	// What was saved and is asked again says so again, an Arrow file by its metadata.
+	p := serve(t, nil)
+	status, arrow, err := p.try("POST", "/api/best5", `{"question":"Percent of adults aged 18 years and older who have obesity"}`,
+		"Prefer", "wait=20", "Accept", "application/vnd.apache.arrow.stream")
+	if err != nil || status != 200 {
+		t.Fatal(status, err)
+	}
+	file := writeText(t, "saved.arrow", string(arrow))
+	if code, out, errs := lestats(t, "data", "init", file); code != exitOK || !strings.Contains(out, "SYNTHETIC: the file says") {
+		t.Fatal(out, errs)
+	}
+	if _, out, errs := lestats(t, "ask", "global_mean", "--data", file); !strings.HasPrefix(out, "SYNTHETIC: ") {
+		t.Errorf("%s%s", out, errs)
+	}
 	for _, note := range []string{"column", "comment"} {
 		file := writeText(t, "saved.csv", ask("-f", "csv", "--note", note))
 		if code, _, errs := lestats(t, "data", "init", file); code != exitOK {

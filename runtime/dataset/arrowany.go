@@ -19,6 +19,7 @@ type anyArrow struct {
 	bytes []byte
 	names []field
 	open  func() (batches, error)
+	made  bool // the metadata say that the figures are synthetic
 }
 
 // batches are the record batches of one reading.
@@ -65,6 +66,8 @@ func openAnyArrow(b []byte) (_ columnar, err error) {
 	case streamBatches:
 		schema = r.r.Schema()
 	}
+	said, _ := schema.Metadata().GetValue(metaSynthetic)
+	a.made = said == "true"
 	for _, f := range schema.Fields() {
 		kind, refused := arrowKind(f.Type)
 		a.names = append(a.names, field{f.Name, kind, refused})
@@ -73,6 +76,8 @@ func openAnyArrow(b []byte) (_ columnar, err error) {
 }
 
 func (a *anyArrow) fields() []field { return a.names }
+
+func (a *anyArrow) synthetic() bool { return a.made }
 
 func (a *anyArrow) close() {}
 

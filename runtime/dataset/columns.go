@@ -19,6 +19,8 @@ type columnar interface {
 	// scan tells the values of the chosen fields: add(k, c) is a value of chosen[k];
 	// the values of one field come in the order of the rows. An error of add ends it.
 	scan(ctx context.Context, chosen []int, add func(k int, c cell) error) error
+	// synthetic reports whether the file says of itself that its figures are generated.
+	synthetic() bool
 	close()
 }
 
@@ -126,7 +128,7 @@ func readColumnar(ctx context.Context, t columnar, d *Descriptor) (*Dataset, err
 	if slices.Min(rows) != slices.Max(rows) {
 		return nil, fmt.Errorf("it is damaged: a column has %d values, another one %d", slices.Min(rows), slices.Max(rows))
 	}
-	return finish(d, columns, false)
+	return finish(d, columns, t.synthetic())
 }
 
 // addCell appends a row.

@@ -338,14 +338,13 @@ func (c *csvColumn) add(row int, text string) error {
 			return nil
 		}
 		v, err := parseInteger(text)
-		if err != nil && !c.missing.text(text) {
-			return c.explain(err, text)
-		}
-		if err != nil || c.missing.integer(v) {
+		switch {
+		case err == nil && c.missing.integer(v), err != nil && c.missing.text(text):
 			c.Integers = append(c.Integers, 0)
 			return nil
-		}
-		if c.measure && !exact(v) {
+		case err != nil:
+			return c.explain(err, text)
+		case c.measure && !exact(v):
 			return inexact(quote(text))
 		}
 		c.Integers = append(c.Integers, v)
@@ -356,12 +355,12 @@ func (c *csvColumn) add(row int, text string) error {
 			return nil
 		}
 		v, err := parseNumber(text)
-		if err != nil && !c.missing.text(text) {
-			return c.explain(err, text)
-		}
-		if err != nil || c.missing.number(v) {
+		switch {
+		case err == nil && c.missing.number(v), err != nil && c.missing.text(text):
 			c.Numbers = append(c.Numbers, 0)
 			return nil
+		case err != nil:
+			return c.explain(err, text)
 		}
 		c.Numbers = append(c.Numbers, v)
 	}

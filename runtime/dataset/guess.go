@@ -87,11 +87,9 @@ func guess(ctx context.Context, f *os.File, h Hints, progress func(int64)) (*Dra
 		}
 	}
 	defer columns.close()
-	text, isCSV := columns.(*csvFile)
-	g := &guesser{hints: h, file: filepath.Base(f.Name()), isCSV: isCSV}
-	if isCSV {
-		g.synthetic.All = text.source.synthetic
-	} else if h.Header != nil {
+	_, isCSV := columns.(*csvFile)
+	g := &guesser{hints: h, file: filepath.Base(f.Name()), isCSV: isCSV, synthetic: Synthetic{All: columns.synthetic()}}
+	if !isCSV && h.Header != nil {
 		return nil, errors.New("--header and --no-header are of CSV files: in this one each column has its name")
 	}
 	if err := checkMissingTexts("--missing", h.Missing); err != nil {
@@ -139,6 +137,8 @@ func openCSV(ctx context.Context, r io.Reader, hasHeader bool, progress func(int
 }
 
 func (c *csvFile) fields() []field { return c.names }
+
+func (c *csvFile) synthetic() bool { return c.source.synthetic }
 
 func (c *csvFile) close() {}
 
@@ -722,7 +722,7 @@ func (p *profile) noMeasure() error {
 	}
 	why := ""
 	if p.nearly() {
-		why = fmt.Sprintf(". If it stands for no value, say --missing %s", quote(p.odd))
+		why = ". If it stands for no value, say --missing " + quote(p.odd)
 	}
 	return fmt.Errorf("--measure: %s holds texts, such as %s in row %d; a measure is numbers%s", quote(p.header), quote(p.odd), p.oddRow, why)
 }

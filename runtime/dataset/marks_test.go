@@ -256,6 +256,20 @@ func TestSyntheticRows(t *testing.T) {
 			t.Errorf("%s: %v", origin, err)
 		}
 	}
+	// A file may say so in its metadata.
+	for said, want := range map[string]bool{"true": true, "false": false} {
+		var b bytes.Buffer
+		if err := parquet.Write(&b, []record{{"P", 1, "asked"}}, parquet.KeyValueMetadata(metaSynthetic, said)); err != nil {
+			t.Fatal(err)
+		}
+		file, err := openParquet(bytes.NewReader(b.Bytes()), int64(b.Len()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ds, err := readColumnar(t.Context(), file, d); err != nil || ds.Info().Synthetic != want {
+			t.Errorf("%s: %v", said, err)
+		}
+	}
 	// An error below the comment names the line of the file.
 	if _, err := ReadCSV(t.Context(), strings.NewReader("# SYNTHETIC\nclub,points\nP,x\n"), d, nil); err == nil || !strings.Contains(err.Error(), "line 3: column") {
 		t.Error(err)

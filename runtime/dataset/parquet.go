@@ -29,6 +29,7 @@ type parquetFile struct {
 	columns []*parquet.Column
 	logical []format.LogicalTypeValue // of the columns
 	names   []field
+	made    bool // the metadata say that the figures are synthetic
 }
 
 // openParquet opens a Parquet file of size bytes, which must stay as it is.
@@ -42,6 +43,8 @@ func openParquet(r io.ReaderAt, size int64) (_ columnar, err error) {
 		return nil, fmt.Errorf("it is not the Parquet file that it seems to be: %w", err)
 	}
 	p := &parquetFile{r: r, size: size, groups: f.Metadata().RowGroups, columns: f.Root().Columns()}
+	said, _ := f.Lookup(metaSynthetic)
+	p.made = said == "true"
 	rows := int64(0)
 	for g := range p.groups {
 		n := p.groups[g].NumRows
@@ -135,6 +138,8 @@ func parquetKind(c *parquet.Column, logical format.LogicalTypeValue) (kind quest
 }
 
 func (p *parquetFile) fields() []field { return p.names }
+
+func (p *parquetFile) synthetic() bool { return p.made }
 
 func (p *parquetFile) close() {}
 

@@ -37,7 +37,7 @@ func TestSyntheticIsSaved(t *testing.T) {
 		{"map, none", render.SeedJSON, two, question.NoteNone, `{"a":1.0,"b":2.0}`},
 		{"map, no rows", render.SeedJSON, none, question.NoteColumn, `{"synthetic":true}`},
 		{"map, a key of that name", render.SeedJSON, taken, question.NoteColumn, `{"synthetic":1.0,"synthetic_":true}`},
-		{"nested", render.SeedJSON, nested, question.NoteColumn, `{"a":{"('x',)":1.0},"synthetic":true}`},
+		{"nested", render.SeedJSON, nested, question.NoteColumn, `{"a":{"x":1.0},"synthetic":true}`},
 		{"record", render.SeedJSON, record, question.NoteColumn, `{"global_mean":1.5,"synthetic":true}`},
 		{"rows in the question's layout", render.SeedJSON, rows, question.NoteColumn, `[{"k":"a","v":1.0,"synthetic":true}]`},
 		{"rows", render.RowsJSON, two, question.NoteColumn, `[{"k":"a","v":1.0,"synthetic":true},{"k":"b","v":2.0,"synthetic":true}]`},
@@ -53,14 +53,14 @@ func TestSyntheticIsSaved(t *testing.T) {
 				t.Errorf("%s\nwant %s", got, c.want)
 			}
 			for _, p := range []*question.Provenance{nil, {Dataset: "real"}} {
-				var real, plain bytes.Buffer
-				if err := c.form(&real, c.in, p, c.note); err != nil {
+				var honest, plain bytes.Buffer
+				if err := c.form(&honest, c.in, p, c.note); err != nil {
 					t.Fatal(err)
 				}
 				if err := c.form(&plain, c.in, synthetic, question.NoteNone); err != nil {
 					t.Fatal(err)
 				}
-				if got := real.String(); got != plain.String() || strings.Contains(got, "SYNTHETIC") {
+				if got := honest.String(); got != plain.String() || strings.Contains(got, "SYNTHETIC") {
 					t.Errorf("real figures are %s", got)
 				}
 			}
