@@ -134,7 +134,7 @@ func (s *source) start(hasHeader bool) (records *csv.Reader, header []string, er
 		s.synthetic, s.skipped = true, 1
 	}
 	records = csv.NewReader(in)
-	records.Comma = separator(begin)
+	records.Comma = separator(begin, hasHeader)
 	records.ReuseRecord = true
 	records.FieldsPerRecord = -1 // counted by the caller, for a better message
 	header, err = s.record(records)
@@ -161,8 +161,9 @@ func (s *source) start(hasHeader bool) (records *csv.Reader, header []string, er
 func columnName(i int) string { return "column" + strconv.Itoa(i+1) }
 
 // separator returns which character cuts the first line into the most fields, the
-// comma where it is none.
-func separator(begin []byte) rune {
+// comma where it is none. In a row commas may be decimal ones, so the others come first
+// there.
+func separator(begin []byte, isHeader bool) rune {
 	counts := map[byte]int{}
 	quoted := false
 line:
@@ -179,7 +180,7 @@ line:
 	}
 	best := byte(',')
 	for _, b := range []byte(";\t|") {
-		if counts[b] > counts[best] {
+		if counts[b] > counts[best] || !isHeader && best == ',' && counts[b] > 0 {
 			best = b
 		}
 	}

@@ -38,6 +38,7 @@ func TestNoHeader(t *testing.T) {
 		{"fractions, semicolons, as a row", "P;4.5\nQ;6\n", Hints{Header: no}, "column1/column2: 4.5 6"},
 		{"tabs, quotes and a byte order mark", "\ufeff\"P\"\t\"-4\"\r\n\"Q\"\t\"6\"\r\n", Hints{}, row},
 		{"tabs, quotes and a byte order mark, as a row", "\ufeff\"P\"\t\"-4\"\r\n\"Q\"\t\"6\"\r\n", Hints{Header: no}, "column1/column2: -4 6"},
+		{"decimal commas, as a row", "P;4,5\nQ;6,5\n", Hints{Header: no}, `"column2" has "4,5" in row 1; numbers have a decimal point`},
 		{"several texts", "Curie,Maths,12\nCurie,Sport,15\nSand,Maths,9\nSand,Sport,7\n", Hints{}, row},
 		{"several texts, as a row", "Curie,Maths,12\nCurie,Sport,15\nSand,Maths,9\nSand,Sport,7\n", Hints{Header: no}, "column1/column3: 12 15 9 7"},
 		{"a year and a value", "P,2019,1.5\nQ,2020,2.5\n", Hints{}, row},
