@@ -147,6 +147,9 @@ func compare(t *testing.T, b []byte, want map[string][]*string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if columns == nil {
+		t.Fatal("it is taken for CSV")
+	}
 	defer columns.close()
 	var chosen []int
 	for i, field := range columns.fields() {
