@@ -6,6 +6,10 @@ import (
 	"strconv"
 )
 
+// madeUp stands in the column Datasource of every row. The descriptor of the CDC's survey
+// knows it as the value that makes a file synthetic.
+const madeUp = "SYNTHETIC: generated figures, not the survey's"
+
 // writeCSV writes the rows in the published file's form: its header and columns,
 // lines that end in CRLF, quotes where needed, a footnote where there is no value.
 // Every row says that it is synthetic.
@@ -19,7 +23,7 @@ func writeCSV(w io.Writer, rows []row) error {
 	for i := range rows {
 		r := &rows[i]
 		year := strconv.Itoa(r.year)
-		record = append(record[:0], year, year, r.location.abbr, r.location.name, "SYNTHETIC: generated figures, not the survey's",
+		record = append(record[:0], year, year, r.location.abbr, r.location.name, madeUp,
 			r.survey.class, r.survey.topic, r.survey.text, "", "Value")
 		if r.present {
 			value := tenths(r.value)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/le-stats-sportifs/lestats/data"
 	"github.com/le-stats-sportifs/lestats/runtime/dataset"
+	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
 func main() {
@@ -114,7 +115,10 @@ func descriptor() (*dataset.Descriptor, error) {
 	d.Title = "SYNTHETIC sample: made-up figures in the form of the CDC's survey on nutrition, physical activity and obesity"
 	d.Source = "data/gen of Le Stats Sportifs"
 	d.License = "Apache-2.0"
-	d.Synthetic = true
+	// Its rows say so too, under the published header, for those who save them as
+	// something that does not keep what an Arrow file says of itself.
+	d.Columns = append(d.Columns, dataset.Column{Name: "datasource", Title: "Data source", Type: question.String, Header: d.Synthetic.Column})
+	d.Synthetic = dataset.Synthetic{All: true}
 	return d, nil
 }
 

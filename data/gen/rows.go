@@ -217,5 +217,6 @@ func columns(rows []row) []question.Column {
 		size,
 		text("category", func(r *row) string { return r.stratum.category }),
 		text("stratum", func(r *row) string { return r.stratum.name }),
+		text("datasource", func(*row) string { return madeUp }),
 	}
 }

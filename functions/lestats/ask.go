@@ -27,6 +27,7 @@ type asking struct {
 	Params   []string `arg:"" optional:"" sep:"none" help:"Parameters, as name=value; a name again makes a list." placeholder:"NAME=VALUE"`
 	Where    []string `sep:"none" help:"Only rows with this value in a dimension: year=2020, year=2015..2020 (an end may be left out); the same column again: any of the values." placeholder:"COLUMN=VALUE"`
 
+	Note      string        `help:"How what is printed says that figures are synthetic, where they are: a column (in JSON, a key), a comment before the header of CSV, or none." enum:"column,comment,none" default:"column"`
 	Format    string        `short:"f" help:"table, json (as over HTTP), rows (JSON, an object a row) or csv." enum:"table,json,rows,csv" default:"table"`
 	TimeLimit time.Duration `help:"Wall clock that the question may take." default:"30s"`
 }
@@ -64,23 +65,29 @@ func (c *asking) ask(ctx context.Context, cfg wire.QuestionsConfig, s *streams) 
 	if err != nil {
 		return err
 	}
-	if answer.Provenance.Synthetic {
-		fmt.Fprintf(s.err, "SYNTHETIC: the figures of %q are generated, not real.\n", answer.Provenance.Dataset)
-	}
-	return write(s.out, c.Format, answer.Table)
+	return write(s, c.Format, question.Note(c.Note), answer.Table, answer.Provenance)
 }
 
-// write writes the table in one of the formats of --format.
-func write(w io.Writer, format string, t *question.Table) error {
+// write writes the table in one of the formats of --format. That figures are synthetic
+// stands in what is written, and is told to whoever does not see that.
+func write(s *streams, format string, note question.Note, t *question.Table, p *question.Provenance) error {
+	w := s.out
+	if p != nil && p.Synthetic {
+		to := s.err
+		if format == "table" && note != question.NoteNone {
+			to = w
+		}
+		fmt.Fprintln(to, render.Synthetic(p))
+	}
 	switch format {
 	case "csv":
-		return render.CSV(w, t)
+		return render.CSV(w, t, p, note)
 	case "rows", "json":
 		form := render.SeedJSON
 		if format == "rows" {
 			form = render.RowsJSON
 		}
-		if err := form(w, t); err != nil {
+		if err := form(w, t, p, note); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintln(w)

@@ -31,7 +31,7 @@ func TestHelpTeaches(t *testing.T) {
 		{[]string{"serve", "--help"}, []string{"LESTATS_STORE", "LESTATS_DATA", "TP_NUM_OF_THREADS", "127.0.0.1:8080", "AWS_ACCESS_KEY_ID", "Examples:"}},
 		{[]string{"ask", "--help"}, []string{"year=2015..2020", "Examples:"}},
 		{[]string{"data", "--help"}, []string{"init", "build", "pull", "info"}},
-		{[]string{"data", "init", "--help"}, []string{"--measure", "--group", "--indicator", "--category", "--stratum", "--best", "--force", "Only group and measure are needed", "Examples:"}},
+		{[]string{"data", "init", "--help"}, []string{"--measure", "--group", "--indicator", "--category", "--stratum", "--best", "--force", "--missing", "header", "Only group and measure are needed", "Examples:"}},
 	} {
 		code, out, errs := lestats(t, tt.args...)
 		if code != exitOK || errs != "" {
@@ -80,8 +80,8 @@ func TestAsk(t *testing.T) {
 	if code != exitOK {
 		t.Fatal(errs)
 	}
-	var means map[string]float64
-	if err := json.Unmarshal([]byte(out), &means); err != nil || len(means) != 5 {
+	var means map[string]any
+	if err := json.Unmarshal([]byte(out), &means); err != nil || len(means) != 6 || means["Kentucky"] != 25.4 || means["synthetic"] != true {
 		t.Errorf("%s: %v", out, err)
 	}
 	for _, want := range []string{"SYNTHETIC", "Percent of adults aged 18 years and older who have obesity"} {

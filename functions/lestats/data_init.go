@@ -21,13 +21,15 @@ type dataInitCmd struct {
 	Out   string `short:"o" help:"The descriptor to write. Without it: FILE with .yaml for its ending, where serve, ask and build find it by themselves." placeholder:"FILE"`
 	Force bool   `help:"Replace the descriptor that is there."`
 
-	Name      string `help:"Name of the dataset. Without it: the file's." placeholder:"NAME"`
-	Measure   string `help:"Column that is averaged." placeholder:"COLUMN"`
-	Group     string `help:"Column whose values are compared, as the states are in the seed." placeholder:"COLUMN"`
-	Indicator string `help:"Column that says what a row's figure measures; none for none." placeholder:"COLUMN"`
-	Category  string `help:"Column that says in which way a group is cut into pieces; none for none." placeholder:"COLUMN"`
-	Stratum   string `help:"Column with the pieces; none for none." placeholder:"COLUMN"`
-	Best      string `help:"Which end of the means best5 has: highest or lowest." enum:"highest,lowest" default:"highest"`
+	Name      string   `help:"Name of the dataset. Without it: the file's." placeholder:"NAME"`
+	Measure   string   `help:"Column that is averaged." placeholder:"COLUMN"`
+	Group     string   `help:"Column whose values are compared, as the states are in the seed." placeholder:"COLUMN"`
+	Indicator string   `help:"Column that says what a row's figure measures; none for none." placeholder:"COLUMN"`
+	Category  string   `help:"Column that says in which way a group is cut into pieces; none for none." placeholder:"COLUMN"`
+	Stratum   string   `help:"Column with the pieces; none for none." placeholder:"COLUMN"`
+	Header    *bool    `help:"The first line of a CSV is its header (--header), or a row (--no-header): its columns are then column1, column2 and so on. Without either it is the header, and a first line that looks like a row is refused." negatable:""`
+	Missing   []string `help:"Text that stands for no value in columns of numbers, such as refused, or =-999; again for more. NA, ., .., :, *, -, null, #N/A, NaN and their like are found." placeholder:"TEXT" sep:"none"`
+	Best      string   `help:"Which end of the means best5 has: highest or lowest." enum:"highest,lowest" default:"highest"`
 }
 
 // Help is what `lestats data init --help` adds.
@@ -44,10 +46,14 @@ The nine questions work on any dataset that says which of its columns plays whic
 
 Only group and measure are needed. A column is named by its header.
 
+It says on the screen what it read as a missing value, what it left out, and why; the keys header, missing and synthetic of the descriptor say the same to serve, ask and build.
+
 Examples:
 
   lestats data init sales.csv
   lestats data init sales.csv --measure revenue --group shop
+  lestats data init survey.csv --missing=-999 --missing refused
+  lestats data init plain.csv --no-header --measure column3
   lestats data init scores.parquet --stratum none --best lowest
   lestats ask states_mean --data sales.csv`
 }
@@ -75,6 +81,7 @@ func (c *dataInitCmd) Run(ctx context.Context, s *streams) error {
 	bar := newBar(s.err, size, "reading "+c.File)
 	draft, err := dataset.Guess(ctx, c.File, dataset.Hints{
 		Name: c.Name, Measure: c.Measure, Group: c.Group, Indicator: c.Indicator, Category: c.Category, Stratum: c.Stratum, Best: c.Best,
+		Header: c.Header, Missing: c.Missing,
 	}, func(n int64) { _ = bar.Set64(n) })
 	_ = bar.Finish()
 	if err != nil {
@@ -92,6 +99,12 @@ func (c *dataInitCmd) Run(ctx context.Context, s *streams) error {
 			r[1] = "none; --" + r[0] + " COLUMN names one"
 		}
 		fmt.Fprintf(s.out, "  %-10s %s\n", r[0], r[1])
+	}
+	for i, n := range draft.Notes {
+		if i == 0 {
+			fmt.Fprintln(s.out)
+		}
+		fmt.Fprintf(s.out, "  %s\n", n)
 	}
 	flag := ""
 	if filepath.Dir(c.Out) != filepath.Dir(c.File) || filepath.Base(c.Out) != strings.TrimSuffix(filepath.Base(c.File), filepath.Ext(c.File))+".yaml" {

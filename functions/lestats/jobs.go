@@ -67,6 +67,7 @@ type jobsShowCmd struct {
 	storeFlags `group:"Store:"`
 
 	ID     string `arg:"" help:"The job's id."`
+	Note   string `help:"How what is printed says that figures are synthetic, where they are: a column (in JSON, a key), a comment before the header of CSV, or none." enum:"column,comment,none" default:"column"`
 	Format string `short:"f" help:"table, json (as over HTTP), rows (JSON, an object a row) or csv." enum:"table,json,rows,csv" default:"table"`
 }
 
@@ -79,12 +80,9 @@ func (c *jobsShowCmd) Run(ctx context.Context, s *streams) error {
 			return err
 		}
 		fmt.Fprintf(s.err, "%s: %s, asked %s UTC\n", j.Request.Question, j.Status, j.Created.UTC().Format(time.DateTime))
-		if j.Provenance != nil && j.Provenance.Synthetic {
-			fmt.Fprintf(s.err, "SYNTHETIC: the figures of %q are generated, not real.\n", j.Provenance.Dataset)
-		}
 		switch {
 		case j.Result != nil:
-			return write(s.out, c.Format, j.Result)
+			return write(s, c.Format, question.Note(c.Note), j.Result, j.Provenance)
 		case j.Error != nil:
 			return j.Error
 		default:

@@ -1,17 +1,14 @@
 package wire
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"math"
-	"os"
 	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/goccy/go-yaml"
 
+	"github.com/le-stats-sportifs/lestats/runtime/boundedyaml"
 	"github.com/le-stats-sportifs/lestats/runtime/sandbox"
 )
 
@@ -99,13 +96,23 @@ func ReadLimits(path string) (Limits, error) {
 	if path == "" {
 		return Limits{}, nil
 	}
-	text, err := os.ReadFile(path)
+	text, err := boundedyaml.ReadFile(path)
 	if err != nil {
 		return Limits{}, fmt.Errorf("limits: %w", err)
 	}
+	bodies, err := boundedyaml.Parse(text)
+	if err != nil {
+		return Limits{}, fmt.Errorf("limits %s: %w", path, err)
+	}
 	var f limitsFile
-	if err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&f); err != nil && !errors.Is(err, io.EOF) {
-		return Limits{}, fmt.Errorf("limits %s: %s", path, yaml.FormatError(err, false, true))
+	switch len(bodies) {
+	case 0: // nothing but comments
+	case 1:
+		if err := yaml.NodeToValue(bodies[0], &f, yaml.Strict()); err != nil {
+			return Limits{}, fmt.Errorf("limits %s: %s", path, yaml.FormatError(err, false, true))
+		}
+	default:
+		return Limits{}, fmt.Errorf("limits %s: it holds %d YAML documents; one", path, len(bodies))
 	}
 	l := Limits{Budget: uint64(f.Budget), Default: f.Default.limits(), Plugins: map[string]sandbox.Limits{}}
 	for name, e := range f.Plugins {

@@ -75,3 +75,18 @@ func TestLimitsReachThePlugin(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A limits file that would take gigabytes to parse is refused, with the line.
+func TestLimitsAreBounded(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{strings.Repeat("[", 200_000), "it has 200000 parts"},
+		{"plugins:\n  a: " + strings.Repeat("{b: ", 1000), "line 2: lists and mappings are nested more than 16 deep"},
+		{"a: &a 1\nb: *a\n", "line 1: an anchor"},
+		{"budget: 1 GiB\n---\nbudget: 2 GiB\n", "2 YAML documents"},
+		{strings.Repeat("# much\n", 50_000), "more than 262144 bytes"},
+	} {
+		if _, err := ReadLimits(write(t, c.text)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%.20s: %v; want %q in it", c.text, err, c.want)
+		}
+	}
+}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/le-stats-sportifs/lestats/data"
 	"github.com/le-stats-sportifs/lestats/plugins"
+	"github.com/le-stats-sportifs/lestats/runtime/boundedyaml"
 	"github.com/le-stats-sportifs/lestats/runtime/catalog"
 	"github.com/le-stats-sportifs/lestats/runtime/dataset"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
@@ -186,7 +187,7 @@ func OpenDescriptor(path string) (*dataset.Descriptor, error) {
 	if path == "" {
 		return dataset.ParseDescriptor(data.NPAO)
 	}
-	b, err := os.ReadFile(path)
+	b, err := boundedyaml.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("descriptor: %w", err)
 	}

@@ -19,6 +19,7 @@ type anyArrow struct {
 	bytes []byte
 	names []field
 	open  func() (batches, error)
+	made  bool // the metadata say that the figures are synthetic
 }
 
 // batches are the record batches of one reading.
@@ -36,7 +37,7 @@ func openAnyArrow(b []byte) (_ columnar, err error) {
 	size := int64(len(b))
 	options := []ipc.Option{
 		ipc.WithMetadataSizeLimit(min(size, maxMetadata)), ipc.WithBodySizeLimit(size),
-		ipc.WithAllocator(&limited{left: 1<<30 + 16*size}), ipc.WithEnsureNativeEndian(true),
+		ipc.WithAllocator(&limited{left: freeBytes + bytesPerByte*size}), ipc.WithEnsureNativeEndian(true),
 	}
 	a := &anyArrow{bytes: b}
 	a.open = func() (batches, error) {
@@ -65,6 +66,8 @@ func openAnyArrow(b []byte) (_ columnar, err error) {
 	case streamBatches:
 		schema = r.r.Schema()
 	}
+	said, _ := schema.Metadata().GetValue(metaSynthetic)
+	a.made = said == "true"
 	for _, f := range schema.Fields() {
 		kind, refused := arrowKind(f.Type)
 		a.names = append(a.names, field{f.Name, kind, refused})
@@ -73,6 +76,8 @@ func openAnyArrow(b []byte) (_ columnar, err error) {
 }
 
 func (a *anyArrow) fields() []field { return a.names }
+
+func (a *anyArrow) synthetic() bool { return a.made }
 
 func (a *anyArrow) close() {}
 
@@ -84,6 +89,7 @@ func (a *anyArrow) scan(ctx context.Context, chosen []int, add func(int, cell) e
 	}
 	defer r.close()
 	rows := int64(0)
+	b := &budget{size: int64(len(a.bytes))}
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -96,13 +102,10 @@ func (a *anyArrow) scan(ctx context.Context, chosen []int, add func(int, cell) e
 			return fmt.Errorf("after row %d: %w", rows, err)
 		}
 		n := batch.NumRows()
-		if n < 0 {
-			return fmt.Errorf("it is damaged: a batch has %d rows", n)
-		}
-		rows += n
-		if err := rowsFit(rows, int64(len(a.bytes))); err != nil {
+		if err := b.takeRows(n, len(chosen)); err != nil {
 			return err
 		}
+		rows += n
 		for k, at := range chosen {
 			column := batch.Column(at)
 			if int64(column.Len()) != n {
@@ -110,7 +113,11 @@ func (a *anyArrow) scan(ctx context.Context, chosen []int, add func(int, cell) e
 			}
 			value := arrowValues(column)
 			for i := range int(n) {
-				if err := add(k, value(i)); err != nil {
+				c := value(i)
+				if err := b.takeText(c); err != nil {
+					return err
+				}
+				if err := add(k, c); err != nil {
 					return err
 				}
 			}

@@ -15,7 +15,7 @@ func arrowKind(t arrow.DataType) (kind question.Type, refused string) {
 	switch t.ID() {
 	case arrow.INT8, arrow.INT16, arrow.INT32, arrow.INT64, arrow.UINT8, arrow.UINT16, arrow.UINT32, arrow.UINT64:
 		return question.Integer, ""
-	case arrow.FLOAT16, arrow.FLOAT32, arrow.FLOAT64, arrow.DECIMAL128, arrow.DECIMAL256:
+	case arrow.FLOAT16, arrow.FLOAT32, arrow.FLOAT64, arrow.DECIMAL32, arrow.DECIMAL64, arrow.DECIMAL128, arrow.DECIMAL256:
 		return question.Number, ""
 	case arrow.STRING, arrow.LARGE_STRING, arrow.STRING_VIEW, arrow.BOOL, arrow.DATE32, arrow.DATE64, arrow.TIMESTAMP, arrow.NULL:
 		return question.String, ""
@@ -61,17 +61,23 @@ func arrowPresent(column arrow.Array) func(i int) cell {
 	case *array.Uint64:
 		return func(i int) cell { return unsignedCell(c.Value(i)) }
 	case *array.Float16:
-		return func(i int) cell { return numberCell(float64(c.Value(i).Float32())) }
+		return func(i int) cell { return halfCell(c.Value(i).Uint16()) }
 	case *array.Float32:
 		return func(i int) cell { return numberCell(float64(c.Value(i))) }
 	case *array.Float64:
 		return func(i int) cell { return numberCell(c.Value(i)) }
+	case *array.Decimal32:
+		scale := c.DataType().(*arrow.Decimal32Type).Scale
+		return func(i int) cell { return decimalCell(int64(c.Value(i)), scale) }
+	case *array.Decimal64:
+		scale := c.DataType().(*arrow.Decimal64Type).Scale
+		return func(i int) cell { return decimalCell(int64(c.Value(i)), scale) }
 	case *array.Decimal128:
 		scale := c.DataType().(*arrow.Decimal128Type).Scale
-		return func(i int) cell { return numberCell(c.Value(i).ToFloat64(scale)) }
+		return func(i int) cell { return bigDecimalCell(c.Value(i).BigInt(), scale) }
 	case *array.Decimal256:
 		scale := c.DataType().(*arrow.Decimal256Type).Scale
-		return func(i int) cell { return numberCell(c.Value(i).ToFloat64(scale)) }
+		return func(i int) cell { return bigDecimalCell(c.Value(i).BigInt(), scale) }
 	case *array.Boolean:
 		return func(i int) cell { return boolCell(c.Value(i)) }
 	case *array.Date32:

@@ -44,7 +44,11 @@ func assemble(d *Descriptor, columns []question.Column) (*Dataset, error) {
 	codes := make([]*coding, len(ordered)) // of string columns
 	var order []uint32                     // nil: as they are
 	for i, c := range ordered {
-		if err := checkValues(c, rows); err != nil {
+		err := checkValues(c, rows)
+		if err == nil {
+			err = desc.checkMeasure(i, c)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("column %q: %w", c.Name, err)
 		}
 		if c.Type != question.String {

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -18,6 +19,8 @@ type columnar interface {
 	// scan tells the values of the chosen fields: add(k, c) is a value of chosen[k];
 	// the values of one field come in the order of the rows. An error of add ends it.
 	scan(ctx context.Context, chosen []int, add func(k int, c cell) error) error
+	// synthetic reports whether the file says of itself that its figures are generated.
+	synthetic() bool
 	close()
 }
 
@@ -34,6 +37,8 @@ type cell struct {
 	integer int64
 	number  float64
 	text    string // valid until the next one
+
+	integral bool // the text is an integer beyond int64, of a column of integers
 }
 
 type cellKind uint8
@@ -56,9 +61,30 @@ func numberCell(v float64) cell {
 	return cell{kind: aNumber, number: v}
 }
 
+// halfCell is a float of 16 bits. The Arrow library makes others of those below 2^-14.
+func halfCell(bits uint16) cell {
+	const one, bias = 1 << 10, 25
+	v, exponent := float64(bits%one), int(bits>>10&31)
+	switch {
+	case exponent == 31 && v != 0:
+		v = math.NaN()
+	case exponent == 31:
+		v = math.Inf(1)
+	default:
+		if exponent > 0 {
+			v += one
+		}
+		v = math.Ldexp(v, max(exponent, 1)-bias)
+	}
+	if bits>>15 != 0 {
+		v = -v
+	}
+	return numberCell(v)
+}
+
 func unsignedCell(v uint64) cell {
 	if v > math.MaxInt64 {
-		return textCell(strconv.FormatUint(v, 10)) // which is no integer, and the message says so
+		return cell{kind: aText, text: strconv.FormatUint(v, 10), integral: true}
 	}
 	return integerCell(int64(v))
 }
@@ -102,11 +128,7 @@ func readColumnar(ctx context.Context, t columnar, d *Descriptor) (*Dataset, err
 	if slices.Min(rows) != slices.Max(rows) {
 		return nil, fmt.Errorf("it is damaged: a column has %d values, another one %d", slices.Min(rows), slices.Max(rows))
 	}
-	built := make([]question.Column, len(columns))
-	for i := range columns {
-		built[i] = columns[i].Column
-	}
-	return Build(d, built)
+	return finish(d, columns, t.synthetic())
 }
 
 // addCell appends a row.
@@ -114,14 +136,24 @@ func (c *csvColumn) addCell(row int, v cell) error {
 	switch {
 	case v.kind == missing:
 		return c.add(row, "")
+	case c.Type == question.Number && (v.integral || v.kind == anInteger && !exact(v.integer)):
+		if !v.integral {
+			v.text = strconv.FormatInt(v.integer, 10)
+		}
+		return inexact(v.text)
 	case v.kind == aText:
 		return c.add(row, v.text)
+	case v.kind == anInteger && (c.missing.integer(v.integer) || c.missing.number(float64(v.integer))), v.kind == aNumber && c.missing.number(v.number):
+		return c.add(row, "")
 	case c.Type == question.String && v.kind == anInteger:
 		return c.add(row, strconv.FormatInt(v.integer, 10))
 	case c.Type == question.String:
 		return c.add(row, strconv.FormatFloat(v.number, 'f', -1, 64))
 	case v.kind == aNumber && math.IsInf(v.number, 0):
 		return fmt.Errorf("%v is not finite", v.number)
+	}
+	if c.measure && v.kind == anInteger && !exact(v.integer) {
+		return inexact(strconv.FormatInt(v.integer, 10))
 	}
 	const exact = 1 << 53
 	if c.Type == question.Integer && v.kind == aNumber {
@@ -145,17 +177,16 @@ func (c *csvColumn) addCell(row int, v cell) error {
 	return nil
 }
 
+// errInexact ends the message about an integer that a number cannot be. The nearest one
+// would do for a single value; a sum of those that differ in their last digits would be
+// wrong by all of it.
+var errInexact = errors.New("has no equal among numbers (64-bit floats hold all integers up to 9007199254740992): round it, divide it, or subtract what all rows have in common")
+
+// inexact is the error about such an integer, as text.
+func inexact(text string) error { return fmt.Errorf("%s %w", text, errInexact) }
+
 // remedy ends the message about a value that is not of its column's type.
 const remedy = "; correct it or leave it empty, or give the column another type in the descriptor"
-
-// rowsFit refuses files that claim more rows than their bytes could tell.
-func rowsFit(rows, size int64) error {
-	const perByte, free = 4096, 1 << 20
-	if rows < 0 || rows > math.MaxInt32 || rows > free+perByte*size {
-		return fmt.Errorf("it claims to have %d rows in %d bytes, which cannot be", rows, size)
-	}
-	return nil
-}
 
 // recovered turns a panic of a library that reads a damaged file into *err.
 func recovered(err *error) {

@@ -1,12 +1,16 @@
 package dataset
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"fmt"
+	"io/fs"
 	"math"
+	"math/big"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +19,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
 	"pgregory.net/rapid"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
@@ -279,7 +284,42 @@ func FuzzColumns(f *testing.F) {
 	f.Add(parquetOf(f, parquetRows()))
 	f.Add(arrowOf(f, arrow.BinaryTypes.String, `["a", "b", null]`, false))
 	f.Add(arrowOf(f, &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String}, `["a", "b", null]`, true, ipc.WithLZ4()))
+	fixtures, err := zip.OpenReader("testdata/columns.zip")
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer fixtures.Close()
+	for _, name := range []string{"pyarrow/encodings-none-1.parquet", "pyarrow/fallback-lz4-1.parquet", "duckdb/zstd-V2.parquet", "fastparquet/LZ4-1.parquet", "pyarrow/zstd.arrows"} {
+		b, err := fs.ReadFile(fixtures, name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) { hostile(t, b) })
+}
+
+// FuzzPage decodes a page of one encoding and type: in whole files the fuzzer spends its
+// time on metadata.
+func FuzzPage(f *testing.F) {
+	f.Add([]byte{128, 1, 4, 9, 0, 2, 0, 0, 0, 0}, byte(1), byte(format.DeltaBinaryPacked), uint16(9), false)
+	f.Add([]byte{2, 0, 0, 0, 3, 5, 4, 2, 0}, byte(1), byte(format.RLEDictionary), uint16(3), true)
+	f.Add([]byte{128, 1, 4, 1, 4, 128, 1, 4, 1, 4, 'a', 'b'}, byte(6), byte(format.DeltaByteArray), uint16(1), false)
+	f.Fuzz(func(t *testing.T, body []byte, kind, encoding byte, values uint16, optional bool) {
+		l, err := layoutOf(format.Type(kind%8), 3)
+		if err != nil {
+			return
+		}
+		p := &page{pageHeader: pageHeader{kind: format.DataPage, unpacked: int64(len(body)), values: int64(values), encoding: format.Encoding(encoding % 10), levels: format.RLE}}
+		r := &chunkReader{
+			chunk: chunk{budget: &budget{size: int64(len(body))}, optional: optional}, layout: l, dictionary: make([]cell, 5),
+			value: func(v physical) (cell, error) { return textCell(string(v.bytes)), nil },
+		}
+		told := 0
+		if p.unpack(body, &r.chunk) == nil && r.readPage(p, func(cell) error { told++; return nil }) == nil && told != int(values) {
+			t.Errorf("%d values, want %d", told, values)
+		}
+	})
 }
 
 // A list in a footer claims two thousand million entries.
@@ -314,6 +354,69 @@ func TestColumnsEndWithTheContext(t *testing.T) {
 		}
 		if _, err := Guess(ctx, f, Hints{}, nil); err == nil || !strings.Contains(err.Error(), "context canceled") {
 			t.Error(err)
+		}
+	}
+}
+
+// TestDecimals compares with what the decimal's text gives.
+func TestDecimals(t *testing.T) {
+	for _, c := range []struct {
+		unscaled string
+		scale    int32
+	}{{"6671", 2}, {"12345678998765433", 8}, {"9007199254740993", 0}, {"-1", 22}, {"1", 23}, {"7", -3}, {"99999999999999999999999999999999999999", 20}, {"-123456789012345678901234567890", 40}, {"0", 400}} {
+		n, ok := new(big.Int).SetString(c.unscaled, 10)
+		if !ok {
+			t.Fatal(c.unscaled)
+		}
+		want, err := strconv.ParseFloat(fmt.Sprintf("%se%d", c.unscaled, -c.scale), 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := bigDecimalCell(n, c.scale); got.number != want {
+			t.Errorf("%s/10^%d: %v, want %v", c.unscaled, c.scale, got.number, want)
+		}
+	}
+	if _, err := bigDecimal(make([]byte, 65), 0); err == nil || !strings.Contains(err.Error(), "65 bytes; at most 64") {
+		t.Error(err)
+	}
+}
+
+// TestIntegersBeyondNumbers: an integer that no float64 equals is kept as an integer, or
+// refused where it would have to be a number.
+func TestIntegersBeyondNumbers(t *testing.T) {
+	const large = `[9007199254740992, 9007199254740993]`
+	for _, c := range []struct {
+		kind arrow.DataType
+		as   question.Type
+		json string
+		want string
+	}{
+		{arrow.PrimitiveTypes.Int64, question.Integer, large, "9007199254740992 9007199254740993"},
+		{arrow.PrimitiveTypes.Int64, question.String, large, "9007199254740992 9007199254740993"},
+		{arrow.PrimitiveTypes.Int64, question.Number, large, `row 2: column "x": 9007199254740993 has no equal among numbers`},
+		{arrow.PrimitiveTypes.Uint64, question.Number, `[1, 18446744073709551615]`, `row 2: column "x": 18446744073709551615 has no equal`},
+		{arrow.PrimitiveTypes.Int64, question.Number, `[4611686018427387904, -9223372036854775808]`, "4.611686018427388e+18 -9.223372036854776e+18"},
+	} {
+		ds, err := openBytes(t, arrowOf(t, c.kind, c.json, false), two(c.as))
+		if err != nil {
+			if !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v\nwant %s", err, c.want)
+			}
+			continue
+		}
+		if got := values(&ds.Columns()[0]); got != c.want {
+			t.Errorf("%s, want %s", got, c.want)
+		}
+	}
+	d := &Descriptor{Name: "m", Roles: &Roles{Group: "g"}, Columns: []Column{
+		{Name: "g", Type: question.String, Role: question.RoleDimension}, {Name: "v", Type: question.Integer, Role: question.RoleMeasure},
+	}}
+	for last, want := range map[int64]string{1 << 62: "", 1<<62 + 1: `column "v": row 2: 4611686018427387905 has no equal among numbers`} {
+		_, err := Build(d, []question.Column{
+			{Name: "g", Type: question.String, Codes: []int32{0, 0}, Dict: []string{"a"}}, {Name: "v", Type: question.Integer, Integers: []int64{1, last}},
+		})
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%v\nwant %s", err, want)
 		}
 	}
 }

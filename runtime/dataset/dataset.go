@@ -37,7 +37,7 @@ var _ question.Schema = (*Dataset)(nil)
 func (d *Dataset) Info() question.DatasetInfo {
 	return question.DatasetInfo{
 		Name: d.desc.Name, Title: d.desc.Title, Source: d.desc.Source, License: d.desc.License,
-		Synthetic: d.desc.Synthetic, Digest: d.digest, Rows: d.rows,
+		Synthetic: d.desc.Synthetic.All, Digest: d.digest, Rows: d.rows,
 	}
 }
 

@@ -12,15 +12,17 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/le-stats-sportifs/lestats/runtime/boundedyaml"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
 // Bounds of a descriptor.
 const (
-	maxDescriptor = 256 << 10 // bytes
-	maxText       = 4096      // bytes of a title, source or licence
-	maxHeader     = 256       // bytes of a header, alias or unit
-	maxAliases    = 32        // of one column
+	maxDescriptor = boundedyaml.MaxBytes
+	maxText       = 4096 // bytes of a title, source or licence
+	maxHeader     = 256  // bytes of a header, alias or unit
+	maxMissing    = 64   // texts for a missing value, of a dataset or a column
+	maxAliases    = 32   // of one column
 )
 
 var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
@@ -28,14 +30,22 @@ var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 // Descriptor says what a dataset is and how its CSV file becomes columns. One
 // that is in use is not to be changed; Build keeps a copy.
 type Descriptor struct {
-	Name      string   `json:"name"` // [a-z][a-z0-9_]*, at most 64 bytes
-	Title     string   `json:"title,omitempty"`
-	Source    string   `json:"source,omitempty"`
-	License   string   `json:"license,omitempty"`
-	Synthetic bool     `json:"synthetic,omitempty"` // the figures are generated: not real
-	Sort      string   `json:"sort,omitempty"`      // name of the string column that rows are sorted by; "" keeps the file's order
-	Roles     *Roles   `json:"roles,omitempty"`     // which columns the built-in questions are about; nil: those with the seed's names
-	Columns   []Column `json:"columns"`             // in the dataset's order; exactly one is the measure
+	Name    string `json:"name"` // [a-z][a-z0-9_]*, at most 64 bytes
+	Title   string `json:"title,omitempty"`
+	Source  string `json:"source,omitempty"`
+	License string `json:"license,omitempty"`
+	// Synthetic says whether the figures are generated, or which row would tell.
+	Synthetic Synthetic `json:"synthetic,omitzero"`
+	// Header is false where the first line of a CSV is a row: its columns are then
+	// called column1, column2 and so on. nil is true.
+	Header *bool `json:"header,omitempty"`
+	// Missing are texts that stand for no value in columns of numbers and integers,
+	// such as "NA"; one that is a number, such as "-999", stands for that number however
+	// it is written. They mean nothing in string columns, where NA may be Namibia.
+	Missing []string `json:"missing,omitempty"`
+	Sort    string   `json:"sort,omitempty"`  // name of the string column that rows are sorted by; "" keeps the file's order
+	Roles   *Roles   `json:"roles,omitempty"` // which columns the built-in questions are about; nil: those with the seed's names
+	Columns []Column `json:"columns"`         // in the dataset's order; exactly one is the measure
 }
 
 // Column describes one column.
@@ -47,6 +57,81 @@ type Column struct {
 	Role    question.Role `json:"role,omitempty"`    // dimension, measure or none
 	Header  string        `json:"header,omitempty"`  // the column's header in the CSV; "": the name
 	Aliases []string      `json:"aliases,omitempty"` // further names, in the CSV and in a question
+	Missing []string      `json:"missing,omitempty"` // more texts for a missing value, of this column, which may be a string column
+}
+
+// Synthetic says whether a dataset's figures are generated. The zero value says that
+// they are not. At most one of All and Column is set.
+type Synthetic struct {
+	All bool // they are
+	// Column and Value: they are if any row of the file has this value in the column with
+	// this header (upper and lower case are the same), which need not be one of the
+	// dataset's. Reading such a file sets All in its place.
+	Column, Value string
+}
+
+// syntheticRule is Synthetic with a Column, as JSON.
+type syntheticRule struct {
+	Column string `json:"column"`
+	Value  string `json:"value"`
+}
+
+// MarshalJSON implements json.Marshaler: true, false or {"column":...,"value":...}.
+func (s Synthetic) MarshalJSON() ([]byte, error) {
+	if s.Column == "" {
+		return json.Marshal(s.All)
+	}
+	return json.Marshal(syntheticRule{s.Column, s.Value})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *Synthetic) UnmarshalJSON(b []byte) error {
+	*s = Synthetic{}
+	if !bytes.HasPrefix(b, []byte("{")) {
+		return json.Unmarshal(b, &s.All)
+	}
+	var rule syntheticRule
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(&rule)
+	s.Column, s.Value = rule.Column, rule.Value
+	return err
+}
+
+// check reports the first thing that is wrong. A rule that was decoded has both parts.
+func (s *Synthetic) check() *keyError {
+	if !s.All && *s == (Synthetic{}) {
+		return nil
+	}
+	for _, t := range []struct{ key, text string }{{keySynthetic + ".column", s.Column}, {keySynthetic + ".value", s.Value}} {
+		if err := checkText(t.key, t.text, maxHeader); err != nil {
+			return err
+		}
+		if !s.All && strings.TrimSpace(t.text) == "" {
+			return &keyError{t.key, "it is missing; the header of a column, and the value in it that marks generated figures"}
+		}
+		if s.All && t.text != "" {
+			return &keyError{t.key, "all figures are synthetic already"}
+		}
+	}
+	return nil
+}
+
+// checkMissingTexts checks a list of texts for a missing value.
+func checkMissingTexts(at string, texts []string) *keyError {
+	if len(texts) > maxMissing {
+		return &keyError{at, fmt.Sprintf("there are %d; at most %d", len(texts), maxMissing)}
+	}
+	for i, text := range texts {
+		key := fmt.Sprintf("%s[%d]", at, i)
+		if strings.TrimSpace(text) == "" {
+			return &keyError{key, "it is empty, and an empty field is missing anyway"}
+		}
+		if err := checkText(key, text, maxHeader); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // names returns what the column may be called, the CSV's own header first.
@@ -70,6 +155,11 @@ func (d *Descriptor) clone() *Descriptor {
 	}
 	for i := range c.Columns {
 		c.Columns[i].Aliases = slices.Clone(c.Columns[i].Aliases)
+		c.Columns[i].Missing = slices.Clone(c.Columns[i].Missing)
+	}
+	c.Missing = slices.Clone(d.Missing)
+	if d.Header != nil {
+		c.Header = new(*d.Header)
 	}
 	return &c
 }
@@ -88,6 +178,12 @@ func (d *Descriptor) check() *keyError {
 		if err := checkText(t.key, t.text, maxText); err != nil {
 			return err
 		}
+	}
+	if err := d.Synthetic.check(); err != nil {
+		return err
+	}
+	if err := checkMissingTexts(keyMissing, d.Missing); err != nil {
+		return err
 	}
 	if n := len(d.Columns); n == 0 || n > question.MaxColumns {
 		return &keyError{keyColumns, fmt.Sprintf("there are %d; 1 to %d", n, question.MaxColumns)}
@@ -171,7 +267,7 @@ func (c *Column) check(at string) *keyError {
 			return err
 		}
 	}
-	return nil
+	return checkMissingTexts(at+"."+keyMissing, c.Missing)
 }
 
 func (d *Descriptor) listStrings() string {

@@ -40,7 +40,7 @@ func tiny(t testing.TB) *Descriptor {
 
 func TestParseDescriptor(t *testing.T) {
 	want := &Descriptor{
-		Name: "tiny", Title: "A title: with a colon", Source: "folded text", Sort: "place", Synthetic: true,
+		Name: "tiny", Title: "A title: with a colon", Source: "folded text", Sort: "place", Synthetic: Synthetic{All: true},
 		Columns: []Column{
 			{Name: "place", Type: question.String, Role: question.RoleDimension, Header: "Place ", Aliases: []string{"town", "city"}},
 			{Name: "value", Type: question.Number, Unit: "%", Role: question.RoleMeasure},
@@ -83,7 +83,7 @@ func TestNPAO(t *testing.T) {
 	if g := strings.Join(got, " "); g != want {
 		t.Errorf("columns\n%s\nwant\n%s", g, want)
 	}
-	if d.Name != "npao" || d.Sort != "question" || d.Synthetic || d.Source == "" || d.License == "" {
+	if d.Name != "npao" || d.Sort != "question" || d.Synthetic.All || d.Source == "" || d.License == "" {
 		t.Errorf("%+v", d)
 	}
 }
@@ -111,7 +111,7 @@ func TestBadDescriptors(t *testing.T) {
 		{"text for a boolean", edit("synthetic: true", "synthetic: yes"), `line 8: synthetic: it is the text "yes"; true or false`},
 		{"list for a text", edit("unit: \"%\"", "unit: [a]"), "line 15: columns[1].unit: it is a list; a text"},
 		{"text for a list", edit("[town, city]", "town"), `line 14: columns[0].aliases: it is the text "town"; a list`},
-		{"anchor", edit("name: tiny", "name: &a tiny"), "line 2: name: it is an anchor or alias"},
+		{"anchor", edit("name: tiny", "name: &a tiny"), `line 2: an anchor, "&", cannot be used here`},
 		{"key that is a number", edit("title:", "12:"), `line 3: the number "12" is no key here`},
 		{"bad name", edit("name: tiny", "name: Tiny"), `line 2: name: "Tiny" is no name: a lower-case letter,`},
 		{"no name", edit("name: tiny\n", ""), `name: "" is no name`},

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -31,6 +32,12 @@ type Hints struct {
 	// Indicator, Category and Stratum may be NoColumn.
 	Indicator, Category, Stratum string
 	Best                         string // BestHighest, BestLowest; "" is BestHighest
+	// Header says whether the first line of a CSV is its header; nil guesses that it is,
+	// and refuses a file whose first line looks like a row.
+	Header *bool
+	// Missing are texts that stand for no value in columns of numbers, beside those that
+	// Guess knows.
+	Missing []string
 }
 
 // NoColumn says that no column plays a role.
@@ -40,8 +47,9 @@ const NoColumn = "none"
 type Draft struct {
 	*Descriptor
 
-	Rows int
-	YAML []byte // the descriptor, with comments, as a person would write it
+	Rows  int
+	YAML  []byte   // the descriptor, with comments, as a person would write it
+	Notes []string // what the user should know of what was guessed, a sentence each
 }
 
 // Guess reads a CSV, Parquet or Arrow file to its end and writes a descriptor for it.
@@ -74,14 +82,33 @@ func guess(ctx context.Context, f *os.File, h Hints, progress func(int64)) (*Dra
 	case err != nil:
 		return nil, err
 	case columns == nil:
-		if columns, err = openCSV(ctx, in, progress); err != nil {
+		if columns, err = openCSV(ctx, in, h.Header == nil || *h.Header, progress); err != nil {
 			return nil, err
 		}
 	}
 	defer columns.close()
-	g := &guesser{hints: h, file: filepath.Base(f.Name())}
+	_, isCSV := columns.(*csvFile)
+	g := &guesser{hints: h, file: filepath.Base(f.Name()), isCSV: isCSV, synthetic: Synthetic{All: columns.synthetic()}}
+	if !isCSV && h.Header != nil {
+		return nil, errors.New("--header and --no-header are of CSV files: in this one each column has its name")
+	}
+	if err := checkMissingTexts("--missing", h.Missing); err != nil {
+		return nil, fmt.Errorf("--missing: %s", err.reason)
+	}
 	if err := g.profile(ctx, columns); err != nil {
 		return nil, err
+	}
+	if isCSV && h.Header == nil {
+		if err := g.checkHeader(); err != nil {
+			return nil, err
+		}
+	}
+	if g.rows == 0 {
+		why := ""
+		if slices.ContainsFunc(g.columns, func(p *profile) bool { return isNumber(p.header) }) {
+			why = "; if its first line is a row, say --no-header"
+		}
+		return nil, errors.New("it has no rows: nothing can be guessed from a header alone" + why)
 	}
 	if err := g.decide(); err != nil {
 		return nil, err
@@ -96,9 +123,9 @@ type csvFile struct {
 	names   []field
 }
 
-func openCSV(ctx context.Context, r io.Reader, progress func(int64)) (columnar, error) {
+func openCSV(ctx context.Context, r io.Reader, hasHeader bool, progress func(int64)) (columnar, error) {
 	c := &csvFile{source: &source{ctx: ctx, r: r, progress: progress, left: csvBuffer}}
-	records, header, err := c.source.start()
+	records, header, err := c.source.start(hasHeader)
 	if err != nil {
 		return nil, err
 	}
@@ -111,10 +138,13 @@ func openCSV(ctx context.Context, r io.Reader, progress func(int64)) (columnar, 
 
 func (c *csvFile) fields() []field { return c.names }
 
+func (c *csvFile) synthetic() bool { return c.source.synthetic }
+
 func (c *csvFile) close() {}
 
 func (c *csvFile) scan(_ context.Context, chosen []int, add func(int, cell) error) error {
-	for {
+	again := func(i int, text string) bool { return strings.TrimSpace(text) == c.names[i].name }
+	for first := true; ; first = false {
 		record, err := c.source.record(c.records)
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -123,7 +153,15 @@ func (c *csvFile) scan(_ context.Context, chosen []int, add func(int, cell) erro
 			return err
 		}
 		if len(record) != len(c.names) {
-			return raggedRow(c.source.line, len(record), len(c.names))
+			return raggedRow(c.source.line, len(record), len(c.names), first)
+		}
+		if isSame := again(0, record[0]); isSame {
+			for i := range record {
+				isSame = isSame && again(i, record[i])
+			}
+			if isSame {
+				return repeatedHeader(c.source.line)
+			}
 		}
 		for k, at := range chosen {
 			if err := add(k, textCell(record[at])); err != nil {
@@ -142,20 +180,29 @@ type profile struct {
 	kind     question.Type
 	rows     int
 	missing  int
-	texts    int    // values that are no numbers
-	odd      string // the first of them
+	marks    map[string]int // values that look like marks for a missing value; settle decides whether they are
+	marked   int            // how many values that are
+	texts    int            // values that are no numbers and no marks
+	kinds    map[string]int // the first few of those, and how many there are of each
+	odd      string         // the first of them
 	oddRow   int
 	decimals int  // values that are numbers and no integers
 	padded   bool // a value such as 0123, which is a code
 	min, max float64
-	longest  int // bytes
+	longest  int    // bytes
+	inexact  string // the first integer that no double is equal to
+	says     string // the first value that says of its row that it is synthetic
 	distinct map[uint64]struct{}
 }
 
 // maxDistinct is up to how many different values are counted.
 const maxDistinct = 100_000
 
-func (p *profile) see(seed maphash.Seed, c cell) {
+// maxKinds is up to how many texts that are no numbers are told apart.
+const maxKinds = 4
+
+// see takes notice of a value; given are marks that the user gave.
+func (p *profile) see(seed maphash.Seed, given *marks, c cell) {
 	p.rows++
 	if c.kind == aText && strings.TrimSpace(c.text) == "" {
 		c.kind = missing
@@ -168,16 +215,31 @@ func (p *profile) see(seed maphash.Seed, c cell) {
 	var sum uint64
 	switch c.kind {
 	case anInteger:
-		number, sum = float64(c.integer), uint64(c.integer)
+		number = float64(c.integer)
+		if p.inexact == "" && !exact(c.integer) {
+			p.inexact = strconv.FormatInt(c.integer, 10)
+		}
+		sum = uint64(c.integer)
+		if given.integer(c.integer) {
+			p.mark(strconv.FormatInt(c.integer, 10))
+			isNumber = false
+		}
 	case aNumber:
+		if given.number(c.number) {
+			p.mark(strconv.FormatFloat(c.number, 'f', -1, 64))
+			isNumber = false
+		}
 		number, sum = c.number, math.Float64bits(c.number)
 		if number != math.Trunc(number) {
 			p.decimals++
 		}
 	default:
+		if c.integral && p.inexact == "" {
+			p.inexact = strings.Clone(c.text)
+		}
 		p.longest = max(p.longest, len(c.text))
 		sum = maphash.String(seed, c.text)
-		number, isNumber = p.seeText(strings.TrimSpace(c.text))
+		number, isNumber = p.seeText(strings.TrimSpace(c.text), given)
 	}
 	if len(p.distinct) < maxDistinct {
 		p.distinct[sum] = struct{}{}
@@ -187,19 +249,63 @@ func (p *profile) see(seed maphash.Seed, c cell) {
 	}
 }
 
+// mark counts a mark for a missing value.
+func (p *profile) mark(text string) {
+	if p.marks == nil {
+		p.marks = map[string]int{}
+	}
+	if _, ok := p.marks[text]; !ok {
+		if len(p.marks) == maxMissing {
+			return // there are not so many that are known
+		}
+		text = strings.Clone(text)
+	}
+	p.marks[text]++
+	p.marked++
+}
+
 // seeText returns what the text is as a number.
-func (p *profile) seeText(text string) (float64, bool) {
+func (p *profile) seeText(text string, given *marks) (float64, bool) {
+	if isKnownMark(text) || given.text(text) {
+		p.mark(text)
+		return 0, false
+	}
 	if strings.Trim(text, "0123456789+-.eE") == "" {
 		if len(text) > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9' {
 			p.padded = true
 		}
 		if v, err := parseInteger(text); err == nil {
+			if given.integer(v) {
+				p.mark(text)
+				return 0, false
+			}
+			if p.inexact == "" && !exact(v) {
+				p.inexact = strings.Clone(text)
+			}
 			return float64(v), true
 		}
-		if v, err := parseNumber(text); err == nil {
+		v, err := parseNumber(text)
+		switch {
+		case err == nil && given.number(v):
+			p.mark(text)
+			return 0, false
+		case err == nil:
 			p.decimals++
 			return v, true
+		case strings.Trim(text, "0123456789") == "" && p.inexact == "": // too large for an integer
+			p.inexact = strings.Clone(text[:min(len(text), maxHeader)])
 		}
+	}
+	if p.says == "" && len(text) <= maxHeader && strings.HasPrefix(text, "SYNTHETIC") {
+		p.says = strings.Clone(text)
+	}
+	if _, ok := p.kinds[text]; ok {
+		p.kinds[text]++
+	} else if len(p.kinds) < maxKinds {
+		if p.kinds == nil {
+			p.kinds = map[string]int{}
+		}
+		p.kinds[strings.Clone(text)] = 1
 	}
 	if p.texts == 0 {
 		p.odd, p.oddRow = strings.Clone(text[:min(len(text), maxHeader)]), p.rows
@@ -211,9 +317,11 @@ func (p *profile) seeText(text string) (float64, bool) {
 // settle decides what the type is.
 func (p *profile) settle() {
 	p.Type = p.kind
-	if p.kind == "" {
+	// A column of texts that are numbers is left as the file has it; marks among them are
+	// why it has texts.
+	if p.kind == "" || p.kind == question.String && p.marked > 0 {
 		switch {
-		case p.texts > 0 || p.padded || p.missing == p.rows:
+		case p.texts > 0 || p.padded || p.numbers() == 0 || p.decimals > 0 && p.inexact != "":
 			p.Type = question.String
 		case p.decimals > 0:
 			p.Type = question.Number
@@ -221,10 +329,49 @@ func (p *profile) settle() {
 			p.Type = question.Integer
 		}
 	}
+	if p.Type != question.String {
+		p.missing += p.marked
+	}
+}
+
+// numbers is how many values are numbers.
+func (p *profile) numbers() int {
+	if p.Type == question.Number || p.Type == question.Integer {
+		return p.rows - p.missing
+	}
+	return p.rows - p.missing - p.marked - p.texts
+}
+
+// nearly reports whether the column would be one of numbers but for few texts: one in
+// ten values, or half of them where they are a few texts again and again.
+func (p *profile) nearly() bool {
+	n := p.numbers()
+	if p.Type != question.String || p.texts == 0 || p.padded || n < 2 {
+		return false
+	}
+	several := 0
+	for _, count := range p.kinds {
+		several += count
+	}
+	return p.texts*10 <= n || several == p.texts && len(p.kinds) < maxKinds && p.texts <= n
+}
+
+// isText reports whether the column holds texts that are numbers all the same.
+func (p *profile) isText() bool {
+	return p.kind == question.String && p.Type == question.String && p.texts == 0 && !p.padded && p.numbers() > 0
+}
+
+// marksText lists the marks, with how many of each.
+func (p *profile) marksText() string {
+	var out []string
+	for _, text := range slices.Sorted(maps.Keys(p.marks)) {
+		out = append(out, fmt.Sprintf("%s (%d)", quote(text), p.marks[text]))
+	}
+	return strings.Join(out, ", ")
 }
 
 func (p *profile) isYear() bool {
-	return p.Type == question.Integer && p.missing < p.rows && p.min >= 1500 && p.max <= 2200
+	return p.Type == question.Integer && p.missing < p.rows && p.min >= firstYear && p.max <= lastYear
 }
 
 // describe is the comment beside the column.
@@ -243,8 +390,11 @@ func (p *profile) describe() string {
 	}
 	if p.missing > 0 {
 		text += fmt.Sprintf(", %d missing", p.missing)
+		if p.marked > 0 && p.Type != question.String {
+			text += ", " + p.marksText()
+		}
 	}
-	if n := p.rows - p.missing; p.kind == "" && p.texts > 0 && !p.padded && p.texts*10 < n {
+	if p.nearly() {
 		text += fmt.Sprintf("; numbers but for %d, the first %s in row %d: correct them for the type number", p.texts, quote(p.odd), p.oddRow)
 	}
 	return text
@@ -254,8 +404,12 @@ func (p *profile) describe() string {
 type guesser struct {
 	hints   Hints
 	file    string // its name
+	isCSV   bool
 	columns []*profile
 	rows    int
+
+	synthetic Synthetic
+	notes     []string
 
 	measure, group, indicator, category, stratum *profile
 }
@@ -263,8 +417,9 @@ type guesser struct {
 // profile reads all values.
 func (g *guesser) profile(ctx context.Context, t columnar) error {
 	seed := maphash.MakeSeed()
+	given := newMarks(g.hints.Missing)
 	var chosen []int
-	var kept []*profile
+	var kept, seen []*profile
 	count := map[string]int{}
 	for _, f := range t.fields() {
 		count[strings.TrimSpace(f.name)]++
@@ -276,37 +431,56 @@ func (g *guesser) profile(ctx context.Context, t columnar) error {
 		switch bad := checkText("", p.header, maxHeader); {
 		case p.header == "":
 			p.leftOut = "it has no header"
+			if f.refused != "" {
+				break
+			}
+			chosen, seen = append(chosen, i), append(seen, p)
 		case bad != nil:
 			p.header, p.leftOut = quote(p.header), "its header cannot be used: "+bad.reason
 		case count[p.header] > 1:
 			p.leftOut = fmt.Sprintf("this header stands there %d times", count[p.header])
+			if f.refused == "" {
+				chosen, seen = append(chosen, i), append(seen, p)
+			}
 		case f.refused != "":
 			p.leftOut = f.refused
 		case len(kept) == question.MaxColumns:
 			p.leftOut = fmt.Sprintf("a dataset has at most %d columns", question.MaxColumns)
 		default:
 			p.Name = nameOf(p.header, "column", names)
-			chosen, kept = append(chosen, i), append(kept, p)
+			chosen, kept, seen = append(chosen, i), append(kept, p), append(seen, p)
 		}
 	}
 	err := t.scan(ctx, chosen, func(k int, c cell) error {
-		kept[k].see(seed, c)
+		seen[k].see(seed, given, c)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	for _, p := range kept {
+	for _, p := range seen {
 		g.rows = max(g.rows, p.rows)
 		p.settle()
-		if p.longest > maxField {
+		if p.leftOut == "" && p.longest > maxField {
 			p.leftOut = fmt.Sprintf("a value has %d bytes; at most %d", p.longest, maxField)
 		}
 	}
-	if g.rows == 0 {
-		return errors.New("it has no rows: nothing can be guessed from a header alone")
+	if len(kept) == 0 && len(g.columns) > 0 {
+		return g.noColumn()
 	}
 	return nil
+}
+
+// noColumn is the error where no column can be used.
+func (g *guesser) noColumn() error {
+	var why strings.Builder
+	for i, p := range g.columns {
+		if i == maxKinds {
+			break
+		}
+		fmt.Fprintf(&why, "; %s: %s", quote(p.header), p.leftOut)
+	}
+	return errors.New("no column of it can be used" + why.String())
 }
 
 // nameOf makes a name of a text: "Life expectancy (years)" is life_expectancy_years.
@@ -485,13 +659,19 @@ func (g *guesser) decideMeasure() (*profile, error) {
 	if g.hints.Measure != "" {
 		p, err := g.find("measure", g.hints.Measure)
 		if err == nil && p.Type == question.String {
-			return nil, fmt.Errorf("--measure: %s holds texts, such as %s in row %d; a measure is numbers", quote(p.header), quote(p.odd), p.oddRow)
+			return nil, p.noMeasure()
+		}
+		if err == nil && p.inexact != "" {
+			return nil, fmt.Errorf("--measure: %s: %w", quote(p.header), inexact(p.inexact))
 		}
 		return p, err
 	}
-	var all, named, numbers []*profile
+	var all, named, numbers, nearly []*profile
 	for _, p := range g.columns {
-		if p.leftOut != "" || p.Type == question.String || p.missing == p.rows || p.isYear() || p.has(notMeasured) > 0 {
+		if p.leftOut == "" && p.has(notMeasured) == 0 && p.kind == "" && p.nearly() {
+			nearly = append(nearly, p)
+		}
+		if p.leftOut != "" || p.Type == question.String || p.missing == p.rows || p.isYear() || p.has(notMeasured) > 0 || p.inexact != "" {
 			continue
 		}
 		all = append(all, p)
@@ -504,14 +684,14 @@ func (g *guesser) decideMeasure() (*profile, error) {
 	}
 	for _, few := range [][]*profile{all, named, numbers} {
 		if len(few) == 1 {
-			return few[0], nil
+			return few[0], unless(few[0], nearly)
 		}
 	}
 	if len(all) > 1 {
 		return nil, fmt.Errorf("it cannot be guessed what is averaged: say --measure with one of %s", g.headers(all))
 	}
 	for _, p := range g.columns {
-		if p.leftOut == "" && p.Type != question.String && p.missing < p.rows {
+		if p.leftOut == "" && p.Type != question.String && p.missing < p.rows && p.inexact == "" {
 			all = append(all, p)
 		}
 	}
@@ -519,8 +699,8 @@ func (g *guesser) decideMeasure() (*profile, error) {
 		return nil, fmt.Errorf("it cannot be guessed what is averaged: say --measure with one of %s", g.headers(all))
 	}
 	for _, p := range g.columns {
-		if p.leftOut == "" && p.texts > 0 && p.texts < p.rows-p.missing {
-			return nil, fmt.Errorf("no column holds numbers alone, and one has to: %s has %s in row %d", quote(p.header), quote(p.odd), p.oddRow)
+		if p.leftOut == "" && p.texts > 0 && p.numbers() > 0 {
+			return nil, fmt.Errorf("no column holds numbers alone, and one has to: %s has %s in row %d; correct it, or say --missing %s if it stands for no value", quote(p.header), quote(p.odd), p.oddRow, quote(p.odd))
 		}
 		if p.leftOut == "" && strings.Contains(p.odd, ",") && strings.Trim(p.odd, "0123456789+-,") == "" {
 			return nil, fmt.Errorf("no column holds numbers, and one has to: %s has %s in row %d; numbers have a decimal point, and no separators of thousands",
@@ -528,6 +708,34 @@ func (g *guesser) decideMeasure() (*profile, error) {
 		}
 	}
 	return nil, errors.New("no column holds numbers, and one has to: the measure, of which means are made")
+}
+
+// noMeasure is the error where the user names a column of texts as the measure.
+func (p *profile) noMeasure() error {
+	switch {
+	case p.texts == 0 && p.inexact != "":
+		return fmt.Errorf("--measure: %s: %w", quote(p.header), inexact(p.inexact))
+	case p.texts == 0 && p.numbers() == 0:
+		return fmt.Errorf("--measure: %s holds no numbers: %d values are missing, and %d are %s", quote(p.header), p.missing, p.marked, p.marksText())
+	case p.texts == 0:
+		return fmt.Errorf("--measure: %s holds texts; that they look like numbers is for the descriptor to say: type: number, role: measure", quote(p.header))
+	}
+	why := ""
+	if p.nearly() {
+		why = ". If it stands for no value, say --missing " + quote(p.odd)
+	}
+	return fmt.Errorf("--measure: %s holds texts, such as %s in row %d; a measure is numbers%s", quote(p.header), quote(p.odd), p.oddRow, why)
+}
+
+// unless is the error where one of others, columns of numbers but for a few texts,
+// might be what is averaged, and not p.
+func unless(p *profile, others []*profile) error {
+	if len(others) == 0 {
+		return nil
+	}
+	o := others[0]
+	return fmt.Errorf("it cannot be guessed what is averaged: %s holds numbers but for %d values, the first %s in row %d. If that stands for no value, say --missing %s; otherwise correct it; --measure %s averages %s",
+		quote(o.header), o.texts, quote(o.odd), o.oddRow, quote(o.odd), quote(p.header), quote(p.header))
 }
 
 func (g *guesser) headers(of []*profile) string {
@@ -580,7 +788,16 @@ func (g *guesser) draft() (*Draft, error) {
 		Title: strings.ToValidUTF8(strings.Map(printable, base), "?"),
 		Roles: &Roles{Best: cmp.Or(g.hints.Best, BestHighest)},
 		Sort:  g.group.Name,
+
+		Synthetic: g.synthetic,
 	}
+	switch {
+	case g.hints.Header != nil && !*g.hints.Header:
+		d.Header = g.hints.Header
+	case g.isCSV && isNumber(g.measure.header) && !isYear(g.measure.header):
+		d.Header = new(true) // which ReadCSV wants to know
+	}
+	g.remark(d)
 	players := map[string]*profile{"group": g.group, "measure": g.measure, "indicator": g.indicator, "category": g.category, "stratum": g.stratum}
 	names := map[string]bool{}
 	for _, p := range g.columns {
@@ -624,7 +841,47 @@ func (g *guesser) draft() (*Draft, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no descriptor can be made of it: %w", err)
 	}
-	return &Draft{Descriptor: again, Rows: g.rows, YAML: text}, nil
+	return &Draft{Descriptor: again, Rows: g.rows, YAML: text, Notes: g.notes}, nil
+}
+
+// remark finds the marks for missing values and the rows that say that they are
+// synthetic, and notes what the user should know.
+func (g *guesser) remark(d *Descriptor) {
+	note := func(format string, args ...any) { g.notes = append(g.notes, fmt.Sprintf(format, args...)) }
+	d.Missing = slices.Clone(g.hints.Missing)
+	for _, p := range g.columns {
+		switch {
+		case p.leftOut != "":
+			note("%s is left out: %s", quote(p.header), p.leftOut)
+		case p.Type != question.String && p.marked > 0:
+			for _, text := range slices.Sorted(maps.Keys(p.marks)) {
+				if !newMarks(d.Missing).stands(text) && len(d.Missing) < maxMissing {
+					d.Missing = append(d.Missing, text)
+				}
+			}
+			note("%s: read as missing: %s", quote(p.header), p.marksText())
+		case p.nearly():
+			note("%s is read as text: it holds numbers but for %d values, the first %s in row %d; --missing %s if that stands for no value", quote(p.header), p.texts, quote(p.odd), p.oddRow, quote(p.odd))
+		case p.isText():
+			note("%s is read as text, as the file has it: its values are numbers", quote(p.header))
+		case p.marked > 0 && p.texts == 0 && p.numbers() == 0:
+			note("%s has no value but %s, which is read as text", quote(p.header), p.marksText())
+		}
+		if p.leftOut == "" && p.inexact != "" {
+			note("%s holds integers that a number cannot hold exactly, such as %s: it is no measure", quote(p.header), p.inexact)
+		}
+		isFlag := strings.EqualFold(p.header, "synthetic") && p.kinds["true"] > 0
+		if isFlag {
+			p.says = "true"
+		}
+		if p.says != "" && d.Synthetic == (Synthetic{}) {
+			d.Synthetic = Synthetic{Column: p.header, Value: p.says}
+			note("SYNTHETIC: %s says so of rows, so the figures are not real", quote(p.header))
+		}
+	}
+	if d.Synthetic.All {
+		note("SYNTHETIC: the file says that its figures are not real")
+	}
 }
 
 func printable(r rune) rune {
@@ -654,6 +911,26 @@ func (g *guesser) yaml(d *Descriptor) []byte {
 	line("title: %s", yamlText(d.Title))
 	line("# source: where the figures come from")
 	line("# license: what one may do with them")
+	switch {
+	case d.Synthetic.All:
+		line("synthetic: true # as the file says")
+	case d.Synthetic.Column != "":
+		line("synthetic: {column: %s, value: %s} # if a row has this value, the figures are not real", yamlText(d.Synthetic.Column), yamlText(d.Synthetic.Value))
+	}
+	if d.Header != nil {
+		if *d.Header {
+			line("header: true # the first line is the header, although it has numbers")
+		} else {
+			line("header: false # the first line is a row")
+		}
+	}
+	if len(d.Missing) > 0 {
+		var texts []string
+		for _, text := range d.Missing {
+			texts = append(texts, yamlQuoted(text))
+		}
+		line("missing: [%s] # stand for no value, in columns of numbers", strings.Join(texts, ", "))
+	}
 	line("sort: %s", yamlText(d.Sort))
 	line("# What the built-in questions are about, as columns of below.")
 	line("roles:")
@@ -699,5 +976,9 @@ func yamlText(s string) string {
 	if plain && !slices.Contains([]string{"true", "false", "null", "yes", "no", "on", "off", "y", "n"}, strings.ToLower(s)) {
 		return s
 	}
+	return yamlQuoted(s)
+}
+
+func yamlQuoted(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`).Replace(s) + `"`
 }

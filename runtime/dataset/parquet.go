@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
+	"math"
+	"slices"
 	"time"
+	"unsafe"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
@@ -17,12 +19,17 @@ import (
 
 const parquetMagic = "PAR1"
 
-// parquetFile is a Parquet file with a column a value: no lists, no structures.
+// parquetFile is a Parquet file, of which columns of single values can be read: no
+// lists, no structures. The library reads the footer; the pages are read here, see
+// RATIONALE.md.
 type parquetFile struct {
-	file    *parquet.File
-	size    int64
+	r       io.ReaderAt
+	size    int64 // bytes
+	groups  []format.RowGroup
 	columns []*parquet.Column
+	logical []format.LogicalTypeValue // of the columns
 	names   []field
+	made    bool // the metadata say that the figures are synthetic
 }
 
 // openParquet opens a Parquet file of size bytes, which must stay as it is.
@@ -35,16 +42,31 @@ func openParquet(r io.ReaderAt, size int64) (_ columnar, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("it is not the Parquet file that it seems to be: %w", err)
 	}
+	p := &parquetFile{r: r, size: size, groups: f.Metadata().RowGroups, columns: f.Root().Columns()}
+	said, _ := f.Lookup(metaSynthetic)
+	p.made = said == "true"
 	rows := int64(0)
-	for _, group := range f.RowGroups() {
-		rows += max(0, group.NumRows())
-		if err := rowsFit(rows, size); err != nil {
-			return nil, err
+	for g := range p.groups {
+		n := p.groups[g].NumRows
+		if n < 0 || n > math.MaxInt32 {
+			return nil, fmt.Errorf("it is damaged: row group %d has %d rows", g, n)
 		}
+		rows += n
 	}
-	p := &parquetFile{file: f, size: size, columns: f.Root().Columns()}
+	if err := (&budget{size: size}).takeRows(rows, 1); err != nil {
+		return nil, err
+	}
+	leaves := f.Metadata().Schema
+	leaves = slices.DeleteFunc(slices.Clone(leaves), func(e format.SchemaElement) bool { return e.NumChildren.V > 0 })
 	for _, c := range p.columns {
-		kind, refused := parquetKind(c)
+		logical := format.LogicalTypeValue(nil)
+		if l := c.Type().LogicalType(); l != nil {
+			logical = l.Value
+		} else if at := c.Index(); c.Leaf() && at < len(leaves) { // of a type that the library does not know
+			logical = leaves[at].LogicalType.Value
+		}
+		p.logical = append(p.logical, logical)
+		kind, refused := parquetKind(c, logical)
 		p.names = append(p.names, field{c.Name(), kind, refused})
 	}
 	return p, nil
@@ -75,133 +97,23 @@ func checkFooter(r io.ReaderAt, size int64) error {
 	if _, err := r.ReadAt(footer, size-8-n); err != nil {
 		return err
 	}
-	w := thriftWalk{left: footer}
-	if w.structure(0); w.failed {
-		return errors.New("its footer is damaged")
-	}
-	return nil
-}
-
-// thriftWalk walks a structure of thrift's compact protocol.
-type thriftWalk struct {
-	left   []byte
-	failed bool
-}
-
-const thriftDepth = 64
-
-// Types of thrift's compact protocol.
-const (
-	thriftTrue, thriftFalse, thriftByte, thriftDouble, thriftBinary = 1, 2, 3, 7, 8
-	thriftList, thriftSet, thriftMap, thriftStruct                  = 9, 10, 11, 12
-)
-
-func (w *thriftWalk) byte() byte {
-	if len(w.left) == 0 {
-		w.failed = true
-		return 0
-	}
-	b := w.left[0]
-	w.left = w.left[1:]
-	return b
-}
-
-func (w *thriftWalk) varint() uint64 {
-	v, n := binary.Uvarint(w.left)
-	if n <= 0 {
-		w.failed = true
-		return 0
-	}
-	w.left = w.left[n:]
-	return v
-}
-
-func (w *thriftWalk) skip(n uint64) {
-	if n > uint64(len(w.left)) {
-		w.failed = true
-		return
-	}
-	w.left = w.left[n:]
-}
-
-func (w *thriftWalk) structure(depth int) {
-	for !w.failed {
-		head := w.byte()
-		if head == 0 {
-			return
-		}
-		if head>>4 == 0 {
-			w.varint() // the field's id
-		}
-		if kind := head & 15; kind != thriftTrue && kind != thriftFalse { // which have no bytes here
-			w.value(kind, depth+1)
-		}
-	}
-}
-
-func (w *thriftWalk) value(kind byte, depth int) {
-	if depth > thriftDepth {
-		w.failed = true
-	}
-	if w.failed {
-		return
-	}
-	switch kind {
-	case thriftTrue, thriftFalse, thriftByte:
-		w.skip(1)
-	case 4, 5, 6: // integers
-		w.varint()
-	case thriftDouble:
-		w.skip(8)
-	case thriftBinary:
-		w.skip(w.varint())
-	case thriftList, thriftSet:
-		head := w.byte()
-		n := uint64(head >> 4)
-		if n == 15 {
-			n = w.varint()
-		}
-		w.values(n, []byte{head & 15}, depth)
-	case thriftMap:
-		if n := w.varint(); n > 0 {
-			kinds := w.byte()
-			w.values(n, []byte{kinds >> 4, kinds & 15}, depth)
-		}
-	case thriftStruct:
-		w.structure(depth)
-	default:
-		w.failed = true
-	}
-}
-
-// values walks n times values of the given kinds, each of a byte at least.
-func (w *thriftWalk) values(n uint64, kinds []byte, depth int) {
-	if n > uint64(len(w.left)) {
-		w.failed = true
-	}
-	for i := uint64(0); i < n && !w.failed; i++ {
-		for _, kind := range kinds {
-			w.value(kind, depth+1)
-		}
-	}
-}
-
-func logical(c *parquet.Column) format.LogicalTypeValue {
-	if l := c.Type().LogicalType(); l != nil {
-		return l.Value
-	}
-	return nil
+	return checkFileMetadata(footer)
 }
 
 // parquetKind returns what values of a column are read as, or why they are not.
-func parquetKind(c *parquet.Column) (kind question.Type, refused string) {
+func parquetKind(c *parquet.Column, logical format.LogicalTypeValue) (kind question.Type, refused string) {
 	if !c.Leaf() || c.MaxRepetitionLevel() > 0 {
 		return "", "it holds lists or structures; only columns of single values can be read"
 	}
-	switch l := logical(c).(type) {
+	switch l := logical.(type) {
 	case nil, *format.IntType, *format.StringType, *format.EnumType, *format.JsonType, *format.DateType, *format.TimestampType:
 	case *format.NullType:
 		return question.String, ""
+	case *format.Float16Type:
+		if c.Type().Length() == 2 {
+			return question.Number, ""
+		}
+		return "", "its type is FLOAT16, and its values have another length than two bytes"
 	case *format.DecimalType:
 		if c.Type().Kind() != parquet.Double && c.Type().Kind() != parquet.Float {
 			return question.Number, ""
@@ -211,7 +123,7 @@ func parquetKind(c *parquet.Column) (kind question.Type, refused string) {
 	}
 	switch c.Type().Kind() {
 	case parquet.Int32, parquet.Int64:
-		switch logical(c).(type) {
+		switch logical.(type) {
 		case *format.DateType, *format.TimestampType:
 			return question.String, ""
 		}
@@ -227,115 +139,249 @@ func parquetKind(c *parquet.Column) (kind question.Type, refused string) {
 
 func (p *parquetFile) fields() []field { return p.names }
 
+func (p *parquetFile) synthetic() bool { return p.made }
+
 func (p *parquetFile) close() {}
 
 func (p *parquetFile) scan(ctx context.Context, chosen []int, add func(int, cell) error) (err error) {
 	defer recovered(&err)
-	readers := make([]func(parquet.Value) cell, len(chosen))
-	for k, at := range chosen {
-		readers[k] = parquetValues(p.columns[at])
-	}
-	values := make([]parquet.Value, 4096)
-	for g, group := range p.file.RowGroups() {
-		chunks := group.ColumnChunks()
+	b := &budget{size: p.size}
+	for g := range p.groups {
+		group := &p.groups[g]
+		if err := b.takeRows(group.NumRows, len(chosen)); err != nil {
+			return err
+		}
 		for k, at := range chosen {
-			n, err := scanChunk(ctx, chunks[p.columns[at].Index()], values, group.NumRows(), func(v parquet.Value) error {
-				if v.IsNull() {
-					return add(k, cell{})
-				}
-				return add(k, readers[k](v))
-			})
+			r, err := p.chunk(group, at, b)
+			if err == nil {
+				err = r.each(ctx, group.NumRows, func(c cell) error { return add(k, c) })
+			}
 			if err != nil {
 				return err
-			}
-			if n != group.NumRows() {
-				return fmt.Errorf("it is damaged: the column %s has %d values in row group %d, which has %d rows", quote(p.names[at].name), n, g, group.NumRows())
 			}
 		}
 	}
 	return nil
 }
 
-// scanChunk tells the values of one column of a row group, of which there are at
-// most that many, and returns how many there were.
-func scanChunk(ctx context.Context, chunk parquet.ColumnChunk, values []parquet.Value, most int64, each func(parquet.Value) error) (n int64, err error) {
-	pages := chunk.Pages()
-	defer func() { err = errors.Join(err, pages.Close()) }()
-	for {
+// chunkReader reads the values of a column in one row group.
+type chunkReader struct {
+	chunk
+	layout
+
+	column     string
+	value      func(physical) (cell, error)
+	dictionary []cell
+}
+
+func (p *parquetFile) chunk(group *format.RowGroup, field int, b *budget) (*chunkReader, error) {
+	column := p.columns[field]
+	at := column.Index()
+	if at >= len(group.Columns) {
+		return nil, fmt.Errorf("it is damaged: a row group has %d columns", len(group.Columns))
+	}
+	meta := &group.Columns[at].MetaData
+	start := meta.DataPageOffset
+	if meta.DictionaryPageOffset > 0 {
+		start = min(start, meta.DictionaryPageOffset)
+	}
+	end := p.size - 8
+	_, isNull := p.logical[field].(*format.NullType) // any type will do
+	switch {
+	case group.Columns[at].FilePath != "":
+		return nil, fmt.Errorf("column %s: its values are in another file, %s", quote(column.Name()), quote(group.Columns[at].FilePath))
+	case start < int64(len(parquetMagic)) || start > end:
+		return nil, fmt.Errorf("it is damaged: the column %s begins at byte %d", quote(column.Name()), start)
+	case meta.Type != format.Type(column.Type().Kind()) && !isNull:
+		return nil, fmt.Errorf("it is damaged: the column %s has values of the type %s in one place and %s in another", quote(column.Name()), column.Type().Kind(), meta.Type)
+	}
+	l, err := layoutOf(meta.Type, int32(column.Type().Length()))
+	if err != nil {
+		return nil, err
+	}
+	return &chunkReader{
+		chunk:  chunk{r: p.r, budget: b, at: start, end: end, codec: meta.Codec, optional: column.MaxDefinitionLevel() > 0},
+		layout: l, column: column.Name(), value: parquetValues(column, p.logical[field]),
+	}, nil
+}
+
+// each tells all values, of which there are as many as rows.
+func (r *chunkReader) each(ctx context.Context, rows int64, add func(cell) error) error {
+	for left := rows; left > 0; {
 		if err := ctx.Err(); err != nil {
-			return n, err
+			return err
 		}
-		page, err := pages.ReadPage()
-		if errors.Is(err, io.EOF) {
-			return n, nil
+		if r.at >= r.end {
+			return fmt.Errorf("it is damaged: the column %s has %d values in a row group of %d rows", quote(r.column), rows-left, rows)
+		}
+		p, err := r.next()
+		if err != nil {
+			return fmt.Errorf("column %s: %w", quote(r.column), err)
+		}
+		switch p.kind {
+		case format.DictionaryPage:
+			err = r.readDictionary(p)
+		case format.DataPage, format.DataPageV2:
+			if left -= p.values; left < 0 {
+				return fmt.Errorf("it is damaged: the column %s has more than %d values in a row group of %d rows", quote(r.column), rows, rows)
+			}
+			err = r.readPage(p, add)
 		}
 		if err != nil {
-			return n, err
+			return err
 		}
-		read := page.Values()
-		for {
-			got, err := read.ReadValues(values)
-			if n += int64(got); n > most {
-				return n, nil
-			}
-			for _, v := range values[:got] {
-				if err := each(v); err != nil {
-					return n, err
-				}
-			}
-			if err != nil && !errors.Is(err, io.EOF) {
-				return n, err
-			}
-			if err != nil || got == 0 {
-				break
-			}
-		}
-		parquet.Release(page)
 	}
+	return nil
+}
+
+func (r *chunkReader) readDictionary(p *page) error {
+	if r.dictionary != nil || p.encoding != format.Plain && p.encoding != format.PlainDictionary {
+		return fmt.Errorf("it is damaged: the column %s has a second dictionary, or one with the encoding %s", quote(r.column), p.encoding)
+	}
+	r.dictionary = []cell{}
+	values := plain{r.layout, p.body}
+	for range p.values {
+		v, err := values.next()
+		if err != nil {
+			return fmt.Errorf("the dictionary of column %s: %w", quote(r.column), err)
+		}
+		c, err := r.value(v)
+		if err != nil {
+			return fmt.Errorf("the dictionary of column %s: %w", quote(r.column), err)
+		}
+		r.dictionary = append(r.dictionary, c)
+	}
+	return nil
+}
+
+// readPage tells the values of a data page.
+func (r *chunkReader) readPage(p *page, add func(cell) error) error {
+	count := p.values // of those that are there
+	if r.optional {
+		count = 0
+		levels := p.present
+		for range p.values {
+			level, err := levels.next()
+			if err != nil {
+				return fmt.Errorf("column %s: %w", quote(r.column), err)
+			}
+			count += int64(level)
+		}
+	}
+	var indices *rle
+	var values decoder
+	var err error
+	if p.encoding == format.PlainDictionary || p.encoding == format.RLEDictionary {
+		indices, err = dictionaryIndices(p.body)
+	} else {
+		values, err = r.decoder(p, count, r.budget)
+	}
+	if err != nil && count > 0 {
+		return fmt.Errorf("column %s: %w", quote(r.column), err)
+	}
+	for range p.values {
+		c := cell{}
+		level := uint32(1)
+		if r.optional {
+			level, err = p.present.next()
+		}
+		switch {
+		case err != nil || level == 0:
+		case indices != nil:
+			c, err = r.entry(indices)
+		default:
+			var v physical
+			if v, err = values.next(); err == nil {
+				c, err = r.value(v)
+			}
+		}
+		if err == nil {
+			err = r.budget.takeText(c)
+		}
+		if err != nil {
+			return fmt.Errorf("column %s: %w", quote(r.column), err)
+		}
+		if err := add(c); err != nil {
+			return err
+		}
+	}
+	if indices != nil && indices.goesOn() || r.optional && p.present.goesOn() {
+		return fmt.Errorf("it is damaged: column %s: a run of values goes on after the page's %d", quote(r.column), p.values)
+	}
+	return nil
+}
+
+func dictionaryIndices(body []byte) (*rle, error) {
+	if len(body) == 0 {
+		return nil, errPageEnds
+	}
+	if body[0] > 32 {
+		return nil, fmt.Errorf("it is damaged: indices of %d bits", body[0])
+	}
+	return &rle{left: body[1:], width: uint(body[0])}, nil
+}
+
+// entry returns the entry of the dictionary that the next index tells.
+func (r *chunkReader) entry(indices *rle) (cell, error) {
+	at, err := indices.next()
+	if err != nil {
+		return cell{}, err
+	}
+	if int64(at) >= int64(len(r.dictionary)) {
+		return cell{}, fmt.Errorf("it is damaged: the index %d into a dictionary of %d entries", at, len(r.dictionary))
+	}
+	return r.dictionary[at], nil
 }
 
 // parquetValues returns what reads the present values of a column that parquetKind
 // takes.
-func parquetValues(c *parquet.Column) func(parquet.Value) cell {
+func parquetValues(c *parquet.Column, logical format.LogicalTypeValue) func(physical) (cell, error) {
 	kind := c.Type().Kind()
-	switch l := logical(c).(type) {
+	always := func(read func(physical) cell) func(physical) (cell, error) {
+		return func(v physical) (cell, error) { return read(v), nil }
+	}
+	switch l := logical.(type) {
+	case *format.NullType:
+		return always(func(physical) cell { return cell{} })
 	case *format.DecimalType:
-		return decimalValues(kind, l.Scale)
-	case *format.DateType:
-		return func(v parquet.Value) cell {
-			return textCell(time.Unix(int64(v.Int32())*24*60*60, 0).UTC().Format(time.DateOnly))
+		if kind == parquet.Int32 || kind == parquet.Int64 {
+			return always(func(v physical) cell { return decimalCell(v.bits, l.Scale) })
 		}
+		return func(v physical) (cell, error) { return bigDecimal(v.bytes, l.Scale) }
+	case *format.DateType:
+		return always(func(v physical) cell {
+			return textCell(time.Unix(v.bits*24*60*60, 0).UTC().Format(time.DateOnly))
+		})
 	case *format.TimestampType:
 		unit := l.Unit.Value.Duration()
-		return func(v parquet.Value) cell { return timeCell(sinceEpoch(v.Int64(), unit)) }
+		return always(func(v physical) cell { return timeCell(sinceEpoch(v.bits, unit)) })
+	case *format.Float16Type:
+		return always(func(v physical) cell { return halfCell(binary.LittleEndian.Uint16(v.bytes)) })
 	case *format.IntType:
 		if !l.IsSigned && kind == parquet.Int32 {
-			return func(v parquet.Value) cell { return integerCell(int64(v.Uint32())) }
+			return always(func(v physical) cell { return integerCell(int64(uint32(v.bits))) })
 		}
 		if !l.IsSigned {
-			return func(v parquet.Value) cell { return unsignedCell(v.Uint64()) }
+			return always(func(v physical) cell { return unsignedCell(uint64(v.bits)) })
 		}
 	}
 	switch kind {
 	case parquet.Boolean:
-		return func(v parquet.Value) cell { return boolCell(v.Boolean()) }
-	case parquet.Int32:
-		return func(v parquet.Value) cell { return integerCell(int64(v.Int32())) }
-	case parquet.Int64:
-		return func(v parquet.Value) cell { return integerCell(v.Int64()) }
+		return always(func(v physical) cell { return boolCell(v.bits != 0) })
+	case parquet.Int32, parquet.Int64:
+		return always(func(v physical) cell { return integerCell(v.bits) })
 	case parquet.Float:
-		return func(v parquet.Value) cell { return numberCell(float64(v.Float())) }
+		return always(func(v physical) cell { return numberCell(float64(math.Float32frombits(uint32(v.bits)))) })
 	case parquet.Double:
-		return func(v parquet.Value) cell { return numberCell(v.Double()) }
+		return always(func(v physical) cell { return numberCell(math.Float64frombits(uint64(v.bits))) })
 	case parquet.Int96: // the day's nanoseconds, then the Julian day
-		return func(v parquet.Value) cell {
+		return always(func(v physical) cell {
 			const epoch = 2440588 // 1970-01-01
-			i := v.Int96()
-			days, nanos := int64(i[2])-epoch, int64(uint64(i[1])<<32|uint64(i[0]))
-			return timeCell(time.Unix(days*24*60*60, nanos))
-		}
+			nanos, day := int64(binary.LittleEndian.Uint64(v.bytes)), int64(int32(binary.LittleEndian.Uint32(v.bytes[8:])))
+			return timeCell(time.Unix((day-epoch)*24*60*60, nanos))
+		})
 	default:
-		return func(v parquet.Value) cell { return textCell(string(v.ByteArray())) }
+		return always(func(v physical) cell { return textCell(unsafe.String(unsafe.SliceData(v.bytes), len(v.bytes))) })
 	}
 }
 
@@ -343,24 +389,4 @@ func parquetValues(c *parquet.Column) func(parquet.Value) cell {
 func sinceEpoch(n int64, unit time.Duration) time.Time {
 	second := int64(time.Second / unit)
 	return time.Unix(n/second, n%second*int64(unit))
-}
-
-func decimalValues(kind parquet.Kind, scale int32) func(parquet.Value) cell {
-	divisor, _ := new(big.Float).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(max(0, min(scale, 300)))), nil)).Float64()
-	return func(v parquet.Value) cell {
-		switch kind {
-		case parquet.Int32:
-			return numberCell(float64(v.Int32()) / divisor)
-		case parquet.Int64:
-			return numberCell(float64(v.Int64()) / divisor)
-		default: // big-endian, two's complement
-			b := v.ByteArray()
-			n := new(big.Int).SetBytes(b)
-			if len(b) > 0 && b[0] >= 0x80 {
-				n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(b))))
-			}
-			f, _ := new(big.Float).SetInt(n).Float64()
-			return numberCell(f / divisor)
-		}
-	}
 }

@@ -201,7 +201,11 @@ func TestDigestDependsOnEverything(t *testing.T) {
 	add("no rows", tiny(t), nil)
 	for what, edit := range map[string]func(*Descriptor){
 		"name":      func(d *Descriptor) { d.Name = "other" },
-		"synthetic": func(d *Descriptor) { d.Synthetic = false },
+		"synthetic": func(d *Descriptor) { d.Synthetic = Synthetic{} },
+		"rule":      func(d *Descriptor) { d.Synthetic = Synthetic{Column: "a", Value: "b"} },
+		"header":    func(d *Descriptor) { d.Header = new(false) },
+		"missing":   func(d *Descriptor) { d.Missing = []string{"NA"} },
+		"its own":   func(d *Descriptor) { d.Columns[0].Missing = []string{"NA"} },
 		"sort":      func(d *Descriptor) { d.Sort = "" },
 		"unit":      func(d *Descriptor) { d.Columns[1].Unit = "kg" },
 		"alias":     func(d *Descriptor) { d.Columns[0].Aliases[0] = "village" },

@@ -230,7 +230,11 @@ func (f *arrowFile) read() (*Dataset, error) {
 	columns := make([]question.Column, len(fields))
 	for i := range fields {
 		spec := &desc.Columns[i]
-		if err := f.column(&columns[i], spec, fields[i], r, dicts, spec.Name == desc.Sort); err != nil {
+		err := f.column(&columns[i], spec, fields[i], r, dicts, spec.Name == desc.Sort)
+		if err == nil {
+			err = desc.checkMeasure(i, &columns[i])
+		}
+		if err != nil {
 			return nil, fmt.Errorf("column %q: %w", spec.Name, err)
 		}
 	}

@@ -140,6 +140,21 @@ func (d *Dataset) play() {
 	}
 }
 
+// checkMeasure reports the first value of column i, if it is the measure, that would be
+// another one as a number, which is what the questions compute with. Its rows are in the
+// order in which they were read.
+func (d *Descriptor) checkMeasure(i int, c *question.Column) error {
+	if d.Roles == nil || c.Type != question.Integer || i != d.measure() {
+		return nil
+	}
+	for row, v := range c.Integers {
+		if !exact(v) && c.Present(row) {
+			return fmt.Errorf("row %d: %d %w", row+1, v, errInexact)
+		}
+	}
+	return nil
+}
+
 // onlyValue is the value of a part that nobody plays: what is measured, or what the
 // pieces are pieces of.
 func (d *Dataset) onlyValue(p part) string {

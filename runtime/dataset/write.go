@@ -19,7 +19,8 @@ const (
 	metaFormat     = "lestats.format"     // formatVersion
 	metaDescriptor = "lestats.descriptor" // JSON
 	metaDigest     = "lestats.digest"
-	metaPadding    = "lestats.padding" // spaces: what it takes to align the rows
+	metaPadding    = "lestats.padding"   // spaces: what it takes to align the rows
+	metaSynthetic  = "lestats.synthetic" // "true" in the Arrow form of an answer, and in what other tools make of it
 
 	formatVersion = "1"
 )

@@ -1,16 +1,13 @@
 package dataset
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 
+	"github.com/le-stats-sportifs/lestats/runtime/boundedyaml"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
@@ -18,37 +15,16 @@ import (
 // Descriptor, at most 256 KiB. It is strict: a key that is unknown or stands
 // twice, a value of another type, an anchor, and whatever does not make sense are
 // errors that name the line, the key and what would have been right.
-func ParseDescriptor(b []byte) (d *Descriptor, err error) {
-	if len(b) > maxDescriptor {
-		return nil, fmt.Errorf("descriptor: it has %d bytes; at most %d", len(b), maxDescriptor)
-	}
-	if !utf8.Valid(b) {
-		return nil, errors.New("descriptor: it is not UTF-8")
-	}
-	defer func() {
-		if p := recover(); p != nil { // in the YAML library
-			d, err = nil, fmt.Errorf("descriptor: it is not the YAML that a descriptor is: %v", p)
-		}
-	}()
-	file, err := parser.ParseBytes(b, 0)
+func ParseDescriptor(b []byte) (*Descriptor, error) {
+	bodies, err := boundedyaml.Parse(b)
 	if err != nil {
-		var syntax *yaml.SyntaxError
-		if errors.As(err, &syntax) && syntax.Token != nil && syntax.Token.Position != nil {
-			return nil, fmt.Errorf("descriptor: line %d: it is not YAML: %s", syntax.Token.Position.Line, syntax.Message)
-		}
-		return nil, fmt.Errorf("descriptor: it is not YAML: %w", err)
-	}
-	var bodies []ast.Node
-	for _, doc := range file.Docs {
-		if doc.Body != nil && doc.Body.Type() != ast.CommentType {
-			bodies = append(bodies, doc.Body)
-		}
+		return nil, fmt.Errorf("descriptor: %w", err)
 	}
 	if len(bodies) != 1 {
 		return nil, fmt.Errorf("descriptor: it holds %d YAML documents; one with the keys %s", len(bodies), strings.Join(descriptorKeys, ", "))
 	}
 	r := yamlReader{lines: map[string]int{}}
-	d = r.descriptor(bodies[0])
+	d := r.descriptor(bodies[0])
 	if r.err == nil {
 		r.err = d.check()
 	}
@@ -73,12 +49,16 @@ const (
 	keyRole      = "role"
 	keyHeader    = "header"
 	keyAliases   = "aliases"
+	keyMissing   = "missing"
+	keyColumn    = "column"
+	keyValue     = "value"
 )
 
 var (
-	descriptorKeys = []string{keyName, keyTitle, keySource, keyLicense, keySynthetic, keySort, keyRoles, keyColumns}
+	descriptorKeys = []string{keyName, keyTitle, keySource, keyLicense, keySynthetic, keyHeader, keyMissing, keySort, keyRoles, keyColumns}
 	roleKeys       = []string{"group", "measure", "indicator", "category", "stratum", bestParam}
-	columnKeys     = []string{keyName, keyTitle, keyType, keyUnit, keyRole, keyHeader, keyAliases}
+	syntheticKeys  = []string{keyColumn, keyValue}
+	columnKeys     = []string{keyName, keyTitle, keyType, keyUnit, keyRole, keyHeader, keyAliases, keyMissing}
 )
 
 // yamlReader turns a YAML tree into a Descriptor. After the first error, which it
@@ -117,7 +97,11 @@ func (r *yamlReader) descriptor(n ast.Node) *Descriptor {
 		case keyLicense:
 			d.License = r.text(key, v)
 		case keySynthetic:
-			d.Synthetic = r.boolean(key, v)
+			d.Synthetic = r.synthetic(key, v)
+		case keyHeader:
+			d.Header = new(r.boolean(key, v))
+		case keyMissing:
+			d.Missing = r.scalars(key, v)
 		case keySort:
 			d.Sort = r.text(key, v)
 		case keyRoles:
@@ -164,12 +148,55 @@ func (r *yamlReader) column(at string, n ast.Node) Column {
 		case keyHeader:
 			c.Header = r.text(key, v)
 		case keyAliases:
-			r.sequence(key, v, func(key string, v ast.Node) {
-				c.Aliases = append(c.Aliases, r.text(key, v))
-			})
+			c.Aliases = r.texts(key, v)
+		case keyMissing:
+			c.Missing = r.scalars(key, v)
 		}
 	})
 	return c
+}
+
+// synthetic is true, false, or a mapping.
+func (r *yamlReader) synthetic(at string, n ast.Node) Synthetic {
+	switch n.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+	default:
+		return Synthetic{All: r.boolean(at, n)}
+	}
+	var s Synthetic
+	r.mapping(at, n, syntheticKeys, func(name, key string, v ast.Node) {
+		if name == keyColumn {
+			s.Column = r.text(key, v)
+		} else {
+			s.Value = r.text(key, v)
+		}
+	})
+	for _, k := range []struct{ name, text string }{{keyColumn, s.Column}, {keyValue, s.Value}} {
+		if strings.TrimSpace(k.text) == "" {
+			r.failf(at+"."+k.name, "it is missing; the header of a column, and the value in it that marks generated figures")
+		}
+	}
+	return s
+}
+
+// texts is a list of texts.
+func (r *yamlReader) texts(key string, n ast.Node) (out []string) {
+	r.sequence(key, n, func(key string, v ast.Node) { out = append(out, r.text(key, v)) })
+	return out
+}
+
+// scalars is a list of texts that may stand without quotes although they look like
+// something else: NA, null, -999.
+func (r *yamlReader) scalars(key string, n ast.Node) (out []string) {
+	r.sequence(key, n, func(key string, v ast.Node) {
+		switch v := v.(type) {
+		case *ast.NullNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
+			out = append(out, v.GetToken().Value)
+		default:
+			out = append(out, r.text(key, v))
+		}
+	})
+	return out
 }
 
 // mapping calls set for each entry, with its name and its whole key. That a key

@@ -67,10 +67,10 @@ type Jobs interface {
 // Renderers are the forms of a result. All are required. They keep nothing and
 // are safe for concurrent use.
 type Renderers struct {
-	Seed  func(b []byte, t *question.Table) ([]byte, error) // appends one JSON value, in the seed's layout
-	Rows  func(b []byte, t *question.Table) []byte          // appends a JSON array of objects
-	CSV   func(w io.Writer, t *question.Table) error
-	Arrow func(w io.Writer, t *question.Table, p *question.Provenance) error // IPC stream; p may be nil
+	Seed  func(b []byte, t *question.Table) ([]byte, error)                                      // appends one JSON value, in the seed's layout
+	Rows  func(b []byte, t *question.Table) []byte                                               // appends a JSON array of objects
+	CSV   func(w io.Writer, t *question.Table, p *question.Provenance, note question.Note) error // p may be nil
+	Arrow func(w io.Writer, t *question.Table, p *question.Provenance) error                     // IPC stream; p may be nil
 }
 
 // Config says what is served. Catalog, Jobs and Render are required.

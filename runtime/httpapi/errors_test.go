@@ -125,6 +125,8 @@ func TestBadRequests(t *testing.T) {
 		{"unknown query", "POST", "/api/states_mean?wiat=1", ask, nil, 400, "bad_request", "wiat", []string{"wait"}},
 		{"nothing to accept", "POST", "/api/states_mean?wait=1", ask, []string{"Accept: image/png"}, 406, "not_acceptable", "Accept", []string{"application/json", "application/json; layout=rows", "text/csv", "application/vnd.apache.arrow.stream"}},
 		{"nobody can wait so", "POST", "/api/states_mean?wait=1.5", ask, nil, 400, "bad_request", "wait", nil},
+		{"unknown note", "POST", "/api/states_mean?format=csv&note=loud", ask, nil, 400, "bad_request", "note", []string{"column", "comment", "none"}},
+		{"note of JSON", "POST", "/api/states_mean?note=none", ask, nil, 400, "bad_request", "note", nil},
 		{"unknown format", "POST", "/api/states_mean?format=xls", ask, nil, 400, "bad_request", "format", []string{"json", "csv", "arrow"}},
 		{"a page of another site", "POST", "/api/states_mean", ask, []string{"Sec-Fetch-Site: cross-site"}, 403, "forbidden", "", nil},
 		{"a page of another site, old browser", "POST", "/api/states_mean", ask, []string{"Origin: https://evil.example"}, 403, "forbidden", "", nil},

@@ -36,9 +36,9 @@ func Example() {
 	show(h, httptest.NewRequest("GET", "/api/get_results/01936ac2-5b00-7c3e-9a41-000000000001?format=csv", nil))
 	// Output:
 	// 202 {"status":"running","job_id":"01936ac2-5b00-7c3e-9a41-000000000001"}
-	// 200 location,mean
-	// Utah,24.1
-	// Ohio,33.2
+	// 200 location,mean,synthetic
+	// Utah,24.1,true
+	// Ohio,33.2,true
 }
 
 // Ask and wait for the answer in one request.

@@ -67,7 +67,7 @@ func (a *api) readRequest(w *response, r *http.Request, name string) (req questi
 // acceptance reads how a client that starts a job wants its result. One that does
 // not wait gets none, and may accept what it likes.
 func (a *api) acceptance(r *http.Request) (asked want, err error) {
-	q, err := query(r, "wait", "format", "layout")
+	q, err := query(r, "wait", "format", "layout", "note")
 	if err != nil {
 		return asked, err
 	}
@@ -75,7 +75,7 @@ func (a *api) acceptance(r *http.Request) (asked want, err error) {
 		return asked, err
 	}
 	asked.format = &formats[0]
-	if asked.wait > 0 || q.Has("format") || q.Has("layout") {
+	if asked.wait > 0 || q.Has("format") || q.Has("layout") || q.Has("note") {
 		asked.format, err = chooseFormat(q, r.Header)
 	}
 	return asked, err
@@ -129,7 +129,7 @@ func resultPath(id string) string { return "/api/get_results/" + url.PathEscape(
 func (a *api) results(w *response, r *http.Request) error {
 	w.Header().Set("Vary", "Accept, Prefer")
 	asked := want{}
-	q, err := query(r, "wait", "format", "layout")
+	q, err := query(r, "wait", "format", "layout", "note")
 	if err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func mayBeKept(w *response, job *question.Job, f *format) {
 // entityTag is weak: an outcome never changes, but the spelling of its form may,
 // with the next version of the program.
 func entityTag(job *question.Job, f *format) string {
-	return `W/"` + job.ID + "." + f.name + f.layout + `"`
+	return `W/"` + job.ID + "." + f.name + f.layout + string(f.note) + `"`
 }
 
 // matches reports whether a list of entity tags has this one, by the weak
@@ -208,7 +208,7 @@ func (a *api) sendFinal(w *response, job *question.Job, f *format) error {
 	if job.Result == nil {
 		return question.Errorf(question.CodeInternal, "job %s is done, but its result is not there", job.ID)
 	}
-	body, err := f.render(&a.cfg.Render, job)
+	body, err := f.render(&a.cfg.Render, job, f.note)
 	if err != nil {
 		return unwritable(f, err)
 	}
@@ -231,7 +231,7 @@ func unwritable(f *format, err error) error {
 	return e
 }
 
-// fileHeaders say of a form that has no room for it what it was computed from.
+// fileHeaders say what a form was computed from that has little or no room for it.
 func fileHeaders(h http.Header, job *question.Job, f *format) {
 	name := job.Request.Question
 	if p := job.Provenance; p != nil {

@@ -80,7 +80,7 @@ func TestSubmitAndWait(t *testing.T) {
 		{"longer than is granted", "/api/states_mean", []string{"Prefer: wait=4000000000"}, done, 200, seed, "wait=30"},
 		{"query", "/api/states_mean?wait=10", nil, done, 200, seed, ""},
 		{"rows", "/api/states_mean?wait=10&layout=rows", nil, done, 200, rows, ""},
-		{"CSV", "/api/states_mean?wait=10", []string{"Accept: text/csv"}, done, 200, "location,mean\r\nUtah,24.1\r\nOhio,33.2\r\n", ""},
+		{"CSV", "/api/states_mean?wait=10", []string{"Accept: text/csv"}, done, 200, "location,mean,synthetic\r\nUtah,24.1,true\r\nOhio,33.2,true\r\n", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := serve(t)
@@ -183,7 +183,7 @@ func (*waitFails) Wait(context.Context, string) (*question.Job, error) {
 }
 
 func TestResults(t *testing.T) {
-	const csvBody = "location,mean\r\nUtah,24.1\r\nOhio,33.2\r\n"
+	const csvBody = "location,mean,synthetic\r\nUtah,24.1,true\r\nOhio,33.2,true\r\n"
 	for _, tt := range []struct{ name, query, accept, contentType, body string }{
 		{"the seed's", "", "", "application/json", seed},
 		{"curl", "", "*/*", "application/json", seed},
@@ -194,6 +194,10 @@ func TestResults(t *testing.T) {
 		{"all of the query", "?format=json&layout=seed&wait=1", "text/csv", "application/json", seed},
 		{"CSV", "", "text/csv", "text/csv; charset=utf-8; header=present", csvBody},
 		{"CSV by query", "?format=csv", "application/json", "text/csv; charset=utf-8; header=present", csvBody},
+		{"CSV with a comment", "?format=csv&note=comment", "", "text/csv; charset=utf-8; header=present",
+			"# SYNTHETIC: the figures of \"npao\" are generated, not real.\r\nlocation,mean\r\nUtah,24.1\r\nOhio,33.2\r\n"},
+		{"CSV without a note", "?note=none", "text/csv", "text/csv; charset=utf-8; header=present", "location,mean\r\nUtah,24.1\r\nOhio,33.2\r\n"},
+		{"CSV with a column", "?format=csv&note=column", "", "text/csv; charset=utf-8; header=present", csvBody},
 		{"CSV rather than JSON", "", "application/json;q=0.5, text/*", "text/csv; charset=utf-8; header=present", csvBody},
 		{"CSV, else anything", "", "text/csv, */*", "text/csv; charset=utf-8; header=present", csvBody},
 		{"CSV or JSON: ours first", "", "text/csv, application/json", "application/json", seed},
@@ -297,7 +301,7 @@ func TestNotModified(t *testing.T) {
 	s := serve(t)
 	id := s.finished(t, done)
 	tags := map[string]bool{}
-	for _, query := range []string{"", "?layout=rows", "?format=csv", "?format=arrow"} {
+	for _, query := range []string{"", "?layout=rows", "?format=csv", "?format=csv&note=comment", "?format=csv&note=none", "?format=arrow"} {
 		w := s.do("GET", "/api/get_results/"+id+query, "")
 		tag := w.Header().Get("ETag")
 		tags[tag] = true
@@ -311,8 +315,8 @@ func TestNotModified(t *testing.T) {
 			t.Errorf("another tag: %d", w.Code)
 		}
 	}
-	if len(tags) != 4 {
-		t.Errorf("four forms have the tags %v", tags)
+	if len(tags) != 6 {
+		t.Errorf("six forms have the tags %v", tags)
 	}
 	for _, id := range []string{s.submit(t), s.finished(t, failed)} {
 		if w := s.do("GET", "/api/get_results/"+id, "", "If-None-Match: *"); w.Code == http.StatusNotModified || w.Header().Get("ETag") != "" {
@@ -324,7 +328,7 @@ func TestNotModified(t *testing.T) {
 // A form that fails half-way is an error, not half of an answer.
 func TestRenderingFails(t *testing.T) {
 	s := serve(t, func(c *httpapi.Config) {
-		c.Render.CSV = func(w io.Writer, _ *question.Table) error {
+		c.Render.CSV = func(w io.Writer, _ *question.Table, _ *question.Provenance, _ question.Note) error {
 			_, _ = w.Write(bytes.Repeat([]byte("x"), 1<<20))
 			return errors.New("out of ink")
 		}
@@ -359,7 +363,7 @@ func TestCancelAndRetry(t *testing.T) {
 		t.Errorf("headers %v", w.Header())
 	}
 	s.jobs.answer = &done
-	wantBody(t, s.do("POST", "/api/jobs/"+id+"/retry?wait=1&format=csv", ""), http.StatusOK, "location,mean\r\nUtah,24.1\r\nOhio,33.2\r\n")
+	wantBody(t, s.do("POST", "/api/jobs/"+id+"/retry?wait=1&format=csv", ""), http.StatusOK, "location,mean,synthetic\r\nUtah,24.1,true\r\nOhio,33.2,true\r\n")
 }
 
 func TestList(t *testing.T) {

@@ -28,7 +28,8 @@ type format struct {
 	layout      string // of ?layout=, "" where there is none
 	mediaRange  string // type/subtype, in lower case
 	contentType string
-	render      func(r *Renderers, job *question.Job) ([]byte, error)
+	note        question.Note // of ?note=; "" where the form has room for provenance
+	render      func(r *Renderers, job *question.Job, note question.Note) ([]byte, error)
 }
 
 // isJSON reports whether the form has room for a status beside the data.
@@ -36,25 +37,42 @@ func (f *format) isJSON() bool { return f.layout != "" }
 
 // formats are in the order of our own preference. The first is the seed's.
 var formats = []format{
-	{"json", "seed", jsonType, jsonType, func(r *Renderers, job *question.Job) ([]byte, error) { return appendDone(r.Seed, job) }},
-	{"json", "rows", jsonType, rowsType, func(r *Renderers, job *question.Job) ([]byte, error) {
+	{"json", "seed", jsonType, jsonType, "", func(r *Renderers, job *question.Job, _ question.Note) ([]byte, error) { return appendDone(r.Seed, job) }},
+	{"json", "rows", jsonType, rowsType, "", func(r *Renderers, job *question.Job, _ question.Note) ([]byte, error) {
 		return appendDone(func(b []byte, t *question.Table) ([]byte, error) { return r.Rows(b, t), nil }, job)
 	}},
-	{"csv", "", "text/csv", csvType, func(r *Renderers, job *question.Job) ([]byte, error) {
+	{"csv", "", "text/csv", csvType, question.NoteColumn, func(r *Renderers, job *question.Job, note question.Note) ([]byte, error) {
 		var b bytes.Buffer
-		err := r.CSV(&b, job.Result)
+		err := r.CSV(&b, job.Result, job.Provenance, note)
 		return b.Bytes(), err
 	}},
-	{"arrow", "", arrowType, arrowType, func(r *Renderers, job *question.Job) ([]byte, error) {
+	{"arrow", "", arrowType, arrowType, "", func(r *Renderers, job *question.Job, _ question.Note) ([]byte, error) {
 		var b bytes.Buffer
 		err := r.Arrow(&b, job.Result, job.Provenance)
 		return b.Bytes(), err
 	}},
 }
 
-// chooseFormat returns the form that a client wants: what the query says, which
-// a person can type into a browser, else what Accept says.
+// chooseFormat returns the form that a client wants, with the note that it wants: what
+// the query says, which a person can type into a browser, else what Accept says.
 func chooseFormat(q url.Values, h http.Header) (*format, error) {
+	f, err := chooseForm(q, h)
+	if err != nil || !q.Has("note") {
+		return f, err
+	}
+	note := question.Note(q.Get("note"))
+	switch {
+	case !slices.Contains(question.Notes, note):
+		return nil, question.Errorf(question.CodeBadRequest, `"note" is %.60q; one of column, comment, none`, note).About("note", "column", "comment", "none")
+	case f.note == "":
+		return nil, question.Errorf(question.CodeBadRequest, `"note" goes with the format csv only; %s says itself whether figures are synthetic`, f.name).About("note")
+	}
+	chosen := *f
+	chosen.note = note
+	return &chosen, nil
+}
+
+func chooseForm(q url.Values, h http.Header) (*format, error) {
 	name, layout := q.Get("format"), q.Get("layout")
 	if !q.Has("format") && !q.Has("layout") {
 		return negotiate(h)

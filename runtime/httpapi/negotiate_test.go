@@ -110,7 +110,7 @@ func FuzzNegotiate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, accept, prefer, rawQuery, match string) {
 		h := http.Header{"Accept": {accept}, "Prefer": {prefer}}
 		a := &api{cfg: Config{MaxWait: 30 * time.Second}}
-		q, err := query(&http.Request{URL: &url.URL{RawQuery: rawQuery}}, "wait", "format", "layout")
+		q, err := query(&http.Request{URL: &url.URL{RawQuery: rawQuery}}, "wait", "format", "layout", "note")
 		if err != nil {
 			if question.CodeOf(err) != question.CodeBadRequest {
 				t.Errorf("%v", err)

@@ -83,6 +83,10 @@ var (
 		"layout", "query", "Of JSON: seed is what the question declares, rows is an array with an object a row.",
 		object{"type": "string", "enum": []string{"seed", "rows"}},
 	}
+	noteParam = parameter{
+		"note", "query", "Of CSV, where the figures are synthetic: column says so in a last column of that name, true in each row; comment in a line before the header, which begins with #; none in the file's name and the headers only.",
+		object{"type": "string", "enum": []string{"column", "comment", "none"}, "default": "column"},
+	}
 	idParam = parameter{"id", "path", "The job's id.", object{"type": "string", "format": "uuid"}}
 )
 
@@ -97,7 +101,7 @@ func (a *api) operations() []operation {
 	accepted := answer{http.StatusAccepted, "The job is accepted, and outlives this process.", jsonOf(ref("running")), []string{"Location", "Retry-After", "Preference-Applied"}}
 	elsewhere := answer{http.StatusSeeOther, "Of a cloud function: the result is larger than it can send, and is at Location for a while.",
 		jsonOf(object{"type": "object", "required": []string{"status", "location"}, "properties": object{"status": object{"const": "done"}, "location": object{"type": "string"}}}), []string{"Location"}}
-	resultParams := []parameter{waitParam, formatParam, layoutParam}
+	resultParams := []parameter{waitParam, formatParam, layoutParam, noteParam}
 	var ops []operation
 	offers := a.cfg.Catalog.Offers()
 	for i := range offers {

@@ -17,14 +17,30 @@ import (
 // Values are written as they are. A value that starts with =, +, - or @ is a
 // formula to a spreadsheet; prefixing it would falsify it for every other reader,
 // so who opens data of a stranger in a spreadsheet imports it as text.
-func CSV(w io.Writer, t *question.Table) error {
+//
+// Where p says that the figures are synthetic, so does the file, as note says. p may be
+// nil.
+func CSV(w io.Writer, t *question.Table, p *question.Provenance, note question.Note) error {
 	const flushAt = 32 << 10
 	b := make([]byte, 0, 4<<10)
+	mark := ""
+	switch {
+	case !synthetic(p):
+	case note == question.NoteComment:
+		b = append(append(append(b, "# "...), Synthetic(p)...), '\r', '\n')
+	case note == question.NoteColumn:
+		mark = markName(t)
+	}
 	for n := range t.Columns {
 		if n > 0 {
 			b = append(b, ',')
 		}
 		b = appendField(b, t.Columns[n].Name)
+	}
+	last := "\r\n"
+	if mark != "" {
+		b = append(append(b, ','), mark...)
+		last = ",true\r\n"
 	}
 	b = append(b, '\r', '\n')
 	for i := range t.Rows() {
@@ -35,7 +51,7 @@ func CSV(w io.Writer, t *question.Table) error {
 			c := &t.Columns[n]
 			switch {
 			case !present(c, i):
-				if len(t.Columns) == 1 {
+				if len(t.Columns) == 1 && mark == "" {
 					b = append(b, '"', '"')
 				}
 			case c.Type == question.Number:
@@ -46,7 +62,7 @@ func CSV(w io.Writer, t *question.Table) error {
 				b = appendField(b, c.Dict[c.Codes[i]])
 			}
 		}
-		b = append(b, '\r', '\n')
+		b = append(b, last...)
 		if len(b) >= flushAt {
 			if _, err := w.Write(b); err != nil {
 				return err

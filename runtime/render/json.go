@@ -11,19 +11,41 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// SeedJSON writes what AppendSeedJSON appends.
-func SeedJSON(w io.Writer, t *question.Table) error {
+// SeedJSON writes what AppendSeedJSON appends. Where p, which may be nil, says that the
+// figures are synthetic and note is not none, the object has a last key "synthetic":
+// true; an array is as RowsJSON writes it.
+func SeedJSON(w io.Writer, t *question.Table, p *question.Provenance, note question.Note) error {
 	b, err := AppendSeedJSON(nil, t)
 	if err != nil {
 		return err
+	}
+	if synthetic(p) && note != question.NoteNone {
+		if b[0] == '[' {
+			return RowsJSON(w, t, p, note)
+		}
+		name := Mark
+		for bytes.Contains(b, []byte(`"`+name+`":`)) { // a group of this name
+			name += "_"
+		}
+		b = b[:len(b)-1]
+		if len(b) > 1 {
+			b = append(b, ',')
+		}
+		b = append(append(append(b, '"'), name...), `":true}`...)
 	}
 	_, err = w.Write(b)
 	return err
 }
 
-// RowsJSON writes what AppendRowsJSON appends.
-func RowsJSON(w io.Writer, t *question.Table) error {
-	_, err := w.Write(AppendRowsJSON(nil, t))
+// RowsJSON writes what AppendRowsJSON appends. Where p, which may be nil, says that the
+// figures are synthetic and note is not none, each object has a last key "synthetic":
+// true.
+func RowsJSON(w io.Writer, t *question.Table, p *question.Provenance, note question.Note) error {
+	mark := ""
+	if synthetic(p) && note != question.NoteNone {
+		mark = `,"` + markName(t) + `":true`
+	}
+	_, err := w.Write(appendRows(nil, t, mark))
 	return err
 }
 
@@ -76,7 +98,10 @@ func badColumns(t *question.Table, keys int) *question.Error {
 
 // AppendRowsJSON appends the table as an array with an object a row,
 // [{"location":"Ohio","mean":33.2}], whatever its layout.
-func AppendRowsJSON(b []byte, t *question.Table) []byte {
+func AppendRowsJSON(b []byte, t *question.Table) []byte { return appendRows(b, t, "") }
+
+// appendRows ends each object with mark.
+func appendRows(b []byte, t *question.Table, mark string) []byte {
 	prefixes := names(t.Columns)
 	b = append(b, '[')
 	for i := range t.Rows() {
@@ -84,6 +109,9 @@ func AppendRowsJSON(b []byte, t *question.Table) []byte {
 			b = append(b, ',')
 		}
 		b = appendObject(b, t.Columns, prefixes, i)
+		if mark != "" {
+			b = append(append(b[:len(b)-1], mark...), '}')
+		}
 	}
 	return append(b, ']')
 }

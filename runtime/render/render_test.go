@@ -52,7 +52,7 @@ func ExampleSeedJSON() {
 	byCategory := table(question.LayoutNested,
 		key("location", "Oklahoma"), key("category", "Gender"), key("stratum", "Male"), value("mean", 38.6))
 	for _, t := range []*question.Table{means, byCategory} {
-		if err := render.SeedJSON(os.Stdout, t); err != nil {
+		if err := render.SeedJSON(os.Stdout, t, nil, ""); err != nil {
 			fmt.Println(err)
 		}
 		fmt.Println()
@@ -193,7 +193,7 @@ func TestCSVReadsBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := drawTable(t)
 		var b bytes.Buffer
-		if err := render.CSV(&b, in); err != nil {
+		if err := render.CSV(&b, in, nil, ""); err != nil {
 			t.Fatal(err)
 		}
 		records, err := csv.NewReader(&b).ReadAll()
@@ -292,9 +292,9 @@ func (w *full) Write(b []byte) (int, error) {
 func TestWriteErrorsComeBack(t *testing.T) {
 	in := table(question.LayoutRows, key("k", "a"), value("v", 1))
 	for name, write := range map[string]func(io.Writer) error{
-		"seed":  func(w io.Writer) error { return render.SeedJSON(w, in) },
-		"rows":  func(w io.Writer) error { return render.RowsJSON(w, in) },
-		"csv":   func(w io.Writer) error { return render.CSV(w, in) },
+		"seed":  func(w io.Writer) error { return render.SeedJSON(w, in, nil, "") },
+		"rows":  func(w io.Writer) error { return render.RowsJSON(w, in, nil, "") },
+		"csv":   func(w io.Writer) error { return render.CSV(w, in, nil, "") },
 		"arrow": func(w io.Writer) error { return render.Arrow(w, in, nil) },
 		"text":  func(w io.Writer) error { return render.Text(w, in) },
 	} {

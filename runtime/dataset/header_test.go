@@ -1,0 +1,133 @@
+package dataset
+
+import (
+	"strings"
+	"testing"
+)
+
+// summary is what a descriptor reads of a file: the roles, what is missing, and the
+// values of the measure.
+func summary(t testing.TB, name, text string, h Hints) (string, error) {
+	t.Helper()
+	d, err := guessText(t, name, text, h)
+	if err != nil {
+		return "", err
+	}
+	ds, err := ReadCSV(t.Context(), strings.NewReader(text), d.Descriptor, nil)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, d.YAML)
+	}
+	measure := &ds.Columns()[d.measure()]
+	return d.Roles.Group + "/" + d.Roles.Measure + ": " + values(measure), nil
+}
+
+// A first line that looks like a row is refused, with what to say; with it, no row is
+// lost. What is a header is taken as one.
+func TestNoHeader(t *testing.T) {
+	const row = "looks like a row and not like a header"
+	no, yes := new(false), new(true)
+	for _, c := range []struct {
+		name, text string
+		h          Hints
+		want       string // the values, or what the error says
+	}{
+		{"the plain case", "P,4\nQ,6\nR,8\n", Hints{}, row},
+		{"as a row", "P,4\nQ,6\nR,8\n", Hints{Header: no}, "column1/column2: 4 6 8"},
+		{"all the same a header", "P,4\nQ,6\nR,8\n", Hints{Header: yes}, "p/c4: 6 8"},
+		{"fractions, semicolons", "P;4.5\nQ;6\n", Hints{}, row},
+		{"fractions, semicolons, as a row", "P;4.5\nQ;6\n", Hints{Header: no}, "column1/column2: 4.5 6"},
+		{"tabs, quotes and a byte order mark", "\ufeff\"P\"\t\"-4\"\r\n\"Q\"\t\"6\"\r\n", Hints{}, row},
+		{"tabs, quotes and a byte order mark, as a row", "\ufeff\"P\"\t\"-4\"\r\n\"Q\"\t\"6\"\r\n", Hints{Header: no}, "column1/column2: -4 6"},
+		{"decimal commas, as a row", "P;4,5\nQ;6,5\n", Hints{Header: no}, `"column2" has "4,5" in row 1; numbers have a decimal point`},
+		{"several texts", "Curie,Maths,12\nCurie,Sport,15\nSand,Maths,9\nSand,Sport,7\n", Hints{}, row},
+		{"several texts, as a row", "Curie,Maths,12\nCurie,Sport,15\nSand,Maths,9\nSand,Sport,7\n", Hints{Header: no}, "column1/column3: 12 15 9 7"},
+		{"a year and a value", "P,2019,1.5\nQ,2020,2.5\n", Hints{}, row},
+		{"a year and a value, as a row", "P,2019,1.5\nQ,2020,2.5\n", Hints{Header: no}, "column1/column3: 1.5 2.5"},
+		{"years of birth and death", "P,1800,1850\nQ,1900,1950\n", Hints{}, row},
+		{"twice the same", "P,4,4\nQ,6,7\n", Hints{}, row},
+		{"a missing value first", "P,NA\nQ,6\nR,8\n", Hints{}, "no column of numbers has a header"},
+		{"an empty one first", "P,\nQ,6\nR,8\n", Hints{}, "no column of numbers has a header"},
+		{"an empty one first, as a row", "P,\nQ,6\nR,8\n", Hints{Header: no}, "column1/column2: <nil> 6 8"},
+		{"a first row that comes again", "P,4\nP,4\nQ,6\n", Hints{}, "line 2 is the header again; remove it (if the first line is a row, say so: --no-header"},
+		{"a first row that comes again, as a row", "P,4\nP,4\nQ,6\n", Hints{Header: no}, "column1/column2: 4 4 6"},
+		{"a fraction beside a name", "club,points,0.5\nP,4,1\nQ,6,2\n", Hints{Measure: "points"}, row},
+		{"a mark in the middle", "P,4\nQ,-\nR,8\n", Hints{Header: no}, "column1/column2: 4 <nil> 8"},
+		{"one row", "P,4\n", Hints{}, "it has no rows: nothing can be guessed from a header alone; if its first line is a row, say --no-header"},
+		{"one row, as a row", "P,4\n", Hints{Header: no}, "column1/column2: 4"},
+		{"nothing but a header", "club,points\n", Hints{}, "nothing can be guessed from a header alone"},
+
+		{"a header", "club,points\nP,4\nQ,6\n", Hints{}, "club/points: 4 6"},
+		{"a number beside a name", "club,points,1\nP,4,1\nQ,6,2\n", Hints{Measure: "points"}, "club/points: 4 6"},
+		{"an index without a header", ",club,points\n0,P,4\n1,Q,6\n", Hints{}, "club/points: 4 6"},
+		{"a column a year", "club,2019,2020,2021\nP,4,5,6\nQ,6,7,8\n", Hints{Measure: "2020"}, "club/c2020: 5 7"},
+		{"a column every fifth year, without a word for the first", "xyz,2005,2010,2015\nP,4,5,6\nQ,6,7,8\n", Hints{Measure: "2010"}, "xyz/c2010: 5 7"},
+		{"one year and a word", "country,2019\nP,4\nQ,6\n", Hints{}, "country/c2019: 4 6"},
+		{"one year", "xyz,2019\nP,4\nQ,6\n", Hints{}, row},
+		{"one year, as said", "xyz,2019\nP,4\nQ,6\n", Hints{Header: yes}, "xyz/c2019: 4 6"},
+		{"years above years", "country,2019\nP,2004\nQ,2006\n", Hints{Measure: "2019"}, row},
+		{"a title", "Points of the year\nclub,points\nP,4\n", Hints{}, "if the first line is a title or a comment, remove it"},
+		{"a comment", "# made on Monday\nclub,points\nP,4\n", Hints{}, "if the first line is a title or a comment, remove it"},
+		{"a title in a spreadsheet's way", "Points,,\nclub,points,goals\nP,4,5\nQ,6,7\nR,8,9\n", Hints{}, "no column of numbers has a header"},
+		{"no header anywhere", ",,\n0,P,4\n1,Q,6\n", Hints{}, `no column of it can be used; "": it has no header`},
+		{"the header again", "club,points\nP,4\nclub,points\nQ,6\n", Hints{}, "line 3 is the header again; remove it"},
+		{"no numbers above numbers", "club,points\nP,4\nQ,6\n", Hints{Header: no}, `"column2" has "points" in row 1`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := summary(t, "x.csv", c.text, c.h)
+			if err != nil {
+				got = err.Error()
+			}
+			if got != c.want && (err == nil || !strings.Contains(got, c.want)) {
+				t.Errorf("%s\nwant %s", got, c.want)
+			}
+		})
+	}
+	_, err := guessText(t, "x.csv", "P,4\nQ,6\n", Hints{})
+	if err == nil || !strings.Contains(err.Error(), `"P", "4", where "4" stands above numbers. If it is a row, say --no-header`) || !strings.Contains(err.Error(), "say --header") {
+		t.Error(err)
+	}
+	if _, err := guessText(t, "x.parquet", "PAR1", Hints{Header: no}); err == nil {
+		t.Error("a Parquet file without a header")
+	}
+}
+
+// A file of one row, and errors of the first one, have their lines.
+func TestReadWithoutHeader(t *testing.T) {
+	d, err := ParseDescriptor([]byte("name: x\nheader: false\ncolumns:\n  - {name: club, type: string, header: column1}\n  - {name: column2, type: number, role: measure}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func(text string) (*Dataset, error) { return ReadCSV(t.Context(), strings.NewReader(text), d, nil) }
+	if ds, err := read("P,4"); err != nil || rows(t, ds) != "P|4\n" {
+		t.Errorf("%v", err)
+	}
+	for text, want := range map[string]string{
+		"":           "the file is empty",
+		"P,x\n":      `line 1: column "column2": "x" is not a number`,
+		"P,1\nQ,x\n": `line 2: column "column2": "x" is not a number`,
+		"P,1\nQ\n":   "line 2: the row has 1 fields; the header has 2",
+		"P\nQ\n":     `the header lacks "column2"; it has "column1"`,
+	} {
+		if _, err := read(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+	// A descriptor that was written for another header than the file has is refused,
+	// unless it insists.
+	const old = "name: x\ncolumns:\n  - {name: p, type: string, header: P}\n  - {name: c4, type: integer, role: measure, header: \"4\"}\n"
+	for text, want := range map[string]string{old: `the column that is averaged has the header "4", so the first line looks like a row; in the descriptor, header: false`, "header: true\n" + old: ""} {
+		d, err := ParseDescriptor([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = ReadCSV(t.Context(), strings.NewReader("P,4\nQ,6\n"), d, nil)
+		if (want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	// What the header comes with again is told.
+	tiny := tiny(t)
+	if _, err := ReadCSV(t.Context(), strings.NewReader("place,value,count\na,1,2\nplace,value,count\n"), tiny, nil); err == nil || !strings.Contains(err.Error(), "line 3 is the header again") {
+		t.Error(err)
+	}
+}
