@@ -141,6 +141,10 @@ test-sdks: generate examples ## The SDKs' own tests and the four examples in the
 	go test -tags examples ./plugins/examples/... ./plugins/sdk/means
 
 FUZZTIME ?= 20s
+.PHONY: test-columns
+test-columns: $(TOOLS)/python/bin/writers-are-there ## Compare Parquet and Arrow files of five writers with pyarrow's reading, by value (installs them into .tools)
+	LESTATS_PYTHON=$(TOOLS)/python/bin/python3 go test -count 1 -run TestColumnsOfFiveWriters -timeout 10m ./runtime/dataset
+
 .PHONY: fuzz
 fuzz: generate ## Run every fuzz target for FUZZTIME (20s)
 	@for pkg in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
@@ -206,6 +210,10 @@ $(TOOLS)/k6:
 $(TOOLS)/python/bin/pandas-is-there:
 	python3 -m venv $(TOOLS)/python || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
 	$(TOOLS)/python/bin/pip install --quiet 'pandas>=2,<4'
+	touch $@
+
+$(TOOLS)/python/bin/writers-are-there: $(TOOLS)/python/bin/pandas-is-there
+	$(TOOLS)/python/bin/pip install --quiet pyarrow==26.0.1 polars==2.1.0 duckdb==2.0.1 fastparquet==2026.9.0
 	touch $@
 
 $(TOOLS)/sam/bin/sam:

@@ -27,34 +27,34 @@ import (
 )
 
 const (
-	childFolder = "LESTATS_TEST_CHILD" // files that this process shall read, as a child
+	childFlag   = "LESTATS_TEST_CHILD" // set: this process shall read the files of its folder, as a child
 	childMemory = 1 << 30              // bytes that it may have
 	childCPU    = 120                  // seconds that it may compute
 )
 
 func TestMain(m *testing.M) {
-	if folder := os.Getenv(childFolder); folder != "" {
-		readAll(folder)
+	if os.Getenv(childFlag) != "" {
+		readAll()
 		return
 	}
 	os.Exit(m.Run())
 }
 
-// readAll reads every file of a folder within the limits.
-func readAll(folder string) {
+// readAll reads every file of this folder within the limits.
+func readAll() {
 	for resource, most := range map[int]uint64{unix.RLIMIT_DATA: childMemory, unix.RLIMIT_CPU: childCPU} {
 		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: most, Max: most}); err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
 	}
-	files, err := filepath.Glob(filepath.Join(folder, "*"))
+	files, err := filepath.Glob("*")
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
 	for _, path := range files {
-		fmt.Println("reading", filepath.Base(path))
+		fmt.Println("reading", path)
 		readOne(path)
 	}
 	fmt.Println("read", len(files))
@@ -109,7 +109,8 @@ func TestReadingStaysWithinLimits(t *testing.T) {
 		put(name, b)
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), childFolder+"="+folder)
+	cmd.Env = append(os.Environ(), childFlag+"=yes")
+	cmd.Dir = folder
 	out, err := cmd.CombinedOutput()
 	if text := string(out); err != nil || !strings.Contains(text, fmt.Sprintf("read %d\n", count)) {
 		t.Fatalf("the child ended: %v\n%s", err, text[max(0, len(text)-3000):])

@@ -235,7 +235,7 @@ func (r *chunkReader) each(ctx context.Context, rows int64, add func(cell) error
 }
 
 func (r *chunkReader) readDictionary(p *page) error {
-	if r.dictionary != nil || p.encoding != format.Plain && p.encoding != format.PlainDictionary {
+	if r.dictionary != nil || p.encoding != format.Plain && p.encoding != plainDictionary {
 		return fmt.Errorf("it is damaged: the column %s has a second dictionary, or one with the encoding %s", quote(r.column), p.encoding)
 	}
 	r.dictionary = []cell{}
@@ -271,7 +271,7 @@ func (r *chunkReader) readPage(p *page, add func(cell) error) error {
 	var indices *rle
 	var values decoder
 	var err error
-	if p.encoding == format.PlainDictionary || p.encoding == format.RLEDictionary {
+	if p.encoding == plainDictionary || p.encoding == format.RLEDictionary {
 		indices, err = dictionaryIndices(p.body)
 	} else {
 		values, err = r.decoder(p, count, r.budget)
@@ -310,6 +310,9 @@ func (r *chunkReader) readPage(p *page, add func(cell) error) error {
 	}
 	return nil
 }
+
+// plainDictionary is what older files call both a dictionary and indices into it.
+const plainDictionary format.Encoding = 2
 
 func dictionaryIndices(body []byte) (*rle, error) {
 	if len(body) == 0 {
