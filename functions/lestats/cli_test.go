@@ -75,6 +75,62 @@ func TestWrongCommandLine(t *testing.T) {
 	}
 }
 
+// A word that is no value and no part of just one is an error, however near it is to a
+// value, and so is a name that is not quite one. What is near is a hint.
+func TestAskTakesNoOtherValue(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const rows = "country,year,points\nFR,2020,1\nNorth Korea,2020,2\nVirginia,2021,3\nWest Virginia,2021,4\n"
+	if err := os.WriteFile("k.csv", []byte(rows), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := lestats(t, "data", "init", "k.csv"); code != exitOK {
+		t.Fatal(errs)
+	}
+	for _, tt := range []struct {
+		args []string
+		want string // a hint
+	}{
+		{[]string{"state_mean", "state=UK"}, ""},
+		{[]string{"state_mean", "state=FRA"}, "FR"},
+		{[]string{"state_mean", "state=South Korea"}, "North Korea"},
+		{[]string{"state_mean", "state=Norht Korea"}, "North Korea"},
+		{[]string{"state_mean", "state=VIRG"}, "West Virginia"},
+		{[]string{"state_mean", "state="}, "FR"},
+		{[]string{"global_mean", "--where", "country=UK"}, ""},
+		{[]string{"global_mean", "--where", "country=FR", "--where", "country=South Korea"}, "North Korea"},
+		{[]string{"global_mean", "--where", "country=virg"}, "West Virginia"},
+		{[]string{"global_mean", "--where", "year=202"}, "no_data"},
+		{[]string{"global_mean", "--where", "year=202x"}, "integers"},
+		{[]string{"global_mean", "--where", "yaer=2020"}, "year"},
+		{[]string{"best5", "best=higest"}, "highest"},
+		{[]string{"best5", "best=est"}, "lowest"},
+		{[]string{"best5", "bst=highest"}, "best"},
+		{[]string{"state_mean", "stat=FR"}, "state"},
+		{[]string{"bst5"}, "best5"},
+		{[]string{"best"}, "best5"},
+	} {
+		code, out, errs := lestats(t, append(append([]string{"ask"}, tt.args...), "--data", "k.csv", "-f", "csv")...)
+		if code != exitFailed || out != "" || !strings.Contains(errs, tt.want) {
+			t.Errorf("%q: exit code %d, want %d, no answer, and %q:\n%s%s", tt.args, code, exitFailed, tt.want, out, errs)
+		}
+	}
+	for _, tt := range []struct {
+		args      []string
+		out, note string
+	}{
+		{[]string{"state_mean", "state=Virginia"}, "country,mean\nVirginia,3.0\n", ""},
+		{[]string{"state_mean", "state=virginia"}, "country,mean\nVirginia,3.0\n", "state: Virginia\n"},
+		{[]string{"state_mean", "state=west"}, "country,mean\nWest Virginia,4.0\n", "state: West Virginia\n"},
+		{[]string{"global_mean", "--where", "country=kor", "--where", "country=fr"}, "global_mean\n1.5\n", "country: North Korea\ncountry: FR\n"},
+		{[]string{"best5", "best=low", "--where", "year=..2020"}, "country,mean\nFR,1.0\nNorth Korea,2.0\n", "best: lowest\n"},
+	} {
+		code, out, errs := lestats(t, append(append([]string{"ask"}, tt.args...), "--data", "k.csv", "-f", "csv")...)
+		if code != exitOK || strings.ReplaceAll(out, "\r\n", "\n") != tt.out || errs != tt.note {
+			t.Errorf("%q: exit code %d\n%s%s\nwant\n%s%s", tt.args, code, out, errs, tt.out, tt.note)
+		}
+	}
+}
+
 func TestAsk(t *testing.T) {
 	code, out, errs := lestats(t, "ask", "best5", "question=obesity", "--where", "year=2020", "--where", "category=Total", "-f", "json")
 	if code != exitOK {
