@@ -114,6 +114,48 @@ func TestSportifs(t *testing.T) {
 	}
 }
 
+// The size of a result is that of its rows: five of many groups are small, whatever
+// the column's other values take, and so is what is stored of them.
+func TestFiveOfManyGroups(t *testing.T) {
+	const groups = 20_000
+	ds := surveyDataset(groups)
+	location := &ds.columns[1]
+	location.Dict = nil
+	for i := range groups {
+		location.Dict = append(location.Dict, fmt.Sprintf("Club %05d, with a name that takes some room", i))
+		location.Codes[i] = int32(i)
+		ds.columns[0].Codes[i] = 0
+	}
+	p, err := newEngine(t, Config{CacheDir: goCache, Limits: Limits{Result: 4 << 10}}, ds).Load(t.Context(), buildGo(t, sportifs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	params := map[string]any{"question": ds.columns[0].Dict[0], "best": "highest"}
+	rows := question.Range{Count: groups}
+	for _, name := range []string{"best5", "worst5"} {
+		got, err := ask(t.Context(), p, ds, name, params, rows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := got.Columns[0]
+		if got.Rows() != 5 || len(names.Dict) != 5 || !slices.IsSorted(names.Dict) {
+			t.Errorf("%s: %d rows, %d names in %q", name, got.Rows(), len(names.Dict), names.Dict)
+		}
+		for i := range got.Rows() { // as surveyDataset makes them
+			var n int
+			if _, err := fmt.Sscanf(names.Value(i).(string), "Club %d,", &n); err != nil || got.Columns[1].Numbers[i] != float64(n*7919%1000)/10 {
+				t.Errorf("%s: %v is %v", name, names.Value(i), got.Columns[1].Numbers[i])
+			}
+		}
+		if b, err := got.AppendJSON(nil); err != nil || len(b) > 2<<10 {
+			t.Errorf("%s: %d bytes are stored, %v", name, len(b), err)
+		}
+	}
+	delete(params, "best")
+	_, err = ask(t.Context(), p, ds, "states_mean", params, rows)
+	wantError(t, err, question.CodeResultTooLarge, "at most 4096")
+}
+
 func TestSportifsHammer(t *testing.T) {
 	ds := surveyDataset(5_000)
 	p := loadSportifs(t, ds)
