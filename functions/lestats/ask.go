@@ -75,13 +75,13 @@ func (c *asking) ask(ctx context.Context, cfg wire.QuestionsConfig, s *streams) 
 func write(w io.Writer, format string, t *question.Table) error {
 	switch format {
 	case "csv":
-		return render.CSV(w, t)
+		return render.CSV(exact(w), t)
 	case "rows", "json":
 		form := render.SeedJSON
 		if format == "rows" {
 			form = render.RowsJSON
 		}
-		if err := form(w, t); err != nil {
+		if err := form(exact(w), t); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintln(w)

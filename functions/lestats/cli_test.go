@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
 func containsLine(text string, words ...string) bool {
@@ -71,6 +73,62 @@ func TestWrongCommandLine(t *testing.T) {
 		code, _, errs := lestats(t, tt.args...)
 		if code != tt.code || !strings.Contains(errs, tt.want) {
 			t.Errorf("%v: exit code %d, want %d with %q:\n%s", tt.args, code, tt.code, tt.want, errs)
+		}
+	}
+}
+
+// What strangers wrote does not act on a terminal, whichever way it takes there; what
+// programs read has it to the byte.
+func TestTerminal(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const evil = "Uruguay\u202e\x1b[2J\u200b"
+	if err := os.WriteFile("e.csv", []byte("country\u2066,points\n"+evil+",1\n"+evil+"b,3\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const descriptor = `name: e
+title: "Title\u202e"
+source: "here\u200b"
+sort: country
+roles: {group: country, measure: points}
+columns:
+  - {name: country, header: "country\u2066", title: "Country\u202e", type: string, role: dimension}
+  - {name: points, type: number, role: measure, unit: "\u202e%"}
+`
+	if err := os.WriteFile("e.yaml", []byte(descriptor), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const plugin = "p\u202emsaw.wasm"
+	if err := os.WriteFile(plugin, []byte("\x00asm\u202e"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"ask", "states_mean", "--data", "e.csv"},
+		{"ask", "state_mean", "state=ayb", "--data", "e.csv"}, // of none
+		{"ask", "state_mean", "state=]b", "--data", "e.csv"},
+		{"ask", "state_mean", "state=uru", "--data", "e.csv"}, // of both
+		{"ask", "state_mean", "state=J\u200bb", "--data", "e.csv"},
+		{"ask", "q\u202e", "--data", "e.csv"},
+		{"data", "info", "e.csv"},
+		{"data", "info", "\u202eevil.csv"},
+		{"plugin", "check", plugin},
+		{"plugin", "list", "--plugins", "."},
+	} {
+		_, out, errs := lestats(t, args...)
+		if all := out + errs; all == "" || strings.ContainsFunc(all, func(r rune) bool { return question.Invisible(r) && r != '\n' && r != '\t' }) {
+			t.Errorf("%q:\n%q", args, all)
+		}
+	}
+	for format, want := range map[string]string{"csv": evil + ",1.0\r\n", "json": `"Uruguay`} {
+		code, out, errs := lestats(t, "ask", "states_mean", "--data", "e.csv", "-f", format)
+		if code != exitOK || !strings.Contains(out, want) {
+			t.Errorf("%s: %q, want %q in it\n%s", format, out, want, errs)
+		}
+		if format != "json" {
+			continue
+		}
+		var means map[string]float64
+		if err := json.Unmarshal([]byte(out), &means); err != nil || means[evil] != 1 {
+			t.Errorf("%q: %v", out, err)
 		}
 	}
 }
