@@ -217,6 +217,9 @@ func BenchmarkStart(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
+		if n := len(questions.Offers()); n != 800 {
+			b.Fatalf("%d questions", n)
+		}
 		runtime.GC()
 		runtime.ReadMemStats(&after)
 		if err := questions.Close(context.Background()); err != nil {

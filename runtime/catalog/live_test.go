@@ -668,4 +668,7 @@ func BenchmarkLook(b *testing.B) {
 	for b.Loop() {
 		c.look(b.Context(), time.Now(), false)
 	}
+	if n := len(c.Offers()); n != 200 {
+		b.Fatalf("%d questions are served", n)
+	}
 }

@@ -189,19 +189,36 @@ func BenchmarkAnswer(b *testing.B) {
 	p := loadSportifs(b, ds)
 	obesity := int32(slices.Index(ds.columns[0].Dict, "Percent of adults aged 18 years and older who have obesity"))
 	rows := ds.rowsOf(obesity)
+	var means [55]float64
 	b.Run("native", func(b *testing.B) {
 		for b.Loop() {
-			ds.nativeMeans(rows)
+			means = ds.nativeMeans(rows)
 		}
 	})
+	means = ds.nativeMeans(rows)
+	shape := map[string][2]int{ // rows, and the column that names a location; -1: none
+		"states_mean": {55, 0}, "state_mean": {1, 0}, "best5": {5, 0}, "worst5": {5, 0}, "global_mean": {1, -1},
+		"diff_from_mean": {55, -1}, "state_diff_from_mean": {1, -1}, "mean_by_category": {55 * 28, -1}, "state_mean_by_category": {28, -1},
+	}
 	for i := range p.Manifest().Questions {
 		q := &p.Manifest().Questions[i]
 		params := surveyParams(ds, q, obesity)
 		b.Run(q.Name, func(b *testing.B) {
 			b.ReportAllocs()
+			var got *question.Table
 			for b.Loop() {
-				if _, err := ask(b.Context(), p, ds, q.Name, params, rows); err != nil {
+				var err error
+				if got, err = ask(b.Context(), p, ds, q.Name, params, rows); err != nil {
 					b.Fatal(err)
+				}
+			}
+			want, ok := shape[q.Name]
+			if !ok || got.Rows() != want[0] {
+				b.Fatalf("%d rows; want %d", got.Rows(), want[0])
+			}
+			for i := range got.Rows() {
+				if want[1] == 0 && math.Abs(got.Columns[1].Numbers[i]-means[got.Columns[0].Codes[i]]) > 1e-9 {
+					b.Fatalf("%v is %v; want %v", got.Columns[0].Value(i), got.Columns[1].Numbers[i], means[got.Columns[0].Codes[i]])
 				}
 			}
 		})
@@ -218,8 +235,12 @@ func BenchmarkLoad(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := e.Load(b.Context(), wasm); err != nil {
+		p, err := e.Load(b.Context(), wasm)
+		if err != nil {
 			b.Fatal(err)
+		}
+		if n := len(p.Manifest().Questions); n != 9 {
+			b.Fatalf("%d questions", n)
 		}
 		if err := e.Close(b.Context()); err != nil {
 			b.Fatal(err)

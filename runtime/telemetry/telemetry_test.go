@@ -180,7 +180,8 @@ func TestRefuses(t *testing.T) {
 }
 
 func BenchmarkFile(b *testing.B) {
-	log, err := telemetry.New(telemetry.Config{Output: io.Discard, File: filepath.Join(b.TempDir(), "webserver.log")})
+	path := filepath.Join(b.TempDir(), "webserver.log")
+	log, err := telemetry.New(telemetry.Config{Output: io.Discard, File: path})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -188,5 +189,8 @@ func BenchmarkFile(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		log.Info("request", "method", "GET", "route", "/api/get_results/{id}", "status", 200, "ms", 0.2)
+	}
+	if text, err := os.ReadFile(path); err != nil || !strings.HasSuffix(string(text), `"status":200,"ms":0.2}`+"\n") {
+		b.Fatalf("the file ends in %q, %v", text[max(0, len(text)-200):], err)
 	}
 }
