@@ -290,7 +290,7 @@ func BenchmarkOpenAPI(b *testing.B) {
 	}
 	b.SetBytes(int64(w.Body.Len()))
 	var got struct{ Paths map[string]any }
-	if err := json.Unmarshal(w.Body.Bytes(), &got); w.Code != http.StatusOK || err != nil || got.Paths["/api/everything"] == nil {
+	if err := json.Unmarshal(w.Body.Bytes(), &got); w.Code != http.StatusOK || err != nil || got.Paths["/api/all_map"] == nil {
 		b.Fatalf("%d, %v: %.200s", w.Code, err, w.Body)
 	}
 }
