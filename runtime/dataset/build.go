@@ -61,7 +61,7 @@ func assemble(d *Descriptor, columns []question.Column) (*Dataset, error) {
 	for i, c := range ordered {
 		out[i] = gather(c, codes[i], order, rows)
 	}
-	return newDataset(desc, out, rows), nil
+	return newDataset(desc, out, rows)
 }
 
 // match returns the given columns in the descriptor's order.

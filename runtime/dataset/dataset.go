@@ -98,7 +98,7 @@ func (d *Dataset) Close() (err error) {
 
 // newDataset puts a dataset together from columns that are canonical already, in
 // the descriptor's order. Names, titles, units and roles are set here.
-func newDataset(desc *Descriptor, columns []question.Column, rows int) *Dataset {
+func newDataset(desc *Descriptor, columns []question.Column, rows int) (*Dataset, error) {
 	d := &Dataset{desc: desc, rows: rows, columns: columns, byName: map[string]int{}, sorted: -1}
 	for i := range desc.Columns {
 		spec, c := &desc.Columns[i], &columns[i]
@@ -113,8 +113,10 @@ func newDataset(desc *Descriptor, columns []question.Column, rows int) *Dataset 
 	if d.sorted >= 0 {
 		d.starts = firstRows(&columns[d.sorted], rows)
 	}
-	d.play()
-	return d
+	if err := d.play(); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // firstRows returns where the run of each code starts, and at the end the number

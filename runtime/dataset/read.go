@@ -234,7 +234,10 @@ func (f *arrowFile) read() (*Dataset, error) {
 			return nil, fmt.Errorf("column %q: %w", spec.Name, err)
 		}
 	}
-	d := newDataset(desc, columns, r.rows)
+	d, err := newDataset(desc, columns, r.rows)
+	if err != nil {
+		return nil, err
+	}
 	d.digest = sum
 	return d, nil
 }

@@ -110,10 +110,11 @@ func (d *Descriptor) checkRoles() *keyError {
 
 // play adds what plugins find under the seed's names: other names of columns, the
 // measure as numbers where it has integers, and a column of one value for a part that
-// nobody plays. What is added stands behind the dataset's own columns.
-func (d *Dataset) play() {
+// nobody plays. What is added stands behind the dataset's own columns. An integer that
+// no number holds is an error: its mean would be that of another one.
+func (d *Dataset) play() error {
 	if d.desc.Roles == nil {
-		return
+		return nil
 	}
 	var zeros []int32
 	for _, p := range parts {
@@ -129,6 +130,9 @@ func (d *Dataset) play() {
 			numbers := arrow.Float64Traits.CastFromBytes(aligned(8 * d.rows))
 			for i, v := range d.columns[at].Integers {
 				numbers[i] = float64(v)
+				if numbers[i] == 1<<63 || int64(numbers[i]) != v {
+					return fmt.Errorf("column %q: %d is beyond 2^53 and no 64-bit float, of which means are made; give the column the type number, which rounds it to %.0f", d.columns[at].Name, v, numbers[i])
+				}
 			}
 			c := d.columns[at]
 			c.Name, c.Type, c.Integers, c.Numbers = c.Name+" as a number", question.Number, nil, numbers
@@ -138,6 +142,7 @@ func (d *Dataset) play() {
 			d.byName[p.seed] = at
 		}
 	}
+	return nil
 }
 
 // onlyValue is the value of a part that nobody plays: what is measured, or what the
