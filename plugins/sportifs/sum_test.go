@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/big"
 	"math/rand/v2"
@@ -49,9 +50,7 @@ func ofGroups(t testing.TB, rng *rand.Rand, groups map[string][]float64) *sdktes
 func asked(t testing.TB, s *sdktest.Session, name string, args map[string]any) (names []string, values map[string]float64) {
 	t.Helper()
 	all := map[string]any{"question": surveys[0]}
-	for k, v := range args {
-		all[k] = v
-	}
+	maps.Copy(all, args)
 	result, err := s.Ask(name, all)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
