@@ -388,8 +388,12 @@ func TestIsqrt(t *testing.T) {
 
 func BenchmarkGenerate(b *testing.B) {
 	for b.Loop() {
-		if _, _, err := build(rows()); err != nil {
+		ds, file, err := build(rows())
+		if err != nil {
 			b.Fatal(err)
+		}
+		if ds.Rows() != len(rows()) || len(file) == 0 {
+			b.Fatalf("%d rows in %d bytes", ds.Rows(), len(file))
 		}
 	}
 }

@@ -34,7 +34,8 @@ type asking struct {
 
 // Help is what `lestats ask --help` adds.
 func (askCmd) Help() string {
-	return `A value that is part of just one of a column's values stands for it: question=obesity.
+	return `A part of just one of a column's values stands for it: question=obesity. A value as it
+is written, or but for case, comes first: state=virginia is not West Virginia.
 
 Examples:
 
@@ -81,13 +82,13 @@ func write(s *streams, format string, note question.Note, t *question.Table, p *
 	}
 	switch format {
 	case "csv":
-		return render.CSV(w, t, p, note)
+		return render.CSV(exact(w), t, p, note)
 	case "rows", "json":
 		form := render.SeedJSON
 		if format == "rows" {
 			form = render.RowsJSON
 		}
-		if err := form(w, t, p, note); err != nil {
+		if err := form(exact(w), t, p, note); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintln(w)
@@ -97,8 +98,8 @@ func write(s *streams, format string, note question.Note, t *question.Table, p *
 	}
 }
 
-// request makes the words of the command line a request, and completes values
-// that can mean only one thing.
+// request makes the words of the command line a request. A part of just one value
+// becomes that value, and notes say which.
 func (c *asking) request(questions *wire.Questions, notes io.Writer) (question.Request, error) {
 	req := question.Request{Question: c.Question}
 	var declared []question.Param
@@ -107,50 +108,34 @@ func (c *asking) request(questions *wire.Questions, notes io.Writer) (question.R
 			declared = o.Question.Params
 		}
 	}
+	w := words{schema: questions.Dataset, notes: notes}
 	var err error
-	if req.Params, err = assignments(c.Params, func(name, text string) any {
+	if req.Params, err = assignments(c.Params, func(name, text string) (any, error) {
 		for i := range declared {
 			if p := &declared[i]; p.Name == name {
-				return paramValue(p, text, questions.Dataset)
+				return w.param(p, text)
 			}
 		}
-		return text
+		return text, nil
 	}); err != nil {
 		return req, err
 	}
-	if req.Where, err = assignments(c.Where, func(name, text string) any {
-		return whereValue(name, text, questions.Dataset)
-	}); err != nil {
-		return req, err
-	}
-	// Each round completes one value; as many rounds as there are values.
-	for range len(c.Params) + len(c.Where) {
-		var e *question.Error
-		if !errors.As(questions.Check(req), &e) || e.Code != question.CodeUnknownValue || len(e.Hint) != 1 {
-			break
-		}
-		values, name := req.Params, e.Param
-		if column, ok := strings.CutPrefix(e.Param, question.WhereParam+"."); ok {
-			values, name = req.Where, column
-		}
-		if _, single := values[name].(string); !single {
-			break
-		}
-		fmt.Fprintf(notes, "%s: %s\n", name, e.Hint[0])
-		values[name] = e.Hint[0]
-	}
-	return req, nil
+	req.Where, err = assignments(c.Where, w.where)
+	return req, err
 }
 
 // assignments parses name=value words; a name that comes again makes a list.
-func assignments(words []string, value func(name, text string) any) (map[string]any, error) {
-	out := make(map[string]any, len(words))
-	for _, word := range words {
+func assignments(given []string, value func(name, text string) (any, error)) (map[string]any, error) {
+	out := make(map[string]any, len(given))
+	for _, word := range given {
 		name, text, ok := strings.Cut(word, "=")
 		if !ok || name == "" {
 			return nil, question.Errorf(question.CodeBadParameter, "%q is no name=value, such as year=2020", word)
 		}
-		v := value(name, text)
+		v, err := value(name, text)
+		if err != nil {
+			return nil, err
+		}
 		switch before := out[name].(type) {
 		case nil:
 			out[name] = v
@@ -163,32 +148,48 @@ func assignments(words []string, value func(name, text string) any) (map[string]
 	return out, nil
 }
 
-// paramValue makes text a JSON value of the parameter's type, or leaves it a
-// string, which the check then refuses by name.
-func paramValue(p *question.Param, text string, s question.Schema) any {
+// words makes values of the command line's words.
+type words struct {
+	schema question.Schema
+	notes  io.Writer
+}
+
+// param makes text a JSON value of the parameter's type, or leaves it a string, which
+// the check then refuses by name.
+func (w *words) param(p *question.Param, text string) (any, error) {
 	switch p.Type {
 	case question.ParamBoolean:
 		if b, err := strconv.ParseBool(text); err == nil {
-			return b
+			return b, nil
 		}
 	case question.ParamNumber, question.ParamInteger:
-		return number(text)
+		return number(text), nil
+	case question.ParamChoice:
+		return w.part(p.Name, text, p.Choices)
 	case question.ParamColumn:
-		if c, ok := s.Column(p.Column); ok && c.Type != question.String {
-			return number(text)
+		switch c, ok := w.schema.Column(p.Column); {
+		case !ok:
+		case c.Type == question.String:
+			return w.part(p.Name, text, c.Dict)
+		default:
+			return number(text), nil
 		}
 	}
-	return text
+	return text, nil
 }
 
-func whereValue(column, text string, s question.Schema) any {
-	c, ok := s.Column(column)
-	if !ok || c.Type == question.String {
-		return text
+// where makes text what a condition on the column takes.
+func (w *words) where(column, text string) (any, error) {
+	c, ok := w.schema.Column(column)
+	if !ok {
+		return text, nil
+	}
+	if c.Type == question.String {
+		return w.part(question.WhereParam+"."+column, text, c.Dict)
 	}
 	from, to, isRange := strings.Cut(text, "..")
 	if !isRange {
-		return number(text)
+		return number(text), nil
 	}
 	ends := map[string]any{}
 	if from != "" {
@@ -197,7 +198,25 @@ func whereValue(column, text string, s question.Schema) any {
 	if to != "" {
 		ends["max"] = number(to)
 	}
-	return ends
+	return ends, nil
+}
+
+// part returns the value among known that text is, or is a part of. What is a part of
+// none stays as it is: the check refuses it, and says what is near.
+func (w *words) part(field, text string, known []string) (any, error) {
+	value, candidates := question.Part(text, known)
+	if len(candidates) > 0 {
+		const most = 12
+		return nil, question.Errorf(question.CodeUnknownValue, "%q is %.100q, which is part of %d values; say which", field, text, len(candidates)).
+			About(field, candidates[:min(len(candidates), most)]...)
+	}
+	if value == "" {
+		return text, nil
+	}
+	if value != text {
+		fmt.Fprintf(w.notes, "%s: %s\n", strings.TrimPrefix(field, question.WhereParam+"."), value)
+	}
+	return value, nil
 }
 
 func number(text string) any {

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
 func containsLine(text string, words ...string) bool {
@@ -71,6 +73,118 @@ func TestWrongCommandLine(t *testing.T) {
 		code, _, errs := lestats(t, tt.args...)
 		if code != tt.code || !strings.Contains(errs, tt.want) {
 			t.Errorf("%v: exit code %d, want %d with %q:\n%s", tt.args, code, tt.code, tt.want, errs)
+		}
+	}
+}
+
+// What strangers wrote does not act on a terminal, whichever way it takes there; what
+// programs read has it to the byte.
+func TestTerminal(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const evil = "Uruguay\u202e\x1b[2J\u200b"
+	if err := os.WriteFile("e.csv", []byte("country\u2066,points\n"+evil+",1\n"+evil+"b,3\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const descriptor = `name: e
+title: "Title\u202e"
+source: "here\u200b"
+sort: country
+roles: {group: country, measure: points}
+columns:
+  - {name: country, header: "country\u2066", title: "Country\u202e", type: string, role: dimension}
+  - {name: points, type: number, role: measure, unit: "\u202e%"}
+`
+	if err := os.WriteFile("e.yaml", []byte(descriptor), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const plugin = "p\u202emsaw.wasm"
+	if err := os.WriteFile(plugin, []byte("\x00asm\u202e"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"ask", "states_mean", "--data", "e.csv"},
+		{"ask", "state_mean", "state=ayb", "--data", "e.csv"}, // of none
+		{"ask", "state_mean", "state=]b", "--data", "e.csv"},
+		{"ask", "state_mean", "state=uru", "--data", "e.csv"}, // of both
+		{"ask", "state_mean", "state=J\u200bb", "--data", "e.csv"},
+		{"ask", "q\u202e", "--data", "e.csv"},
+		{"data", "info", "e.csv"},
+		{"data", "info", "\u202eevil.csv"},
+		{"plugin", "check", plugin},
+		{"plugin", "list", "--plugins", "."},
+	} {
+		_, out, errs := lestats(t, args...)
+		if all := out + errs; all == "" || strings.ContainsFunc(all, func(r rune) bool { return question.Invisible(r) && r != '\n' && r != '\t' }) {
+			t.Errorf("%q:\n%q", args, all)
+		}
+	}
+	for format, want := range map[string]string{"csv": evil + ",1.0\r\n", "json": `"Uruguay`} {
+		code, out, errs := lestats(t, "ask", "states_mean", "--data", "e.csv", "-f", format)
+		if code != exitOK || !strings.Contains(out, want) {
+			t.Errorf("%s: %q, want %q in it\n%s", format, out, want, errs)
+		}
+		if format != "json" {
+			continue
+		}
+		var means map[string]float64
+		if err := json.Unmarshal([]byte(out), &means); err != nil || means[evil] != 1 {
+			t.Errorf("%q: %v", out, err)
+		}
+	}
+}
+
+// A word that is no value and no part of just one is an error, however near it is to a
+// value, and so is a name that is not quite one. What is near is a hint.
+func TestAskTakesNoOtherValue(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const rows = "country,year,points\nFR,2020,1\nNorth Korea,2020,2\nVirginia,2021,3\nWest Virginia,2021,4\n"
+	if err := os.WriteFile("k.csv", []byte(rows), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := lestats(t, "data", "init", "k.csv"); code != exitOK {
+		t.Fatal(errs)
+	}
+	for _, tt := range []struct {
+		args []string
+		want string // a hint
+	}{
+		{[]string{"state_mean", "state=UK"}, ""},
+		{[]string{"state_mean", "state=FRA"}, "FR"},
+		{[]string{"state_mean", "state=South Korea"}, "North Korea"},
+		{[]string{"state_mean", "state=Norht Korea"}, "North Korea"},
+		{[]string{"state_mean", "state=VIRG"}, "West Virginia"},
+		{[]string{"state_mean", "state="}, "FR"},
+		{[]string{"global_mean", "--where", "country=UK"}, ""},
+		{[]string{"global_mean", "--where", "country=FR", "--where", "country=South Korea"}, "North Korea"},
+		{[]string{"global_mean", "--where", "country=virg"}, "West Virginia"},
+		{[]string{"global_mean", "--where", "year=202"}, "no_data"},
+		{[]string{"global_mean", "--where", "year=202x"}, "integers"},
+		{[]string{"global_mean", "--where", "yaer=2020"}, "year"},
+		{[]string{"best5", "best=higest"}, "highest"},
+		{[]string{"best5", "best=est"}, "lowest"},
+		{[]string{"best5", "bst=highest"}, "best"},
+		{[]string{"state_mean", "stat=FR"}, "state"},
+		{[]string{"bst5"}, "best5"},
+		{[]string{"best"}, "best5"},
+	} {
+		code, out, errs := lestats(t, append(append([]string{"ask"}, tt.args...), "--data", "k.csv", "-f", "csv")...)
+		if code != exitFailed || out != "" || !strings.Contains(errs, tt.want) {
+			t.Errorf("%q: exit code %d, want %d, no answer, and %q:\n%s%s", tt.args, code, exitFailed, tt.want, out, errs)
+		}
+	}
+	for _, tt := range []struct {
+		args      []string
+		out, note string
+	}{
+		{[]string{"state_mean", "state=Virginia"}, "country,mean\nVirginia,3.0\n", ""},
+		{[]string{"state_mean", "state=virginia"}, "country,mean\nVirginia,3.0\n", "state: Virginia\n"},
+		{[]string{"state_mean", "state=west"}, "country,mean\nWest Virginia,4.0\n", "state: West Virginia\n"},
+		{[]string{"global_mean", "--where", "country=kor", "--where", "country=fr"}, "global_mean\n1.5\n", "country: North Korea\ncountry: FR\n"},
+		{[]string{"best5", "best=low", "--where", "year=..2020"}, "country,mean\nFR,1.0\nNorth Korea,2.0\n", "best: lowest\n"},
+	} {
+		code, out, errs := lestats(t, append(append([]string{"ask"}, tt.args...), "--data", "k.csv", "-f", "csv")...)
+		if code != exitOK || strings.ReplaceAll(out, "\r\n", "\n") != tt.out || errs != tt.note {
+			t.Errorf("%q: exit code %d\n%s%s\nwant\n%s%s", tt.args, code, out, errs, tt.out, tt.note)
 		}
 	}
 }

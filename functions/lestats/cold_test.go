@@ -74,7 +74,7 @@ func BenchmarkColdStart(b *testing.B) {
 	c := client(g)
 	ask := func() time.Duration {
 		b.Helper()
-		if status, v := exchange(b, c, "POST", "/api/states_mean?wait=20", askObesity); status != http.StatusOK || v["status"] != "done" {
+		if status, v := exchange(b, c, "POST", "/api/states_mean?wait=20", askObesity); !answered(status, v) {
 			b.Fatal(status, v)
 		}
 		return e.Last.Answer

@@ -81,7 +81,7 @@ func BenchmarkCost(b *testing.B) {
 		if status != http.StatusAccepted || id == "" {
 			b.Fatal(status, v)
 		}
-		if status, v := exchange(b, clients[1], "GET", "/api/get_results/"+id, ""); status != http.StatusOK || v["status"] != "done" {
+		if status, v := exchange(b, clients[1], "GET", "/api/get_results/"+id, ""); !answered(status, v) {
 			b.Fatal(status, v)
 		}
 	}

@@ -134,7 +134,7 @@ func (c *dataBuildCmd) Run(ctx context.Context, s *streams) (err error) {
 	if info, err := os.Stat(c.File); err == nil && info.Mode().IsRegular() {
 		size = info.Size()
 	}
-	bar := newBar(s.err, size, "reading "+c.File)
+	bar := newBar(exact(s.err), size, "reading "+c.File)
 	ds, err := wire.OpenDatasetWatched(ctx, c.File, c.Descriptor, func(n int64) { _ = bar.Set64(n) })
 	_ = bar.Finish()
 	if err != nil {
@@ -186,7 +186,7 @@ func (c *dataPullCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	bar := newBar(s.err, -1, "downloading")
+	bar := newBar(exact(s.err), -1, "downloading")
 	got, err := pull.Pull(ctx, pull.Config{
 		Source: source,
 		Target: c.Out,

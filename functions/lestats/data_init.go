@@ -78,7 +78,7 @@ func (c *dataInitCmd) Run(ctx context.Context, s *streams) error {
 	if info, err := os.Stat(c.File); err == nil && info.Mode().IsRegular() {
 		size = info.Size()
 	}
-	bar := newBar(s.err, size, "reading "+c.File)
+	bar := newBar(exact(s.err), size, "reading "+c.File)
 	draft, err := dataset.Guess(ctx, c.File, dataset.Hints{
 		Name: c.Name, Measure: c.Measure, Group: c.Group, Indicator: c.Indicator, Category: c.Category, Stratum: c.Stratum, Best: c.Best,
 		Header: c.Header, Missing: c.Missing,

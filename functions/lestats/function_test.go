@@ -155,6 +155,14 @@ func TestFunctionOnS3(t *testing.T) {
 	}
 }
 
+// answered reports whether v is states_mean's answer about the sample: a mean of each
+// of its locations.
+func answered(status int, v map[string]any) bool {
+	means, _ := v["data"].(map[string]any)
+	ohio, _ := means["Ohio"].(float64)
+	return status == http.StatusOK && v["status"] == "done" && len(means) == 55 && ohio > 10 && ohio < 60
+}
+
 const askObesity = `{"question":"Percent of adults aged 18 years and older who have obesity"}`
 
 // exchange sends one request and decodes the JSON of the answer.

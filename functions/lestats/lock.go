@@ -58,7 +58,7 @@ func (c *pluginLockCmd) Run(ctx context.Context, s *streams) (err error) {
 		return err
 	}
 	if c.Output == "-" {
-		_, err = s.out.Write(b.Bytes())
+		_, err = exact(s.out).Write(b.Bytes())
 	} else if err = renameio.WriteFile(c.Output, b.Bytes(), 0o644, renameio.WithExistingPermissions()); err == nil {
 		for _, p := range listed {
 			fmt.Fprintf(s.out, "%s %s  %s\n", p.Name, p.Version, p.Digest)

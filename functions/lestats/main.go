@@ -61,6 +61,7 @@ Every flag of serve can be given as a variable LESTATS_...; "lestats COMMAND --h
 // run is main without the process: it returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	code := -1
+	stdout, stderr = visible{stdout}, visible{stderr}
 	parser, err := kong.New(&cli{},
 		kong.Name("lestats"),
 		kong.Description(description),

@@ -87,7 +87,7 @@ func TestOpenAPIIsTrue(t *testing.T) {
 	p := serve(t, nil, "--plugins", folder, "--local-shutdown")
 	_, before := p.describe()
 	drop(t, folder, guest(t, 0))
-	p.within2s("serving 1.0.0")
+	p.soon("serving 1.0.0")
 	v, doc := p.describe()
 	paths, _ := doc["paths"].(map[string]any)
 	earlier, _ := before["paths"].(map[string]any)

@@ -32,7 +32,7 @@ func (c *pluginBuildCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	b := builder{dir: dir, output: filepath.Join(dir, filepath.Base(dir)+".wasm"), log: s.err}
+	b := builder{dir: dir, output: filepath.Join(dir, filepath.Base(dir)+".wasm"), log: exact(s.err)}
 	build, err := b.language()
 	if err != nil {
 		return err

@@ -8,9 +8,9 @@ import (
 	"github.com/le-stats-sportifs/lestats/plugins"
 )
 
-// writeJSON writes v for programs and for people.
+// writeJSON writes v for programs and for people, exactly.
 func writeJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
+	enc := json.NewEncoder(exact(w))
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)

@@ -117,7 +117,7 @@ Examples:
 
 // Run serves until a signal comes.
 func (c *serveCmd) Run(ctx context.Context, s *streams) (err error) {
-	log, err := c.open(s.err)
+	log, err := c.open(exact(s.err))
 	if err != nil {
 		return err
 	}

@@ -225,7 +225,7 @@ func TestStrangersLearnNothing(t *testing.T) {
 		if err := os.WriteFile(store, nil, 0o600); err != nil { // a file, where its folder was
 			t.Fatal(err)
 		}
-		p.within2s("")
+		p.soon("")
 		wantCode(t, stranger(t, p.url, c, ids, []string{mark, folder}), "store_unavailable")
 		p.kill()
 		if !strings.Contains(p.log.String(), store) {

@@ -36,7 +36,7 @@ Examples:
 
 // Run takes jobs until a signal comes.
 func (c *workerCmd) Run(ctx context.Context, s *streams) (err error) {
-	log, err := c.open(s.err)
+	log, err := c.open(exact(s.err))
 	if err != nil {
 		return err
 	}

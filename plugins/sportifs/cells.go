@@ -7,7 +7,7 @@ import (
 	"github.com/le-stats-sportifs/lestats/plugins/sdk"
 )
 
-// maxCells is up to how many possible cells have a sum each, 16 bytes, whether
+// maxCells is up to how many possible cells have a sum each, 24 bytes and more, whether
 // they occur or not; and up to how many possible pairs are numbered. The CDC's data
 // have 55 x 28 cells, and 6 x 28 pairs of which 28 occur.
 var maxCells = 1 << 18
@@ -62,8 +62,8 @@ func answerCells(job *sdk.Job, first int32, n int, filters ...sdk.Filter) {
 	}
 	all := sumCells(job, filters, first, n)
 	rows := 0
-	for i := range all {
-		if all[i].count > 0 {
+	for i := range all.each {
+		if all.each[i].count > 0 {
 			rows++
 		}
 	}
@@ -72,8 +72,8 @@ func answerCells(job *sdk.Job, first int32, n int, filters ...sdk.Filter) {
 	row, cell := 0, 0
 	for l := range n {
 		for _, p := range cells.all {
-			if g := &all[cell]; g.count > 0 {
-				locations[row], categories[row], strata[row], means[row] = first+int32(l), p.category, p.stratum, g.mean()
+			if all.each[cell].count > 0 {
+				locations[row], categories[row], strata[row], means[row] = first+int32(l), p.category, p.stratum, all.mean(cell)
 				row++
 			}
 			cell++
@@ -84,14 +84,21 @@ func answerCells(job *sdk.Job, first int32, n int, filters ...sdk.Filter) {
 // sumCells adds up the values of each of n locations and, within it, each pair.
 func sumCells(job *sdk.Job, filters []sdk.Filter, first int32, n int) sums {
 	np, ns, number := int32(len(cells.all)), int32(cells.strata), cells.number
-	all := make(sums, n*len(cells.all))
+	all := newSums(n * len(cells.all))
+	locations, categories, strata := location.Codes(job), category.Codes(job), stratum.Codes(job)
+	if !column.narrow {
+		all.addRows(job, func(row uint32) int {
+			return int((locations[row]-first)*np + number[categories[row]*ns+strata[row]])
+		}, filters)
+		return all
+	}
+	each := all.each
 	add := func(l, c, s int32, v float64, keep uint32) {
 		if keep != 0 {
-			all.add((l-first)*np+number[c*ns+s], v, keep)
+			each[(l-first)*np+number[c*ns+s]].plus(v)
 		}
 	}
 	values := value.Values(job)
-	locations, categories, strata := location.Codes(job), category.Codes(job), stratum.Codes(job)
 	for blocks := range job.Blocks(filters...) {
 		for _, b := range blocks {
 			v, keep := sdk.Eight(values, b), b.Mask
@@ -112,21 +119,23 @@ func sumCells(job *sdk.Job, filters []sdk.Filter, first int32, n int) sums {
 // answerSparseCells is answerCells for data with so many possible cells that few
 // of them occur: it keeps a sum only of those that do, which is slower.
 func answerSparseCells(job *sdk.Job, filters []sdk.Filter) {
-	found := map[cell]sum{}
-	values := value.Values(job)
+	found := map[cell]int{} // number of its sum
+	all := newSums(0)
 	locations, categories, strata := location.Codes(job), category.Codes(job), stratum.Codes(job)
-	for rows := range job.Rows(filters...) {
-		for _, row := range rows {
-			at := cell{locations[row], categories[row], strata[row]}
-			s := found[at]
-			found[at] = sum{s.total + values[row], s.count + 1}
+	all.addRows(job, func(row uint32) int {
+		at := cell{locations[row], categories[row], strata[row]}
+		number, ok := found[at]
+		if !ok {
+			number = all.grow()
+			found[at] = number
 		}
-	}
+		return number
+	}, filters)
 	for _, at := range slices.SortedFunc(maps.Keys(found), byCell) {
 		byLocation.Column(job).Append(at.location)
 		byCategory.Column(job).Append(at.category)
 		byStratum.Column(job).Append(at.stratum)
-		mean.Column(job).Append(found[at].mean())
+		mean.Column(job).Append(all.mean(found[at]))
 	}
 }
 

@@ -1,6 +1,10 @@
 package main
 
-import "github.com/le-stats-sportifs/lestats/plugins/sdk"
+import (
+	"math"
+
+	"github.com/le-stats-sportifs/lestats/plugins/sdk"
+)
 
 var diffFromMean = &sdk.Question{
 	Name: "diff_from_mean", Title: "Difference of each state from the global mean",
@@ -12,11 +16,25 @@ var diffFromMean = &sdk.Question{
 	},
 	Answer: func(job *sdk.Job) error {
 		groups := sumByLocation(job)
-		means, global := locationMeans(groups), overall(job, groups).mean()
-		locations, differences := byLocation.Column(job).Extend(len(means)), difference.Column(job).Extend(len(means))
-		for i, m := range means {
-			locations[i], differences[i] = m.location, global-m.mean
+		means := locationMeans(groups)
+		if len(means) == 0 {
+			return nil
+		}
+		global := overall(job, groups)
+		for _, m := range means {
+			answerDifference(job, m.location, global-m.mean)
 		}
 		return nil
 	},
+}
+
+// answerDifference adds a location to the job's result. A difference that no float
+// holds, of values near the largest one, is missing: the others are answered.
+func answerDifference(job *sdk.Job, code int32, d float64) {
+	byLocation.Column(job).Append(code)
+	if math.IsInf(d, 0) {
+		difference.Column(job).AppendMissing()
+		return
+	}
+	difference.Column(job).Append(d)
 }

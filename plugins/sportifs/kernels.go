@@ -7,96 +7,130 @@ import (
 	"github.com/le-stats-sportifs/lestats/plugins/sdk"
 )
 
-// sum is what a mean is made of.
-type sum struct {
-	total float64
-	count int
-}
-
-func (s sum) mean() float64 { return s.total / float64(s.count) }
-
-// sums is a sum a group.
-type sums []sum
-
-// add counts v in for a group, where keep is not 0.
-func (s sums) add(group int32, v float64, keep uint32) {
-	if keep != 0 {
-		s[group].total += v
-		s[group].count++
-	}
-}
-
-// plus is total, and v where keep is not 0.
-func plus(total, v float64, keep uint32) float64 {
-	if keep != 0 {
-		return total + v
-	}
-	return total
-}
-
 // sumOf adds up the values of the rows that pass the filters. Eight rows are
 // written out because a turn of a loop costs a guest as much as an addition;
 // they are no function, here and in addBlocks, because a guest pays more for a call a
 // block than for the block (global_mean 123 us instead of 83, states_mean 187 instead
 // of 149: -bench Questions).
-func sumOf(job *sdk.Job, filters ...sdk.Filter) sum {
+func sumOf(job *sdk.Job, filters ...sdk.Filter) total {
+	filters = append(filters, value)
+	if !column.narrow {
+		s := newSums(1)
+		s.addRows(job, func(uint32) int { return 0 }, filters)
+		return s.total(0)
+	}
 	values := value.Values(job)
-	total, count := 0.0, 0
-	for blocks := range job.Blocks(append(filters, value)...) {
+	var all total
+	for blocks := range job.Blocks(filters...) {
+		h, l, count := column.zero, 0.0, 0
 		for _, b := range blocks {
 			v, keep := sdk.Eight(values, b), b.Mask
-			total = plus(total, v[0], keep&1)
-			total = plus(total, v[1], keep&2)
-			total = plus(total, v[2], keep&4)
-			total = plus(total, v[3], keep&8)
-			total = plus(total, v[4], keep&16)
-			total = plus(total, v[5], keep&32)
-			total = plus(total, v[6], keep&64)
-			total = plus(total, v[7], keep&128)
+			if keep == 0xff {
+				h, l = plus(h, l, v[0])
+				h, l = plus(h, l, v[1])
+				h, l = plus(h, l, v[2])
+				h, l = plus(h, l, v[3])
+				h, l = plus(h, l, v[4])
+				h, l = plus(h, l, v[5])
+				h, l = plus(h, l, v[6])
+				h, l = plus(h, l, v[7])
+			} else {
+				h, l = plus(h, l, kept(v[0], keep))
+				h, l = plus(h, l, kept(v[1], keep>>1))
+				h, l = plus(h, l, kept(v[2], keep>>2))
+				h, l = plus(h, l, kept(v[3], keep>>3))
+				h, l = plus(h, l, kept(v[4], keep>>4))
+				h, l = plus(h, l, kept(v[5], keep>>5))
+				h, l = plus(h, l, kept(v[6], keep>>6))
+				h, l = plus(h, l, kept(v[7], keep>>7))
+			}
 			count += bits.OnesCount32(keep)
 		}
+		all.plus(&total{count: count, high: column.whole(h), low: column.lowWhole(l)})
 	}
-	return sum{total, count}
+	return all
+}
+
+// addRows counts in the value of each row that passes the filters.
+func (s *sums) addRows(job *sdk.Job, group func(row uint32) int, filters []sdk.Filter) {
+	values := value.Values(job)
+	for rows := range job.Rows(filters...) {
+		for _, row := range rows {
+			s.add(group(row), values[row])
+		}
+	}
 }
 
 // sumByLocation adds up the values of each location, by its code.
 func sumByLocation(job *sdk.Job) sums {
-	groups := make(sums, location.Count(job))
+	groups := newSums(location.Count(job))
 	values, locations := value.Values(job), location.Codes(job)
+	if !column.narrow {
+		groups.addRows(job, func(row uint32) int { return int(locations[row]) }, []sdk.Filter{value, location})
+		return groups
+	}
 	for blocks := range job.Blocks(value, location) {
 		groups.addBlocks(blocks, locations, values)
 	}
 	return groups
 }
 
-// addBlocks counts values in. The rows of a location mostly follow each other:
-// eight of them are one sum, which does not wait for the memory eight times.
-func (s sums) addBlocks(blocks []sdk.Block, locations []int32, values []float64) {
+// addBlocks counts values of a narrow column in. The rows of a location mostly follow
+// each other: eight of them are one sum, which does not wait for the memory eight times.
+func (s *sums) addBlocks(blocks []sdk.Block, locations []int32, values []float64) {
+	each := s.each
 	for _, b := range blocks {
 		v, l, keep := sdk.Eight(values, b), sdk.Eight(locations, b), b.Mask
 		first := l[0]
 		if (l[1]^first)|(l[2]^first)|(l[3]^first)|(l[4]^first)|(l[5]^first)|(l[6]^first)|(l[7]^first) == 0 && keep != 0 {
-			g := &s[first]
-			total := g.total
-			total = plus(total, v[0], keep&1)
-			total = plus(total, v[1], keep&2)
-			total = plus(total, v[2], keep&4)
-			total = plus(total, v[3], keep&8)
-			total = plus(total, v[4], keep&16)
-			total = plus(total, v[5], keep&32)
-			total = plus(total, v[6], keep&64)
-			total = plus(total, v[7], keep&128)
-			g.total, g.count = total, g.count+bits.OnesCount32(keep)
+			g := &each[first]
+			h, l := g.high, g.low
+			if keep == 0xff {
+				h, l = plus(h, l, v[0])
+				h, l = plus(h, l, v[1])
+				h, l = plus(h, l, v[2])
+				h, l = plus(h, l, v[3])
+				h, l = plus(h, l, v[4])
+				h, l = plus(h, l, v[5])
+				h, l = plus(h, l, v[6])
+				h, l = plus(h, l, v[7])
+			} else {
+				h, l = plus(h, l, kept(v[0], keep))
+				h, l = plus(h, l, kept(v[1], keep>>1))
+				h, l = plus(h, l, kept(v[2], keep>>2))
+				h, l = plus(h, l, kept(v[3], keep>>3))
+				h, l = plus(h, l, kept(v[4], keep>>4))
+				h, l = plus(h, l, kept(v[5], keep>>5))
+				h, l = plus(h, l, kept(v[6], keep>>6))
+				h, l = plus(h, l, kept(v[7], keep>>7))
+			}
+			g.high, g.low, g.count = h, l, g.count+bits.OnesCount32(keep)
 			continue
 		}
-		s.add(l[0], v[0], keep&1)
-		s.add(l[1], v[1], keep&2)
-		s.add(l[2], v[2], keep&4)
-		s.add(l[3], v[3], keep&8)
-		s.add(l[4], v[4], keep&16)
-		s.add(l[5], v[5], keep&32)
-		s.add(l[6], v[6], keep&64)
-		s.add(l[7], v[7], keep&128)
+		if keep&1 != 0 {
+			each[l[0]].plus(v[0])
+		}
+		if keep&2 != 0 {
+			each[l[1]].plus(v[1])
+		}
+		if keep&4 != 0 {
+			each[l[2]].plus(v[2])
+		}
+		if keep&8 != 0 {
+			each[l[3]].plus(v[3])
+		}
+		if keep&16 != 0 {
+			each[l[4]].plus(v[4])
+		}
+		if keep&32 != 0 {
+			each[l[5]].plus(v[5])
+		}
+		if keep&64 != 0 {
+			each[l[6]].plus(v[6])
+		}
+		if keep&128 != 0 {
+			each[l[7]].plus(v[7])
+		}
 	}
 }
 
@@ -109,10 +143,10 @@ type group struct {
 // locationMeans returns the mean of each location that has a value, ascending;
 // equal ones by name.
 func locationMeans(of sums) []group {
-	means := make([]group, 0, len(of))
-	for code, s := range of {
-		if s.count > 0 {
-			means = append(means, group{s.mean(), int32(code)})
+	means := make([]group, 0, len(of.each))
+	for code := range of.each {
+		if of.each[code].count > 0 {
+			means = append(means, group{of.mean(code), int32(code)})
 		}
 	}
 	slices.SortFunc(means, ascending)
@@ -139,18 +173,19 @@ func descending(a, b group) int {
 	return ascending(b, a)
 }
 
-// overall is the sum of all rows. Where every row has a location it is that of
+// overall is the mean of all rows, of which there are some. Where every row has a location it is that of
 // the groups, and the rows need not be read again.
-func overall(job *sdk.Job, groups sums) sum {
+func overall(job *sdk.Job, groups sums) float64 {
+	var all total
 	if location.Missing(job) > 0 {
-		return sumOf(job)
+		all = sumOf(job)
+		return all.mean()
 	}
-	var all sum
-	for _, s := range groups {
-		all.total += s.total
-		all.count += s.count
+	for i := range groups.each {
+		t := groups.total(i)
+		all.plus(&t)
 	}
-	return all
+	return all.mean()
 }
 
 // noValue is the error of a state without a value.

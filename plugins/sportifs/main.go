@@ -44,7 +44,10 @@ var plugin = &sdk.Plugin{
 	Description: "Means of a survey's values by state and by group, and who does best and worst.",
 	License:     "Apache-2.0",
 	Columns:     []sdk.Column{question, location, category, stratum, value},
-	Open:        findPairs,
+	Open: func(job *sdk.Job) error {
+		measure(job)
+		return findPairs(job)
+	},
 	Questions: []*sdk.Question{
 		statesMean, stateMean, best5, worst5, globalMeanOf, diffFromMean, stateDiffFromMean, meanByCategory, stateMeanByCategory,
 	},

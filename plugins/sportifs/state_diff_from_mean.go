@@ -16,8 +16,8 @@ var stateDiffFromMean = &sdk.Question{
 		if s.count == 0 {
 			return noValue(job, code)
 		}
-		byLocation.Column(job).Append(code)
-		difference.Column(job).Append(sumOf(job).mean() - s.mean())
+		all := sumOf(job)
+		answerDifference(job, code, all.mean()-s.mean())
 		return nil
 	},
 }

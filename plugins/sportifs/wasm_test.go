@@ -164,11 +164,18 @@ func (g *guest) column(c *sdktest.Column) abi.Column {
 	return out
 }
 
-// request encodes a request with one value a parameter, all of columns.
+// leftOut stands for a choice that was left out.
+var leftOut = [2]uint32{abi.NoIndex}
+
+// request encodes a request with one value a parameter, all of columns but leftOut.
 func (g *guest) request(question int, ranges [][2]uint32, params ...[2]uint32) (ptr, n uint64) {
 	g.t.Helper()
 	var ps, rs []byte
 	for _, p := range params {
+		if p == leftOut {
+			ps = abi.Append(ps, abi.Param{Kind: abi.ParamChoice, Column: abi.NoIndex})
+			continue
+		}
 		v := g.put(binary.LittleEndian.AppendUint64(nil, uint64(p[1])), 8)
 		ps = abi.Append(ps, abi.Param{Kind: abi.ParamColumn, Column: p[0], Count: 1, Values: v})
 	}
@@ -181,6 +188,22 @@ func (g *guest) request(question int, ranges [][2]uint32, params ...[2]uint32) (
 		RangeCount: uint32(len(ranges)), Ranges: g.put(rs, 8),
 	})
 	return uint64(g.put(r, 8)), uint64(len(r))
+}
+
+// numbers decodes a response, and the last column of its table, which has numbers.
+func (g *guest) numbers(packed uint64) (abi.Response, []float64) {
+	g.t.Helper()
+	r, err := abi.Decode[abi.Response](g.read(abi.Unpack(packed)))
+	if err != nil || r.Status != abi.StatusOK {
+		return r, nil
+	}
+	tab, _ := abi.Decode[abi.Table](g.read(r.Tables, abi.TableSize))
+	c, _ := abi.Decode[abi.Column](g.read(tab.Columns+(tab.ColumnCount-1)*abi.ColumnSize, abi.ColumnSize))
+	var out []float64
+	for i := range tab.Rows {
+		out = append(out, math.Float64frombits(binary.LittleEndian.Uint64(g.read(c.Data+8*i, 8))))
+	}
+	return r, out
 }
 
 func TestWasm(t *testing.T) {
@@ -211,17 +234,7 @@ func TestWasm(t *testing.T) {
 	}
 	table := func(question int, params ...[2]uint32) (abi.Response, []float64) {
 		ptr, n := g.request(question, [][2]uint32{{0, 4}}, params...)
-		r, err := abi.Decode[abi.Response](g.read(abi.Unpack(g.call(abi.ExportAnswer, ptr, n))))
-		if err != nil || r.Status != abi.StatusOK {
-			return r, nil
-		}
-		tab, _ := abi.Decode[abi.Table](g.read(r.Tables, abi.TableSize))
-		c, _ := abi.Decode[abi.Column](g.read(tab.Columns+(tab.ColumnCount-1)*abi.ColumnSize, abi.ColumnSize))
-		var out []float64
-		for i := range tab.Rows {
-			out = append(out, math.Float64frombits(binary.LittleEndian.Uint64(g.read(c.Data+8*i, 8))))
-		}
-		return r, out
+		return g.numbers(g.call(abi.ExportAnswer, ptr, n))
 	}
 	if _, means := table(0, [2]uint32{0, 0}); len(means) != 2 || means[0] != 10 || means[1] != 30 {
 		t.Errorf("states_mean is %v; want 10 (Utah) and 30 (Ohio)", means)

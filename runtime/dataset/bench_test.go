@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -96,10 +98,14 @@ func BenchmarkReadCSV(b *testing.B) {
 	d := npao(b)
 	b.SetBytes(info.Size())
 	b.ReportAllocs()
+	var ds *Dataset
 	for b.Loop() {
-		if _, err := Open(context.Background(), path, d); err != nil {
+		if ds, err = Open(context.Background(), path, d); err != nil {
 			b.Fatal(err)
 		}
+	}
+	if locations, _ := ds.Column("location"); ds.Rows() != benchRows || len(locations.Dict) != 55 {
+		b.Fatalf("%d rows of %d locations", ds.Rows(), len(locations.Dict))
 	}
 }
 
@@ -125,16 +131,42 @@ func BenchmarkArrow(b *testing.B) {
 			}
 		})
 	}
-	run("read", func() error { _, err := ReadArrow(file.Bytes()); return err })
+	same := func(d *Dataset) error {
+		if d.Rows() != benchRows || d.Digest() != ds.Digest() {
+			return fmt.Errorf("%d rows, %s; not %d, %s", d.Rows(), d.Digest(), benchRows, ds.Digest())
+		}
+		return nil
+	}
+	run("read", func() error {
+		d, err := ReadArrow(file.Bytes())
+		if err != nil {
+			return err
+		}
+		return same(d)
+	})
 	run("verify", ds.Verify)
-	run("write", func() error { return WriteArrow(io.Discard, ds) })
+	run("write", func() error {
+		var n counter
+		if err := WriteArrow(&n, ds); err != nil || int(n) != file.Len() {
+			return fmt.Errorf("%d bytes, %w; not %d", n, err, file.Len())
+		}
+		return nil
+	})
 	run("open", func() error { // map, read, verify, unmap
 		d, err := Open(context.Background(), path, nil)
 		if err != nil {
 			return err
 		}
-		return d.Close()
+		return errors.Join(same(d), d.Close())
 	})
+}
+
+// counter counts the bytes that are written to it.
+type counter int
+
+func (c *counter) Write(b []byte) (int, error) {
+	*c += counter(len(b))
+	return len(b), nil
 }
 
 func BenchmarkSelect(b *testing.B) {
@@ -156,13 +188,43 @@ func BenchmarkSelect(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
+			var ranges []question.Range
 			for b.Loop() {
-				if len(ds.Select(c.conds)) == 0 {
-					b.Fatal("nothing")
-				}
+				ranges = ds.Select(c.conds)
+			}
+			n := 0
+			for _, r := range ranges {
+				n += int(r.Count)
+			}
+			if want := countRows(ds, c.conds); n != want || n == 0 {
+				b.Fatalf("%d rows; want %d", n, want)
 			}
 		})
 	}
+}
+
+// countRows counts, row by row, those that pass.
+func countRows(ds *Dataset, conds []question.Condition) int {
+	n := 0
+	for i := range ds.Rows() {
+		passes := true
+		for _, cond := range conds {
+			c, _ := ds.Column(cond.Column)
+			switch {
+			case !c.Present(i):
+				passes = false
+			case c.Type == question.String:
+				passes = passes && slices.Contains(cond.Codes, c.Codes[i])
+			default:
+				v := float64(c.Integers[i])
+				passes = passes && slices.ContainsFunc(cond.Intervals, func(iv question.Interval) bool { return iv.Min <= v && v <= iv.Max })
+			}
+		}
+		if passes {
+			n++
+		}
+	}
+	return n
 }
 
 // BenchmarkResident reports what a mapped dataset of full scale takes, in MB: of
@@ -190,6 +252,9 @@ func BenchmarkResident(b *testing.B) {
 		ds, err := Open(context.Background(), path, nil)
 		if err != nil {
 			b.Fatal(err)
+		}
+		if ds.Rows() != benchRows {
+			b.Fatalf("%d rows", ds.Rows())
 		}
 		b.ReportMetric(resident()-before, "MB-resident")
 		b.ReportMetric(heap()-heapBefore, "MB-heap")

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
@@ -54,34 +55,41 @@ func BenchmarkHandler(b *testing.B) {
 			name, method, target string
 			body                 []byte
 			status               int
+			want                 string
 		}{
-			{"POST", "POST", "/api/states_mean", bodyOf, 202},
-			{"GET", "GET", "/api/get_results/" + id1, nil, 200},
+			{"POST", "POST", "/api/states_mean", bodyOf, 202, `"job_id":"` + id1 + `"`},
+			{"GET", "GET", "/api/get_results/" + id1, nil, 200, `"State 1":20.142857142857142,`},
 		} {
 			b.Run(tt.name+"/"+log.name, func(b *testing.B) {
 				body := bytes.NewReader(tt.body)
 				r := httptest.NewRequest(tt.method, tt.target, io.NopCloser(body))
 				r.Header.Set("Content-Type", "application/json")
-				w := &discard{header: http.Header{}}
+				w := &keep{header: http.Header{}}
 				b.ReportAllocs()
 				for b.Loop() {
 					body.Reset(tt.body)
 					clear(w.header)
+					w.body = w.body[:0]
 					h.ServeHTTP(w, r)
 				}
-				if w.status != tt.status {
-					b.Fatal(w.status)
+				if w.status != tt.status || !strings.Contains(string(w.body), tt.want) {
+					b.Fatalf("%d %s", w.status, w.body)
 				}
 			})
 		}
 	}
 }
 
-type discard struct {
+// keep is a response in a buffer that serves again.
+type keep struct {
 	header http.Header
 	status int
+	body   []byte
 }
 
-func (d *discard) Header() http.Header         { return d.header }
-func (d *discard) WriteHeader(status int)      { d.status = status }
-func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
+func (k *keep) Header() http.Header    { return k.header }
+func (k *keep) WriteHeader(status int) { k.status = status }
+func (k *keep) Write(b []byte) (int, error) {
+	k.body = append(k.body, b...)
+	return len(b), nil
+}

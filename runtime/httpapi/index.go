@@ -6,11 +6,13 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	htmltemplate "html/template"
 	"maps"
 	"net/http"
 	"strings"
 	texttemplate "text/template"
+	"unicode/utf16"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
@@ -66,7 +68,9 @@ var indexLinks = []indexLink{
 // index: GET /. Text for a terminal, a page for a browser. Its query is nobody's
 // business.
 func (a *api) index(w *response, r *http.Request) error {
-	page := indexPage{Dataset: a.cfg.Dataset, Version: a.cfg.Version, Style: htmltemplate.CSS(indexCSS), Links: indexLinks} //nolint:gosec // ours
+	ds := a.cfg.Dataset
+	ds.Title, ds.Source, ds.License = question.Visible(ds.Title), question.Visible(ds.Source), question.Visible(ds.License)
+	page := indexPage{Dataset: ds, Version: a.cfg.Version, Style: htmltemplate.CSS(indexCSS), Links: indexLinks} //nolint:gosec // ours
 	for _, o := range a.cfg.Catalog.Offers() {
 		page.Questions = append(page.Questions, indexQuestion{
 			o.Question.Name, o.Question.Title, o.Question.Description, Command(baseURL(r), o.Example),
@@ -127,8 +131,23 @@ func Command(base string, req question.Request) string {
 	if err := enc.Encode(body); err != nil {
 		panic(err) // the example was JSON
 	}
-	return "curl -s -H 'Content-Type: application/json' -H 'Prefer: wait=10' -d " + quote(strings.TrimSpace(b.String())) +
+	return "curl -s -H 'Content-Type: application/json' -H 'Prefer: wait=10' -d " + quote(visibleJSON(strings.TrimSpace(b.String()))) +
 		" " + quote(base+"/api/"+req.Question)
+}
+
+// visibleJSON returns JSON that means the same, in which all can be seen.
+func visibleJSON(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if !question.Invisible(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
 }
 
 // quote quotes s for a POSIX shell.

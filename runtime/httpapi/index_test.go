@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
@@ -103,6 +104,22 @@ func TestIndexTellsWhereItIs(t *testing.T) {
 	w := serve(t).do("GET", "https://stats.example/", "")
 	if !strings.Contains(w.Body.String(), "https://stats.example/api") {
 		t.Errorf("over TLS: %s", w.Body)
+	}
+}
+
+// Titles and values of a dataset do not turn the text of the index around, and the
+// command that it shows asks for the same value.
+func TestIndexIsVisible(t *testing.T) {
+	command := httpapi.Command("http://localhost", question.Request{Question: "q", Params: map[string]any{"state": "a\u202eb\U000e0041"}})
+	if !strings.Contains(command, `{"state":"a\u202eb\udb40\udc41"}`) {
+		t.Errorf("the command is %q", command)
+	}
+	s := serve(t, func(c *httpapi.Config) { c.Dataset.Title, c.Dataset.Source = "Titel\u202e", "\x1b[2J" })
+	for _, accept := range []string{"text/html", "text/plain"} {
+		body := s.do("GET", "/", "", "Accept: "+accept).Body.String()
+		if strings.ContainsAny(body, "\u202e\x1b") || !strings.Contains(body, `Titel\u202e`) {
+			t.Errorf("%s:\n%q", accept, body)
+		}
 	}
 }
 

@@ -283,9 +283,14 @@ func BenchmarkOpenAPI(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	var w *httptest.ResponseRecorder
 	for b.Loop() {
-		w := httptest.NewRecorder()
+		w = httptest.NewRecorder()
 		handler.ServeHTTP(w, httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/openapi.json", nil))
-		b.SetBytes(int64(w.Body.Len()))
+	}
+	b.SetBytes(int64(w.Body.Len()))
+	var got struct{ Paths map[string]any }
+	if err := json.Unmarshal(w.Body.Bytes(), &got); w.Code != http.StatusOK || err != nil || got.Paths["/api/all_map"] == nil {
+		b.Fatalf("%d, %v: %.200s", w.Code, err, w.Body)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/le-stats-sportifs/lestats/runtime/question"
 	"github.com/le-stats-sportifs/lestats/runtime/results"
 	"github.com/le-stats-sportifs/lestats/runtime/results/files"
 	"github.com/le-stats-sportifs/lestats/runtime/results/storetest"
@@ -40,7 +41,7 @@ func BenchmarkJob(b *testing.B) {
 							if err == nil && !job.Status.Final() {
 								job, err = p.Wait(b.Context(), job.ID)
 							}
-							if err != nil || !job.Status.Final() {
+							if err != nil || job.Status != question.Done {
 								b.Error(job, err)
 							}
 						}

@@ -172,7 +172,11 @@ func (m *Manifest) Bind(req Request, s Schema) (*Bound, error) {
 		b.Args[i].Values = values
 		if p.Select {
 			c, _ := s.Column(p.Column)
-			b.Where = append(b.Where, equalTo(c, values))
+			cond, err := equalTo(p.Name, c, values)
+			if err != nil {
+				return nil, err
+			}
+			b.Where = append(b.Where, cond)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(req.Where)) {
@@ -357,8 +361,9 @@ func (e *Error) hint(values []string) *Error {
 	return e
 }
 
-// equalTo is the condition that the column has one of the values.
-func equalTo(c *Column, values []uint64) Condition {
+// equalTo is the condition that the column has one of the values; field is what asks
+// for them.
+func equalTo(field string, c *Column, values []uint64) (Condition, *Error) {
 	cond := Condition{Column: c.Name}
 	for _, v := range values {
 		switch c.Type {
@@ -366,6 +371,9 @@ func equalTo(c *Column, values []uint64) Condition {
 			cond.Codes = append(cond.Codes, int32(uint32(v)))
 		case Integer:
 			f := float64(int64(v))
+			if err := toldApart(field, c, f); err != nil {
+				return Condition{}, err
+			}
 			cond.Intervals = append(cond.Intervals, Interval{f, f})
 		default:
 			f := math.Float64frombits(v)
@@ -374,7 +382,17 @@ func equalTo(c *Column, values []uint64) Condition {
 	}
 	slices.Sort(cond.Codes)
 	cond.Codes = slices.Compact(cond.Codes)
-	return cond
+	return cond, nil
+}
+
+// toldApart refuses an end of an interval of integers that a float holds for more than
+// one of them: rows would be taken for others.
+func toldApart(field string, c *Column, f float64) *Error {
+	const exact = 1 << 53
+	if c.Type != Integer || math.Abs(f) < exact {
+		return nil
+	}
+	return Errorf(CodeBadParameter, "%q is %.0f; conditions on the column %q, which holds integers, are below 2^53, %d: above, not all are told apart", field, f, c.Name, exact).About(field)
 }
 
 // condition checks one entry of a `where`.
@@ -406,13 +424,13 @@ func condition(name string, given any, s Schema) (Condition, *Error) {
 				return Condition{}, err
 			}
 		}
-		return equalTo(c, values), nil
+		return equalTo(field, c, values)
 	default:
 		v, err := columnValue(field, c, given)
 		if err != nil {
 			return Condition{}, err
 		}
-		return equalTo(c, []uint64{v}), nil
+		return equalTo(field, c, []uint64{v})
 	}
 }
 
@@ -477,6 +495,9 @@ func rangeCondition(field string, c *Column, given map[string]any) (Condition, *
 		f, ok := number(end.v)
 		if !ok {
 			return Condition{}, Errorf(CodeBadParameter, "%q has the end %s; the column %q holds numbers", field, describe(end.v), c.Name).About(field)
+		}
+		if err := toldApart(field, c, f); err != nil {
+			return Condition{}, err
 		}
 		*end.to = f
 	}

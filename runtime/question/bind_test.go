@@ -176,6 +176,8 @@ func TestBindRefuses(t *testing.T) {
 		{"where: wrong key", "everything", `{` + q + `,"where":{"year":{"from":1}}}`, CodeBadParameter, "where.year", `"from"`, "min"},
 		{"where: crossed", "everything", `{` + q + `,"where":{"year":{"min":3,"max":1}}}`, CodeBadParameter, "where.year", "above", ""},
 		{"where: no string in it", "everything", `{` + q + `,"where":{"location":{"min":"U"}}}`, CodeUnknownValue, "where.location", "no value", "Ohio"},
+		{"where: not told apart", "everything", `{` + q + `,"where":{"year":9007199254740993}}`, CodeBadParameter, "where.year", "2^53", ""},
+		{"where: end not told apart", "everything", `{` + q + `,"where":{"year":{"max":9007199254740993}}}`, CodeBadParameter, "where.year", "2^53", ""},
 		{"where: end of a wrong type", "everything", `{` + q + `,"where":{"year":{"min":"x"}}}`, CodeBadParameter, "where.year", "numbers", ""},
 	}
 	for _, tt := range tests {

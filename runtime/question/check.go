@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -71,7 +70,9 @@ func decodeManifest(b []byte) (*Manifest, error) {
 }
 
 func badManifest(format string, args ...any) *Error {
-	return Errorf(CodeBadPlugin, "manifest: "+format, args...)
+	err := Errorf(CodeBadPlugin, "manifest: "+format, args...)
+	err.Reason = Visible(err.Reason)
+	return err
 }
 
 // faults yields what is wrong with m, in the order of declaration.
@@ -210,6 +211,15 @@ func (m *Manifest) checkParam(at string, p *Param, report reporter) {
 	if p.Required && p.Default != nil {
 		report.badf("%s is required and has a default; it cannot be both", at)
 	}
+	given, isList := p.Default.([]any)
+	if !isList {
+		given = []any{p.Default}
+	}
+	for _, v := range given {
+		if text, ok := v.(string); ok {
+			report(checkText(at+" default", text))
+		}
+	}
 	if p.Default != nil && p.Type != ParamColumn { // a column's values are the dataset's
 		if _, err := p.values(p.Default, nil); err != nil {
 			report.badf("%s: its default: %s", at, err.Reason)
@@ -267,8 +277,9 @@ func checkText(key, text string) *Error {
 	if len(text) > maxTextLen {
 		return badManifest("%q has %d bytes; at most %d", key, len(text), maxTextLen)
 	}
-	if i := strings.IndexFunc(text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }); i >= 0 {
-		return badManifest("%q has a control character at byte %d", key, i)
+	if i := strings.IndexFunc(text, func(r rune) bool { return Invisible(r) && r != '\n' && r != '\t' }); i >= 0 {
+		r, _ := utf8.DecodeRuneInString(text[i:])
+		return badManifest("%q has the control or invisible character %U at byte %d; leave it out", key, r, i)
 	}
 	return nil
 }
@@ -277,9 +288,9 @@ func checkText(key, text string) *Error {
 func abbreviate(s string) string {
 	const most = 100
 	if len(s) > most {
-		return fmt.Sprintf("%.*q... (%d bytes)", most, s, len(s))
+		return fmt.Sprintf("%s... (%d bytes)", Visible(fmt.Sprintf("%.*q", most, s)), len(s))
 	}
-	return fmt.Sprintf("%q", s)
+	return Visible(fmt.Sprintf("%q", s))
 }
 
 // jsonReason says what encoding/json found, in a form for a person.

@@ -39,7 +39,7 @@ func TestParseManifestRefuses(t *testing.T) {
 		{"capital name", "demo", "Demo", "lower-case"},
 		{"long name", "demo", strings.Repeat("a", 65), "at most 64"},
 		{"no version", `"version":"1"`, `"version":""`, "version"},
-		{"control character", `"version":"1"`, `"version":"\u001b[2J"`, "control character"},
+		{"control character", `"version":"1"`, `"version":"\u001b[2J"`, "control or invisible character U+001B"},
 		{"requires", `"columns"`, `"requires":["gpu"],"columns"`, `"gpu"`},
 		{"column type", `"type":"string"`, `"type":"text"`, "number, integer, string"},
 		{"column without a name", `"name":"location"`, `"name":""`, "no name"},

@@ -335,7 +335,14 @@ func BenchmarkSeedJSON(b *testing.B) {
 	var out []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		out, _ = render.AppendSeedJSON(out[:0], t)
+		var err error
+		if out, err = render.AppendSeedJSON(out[:0], t); err != nil {
+			b.Fatal(err)
+		}
 	}
 	b.SetBytes(int64(len(out)))
+	var back map[string]float64
+	if err := json.Unmarshal(out, &back); err != nil || len(back) != rows || back["('State 1', 'Stratum 2')"] != 20+30.0/7 {
+		b.Fatalf("%d rows, %v: %.200s", len(back), err, out)
+	}
 }

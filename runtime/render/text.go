@@ -17,7 +17,7 @@ const maxDecimals = 4
 // Text writes the table for a person at a terminal: a header with the units, a
 // rule, and a line a row, numbers to the right with their points below each
 // other, rounded to four decimals. Strings cannot send control sequences to the
-// terminal: what cannot be printed is escaped.
+// terminal: what cannot be seen is escaped.
 func Text(w io.Writer, t *question.Table) error {
 	lines := t.Rows() + 1
 	cells := make([][]string, len(t.Columns)) // by column, the header first
@@ -28,7 +28,7 @@ func Text(w io.Writer, t *question.Table) error {
 		if c.Unit != "" {
 			head += " (" + c.Unit + ")"
 		}
-		cells[n] = append(append(make([]string, 0, lines), printable(head)), textCells(c)...)
+		cells[n] = append(append(make([]string, 0, lines), question.Visible(head)), textCells(c)...)
 		for _, s := range cells[n] {
 			widths[n] = max(widths[n], width(s))
 		}
@@ -80,7 +80,7 @@ func textCells(c *question.Column) []string {
 		case c.Type == question.Integer:
 			out[i] = strconv.FormatInt(c.Integers[i], 10)
 		default:
-			out[i] = printable(c.Dict[c.Codes[i]])
+			out[i] = question.Visible(c.Dict[c.Codes[i]])
 		}
 	}
 	return out
@@ -103,15 +103,6 @@ func columnDecimals(c *question.Column) int {
 		}
 	}
 	return min(most, maxDecimals)
-}
-
-// printable returns s with what cannot be printed escaped as in a Go string.
-func printable(s string) string {
-	if strings.IndexFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) < 0 {
-		return s
-	}
-	quoted := strconv.Quote(s)
-	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
 }
 
 // width returns the columns that s takes on a terminal, near enough: none for a

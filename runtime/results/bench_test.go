@@ -1,6 +1,8 @@
 package results
 
 import (
+	"bytes"
+	"reflect"
 	"testing"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
@@ -22,16 +24,23 @@ func BenchmarkCodec(b *testing.B) {
 	b.Run("encode", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			_, _ = encode(job)
+			if got, err := encode(job); err != nil || !bytes.Equal(got, data) {
+				b.Fatal(err, "another encoding")
+			}
 		}
 	})
 	b.Run("decode", func(b *testing.B) {
 		b.ReportAllocs()
 		b.SetBytes(int64(len(data)))
+		var got *question.Job
 		for b.Loop() {
-			if _, err := decode(id0, data); err != nil {
+			var err error
+			if got, err = decode(id0, data); err != nil {
 				b.Fatal(err)
 			}
+		}
+		if !reflect.DeepEqual(got.Result, job.Result) {
+			b.Fatalf("%+v is not %+v", got.Result, job.Result)
 		}
 	})
 	b.Run("head", func(b *testing.B) {

@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"github.com/le-stats-sportifs/lestats/plugins/abi"
+	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
 // What one instance may write to the log.
@@ -104,12 +105,13 @@ func (g *guestLog) close(ctx context.Context) {
 	}
 }
 
-// printable returns text as UTF-8 without control characters.
+// printable returns text as UTF-8 of which everything can be seen, and without control
+// characters.
 func printable(text []byte) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\t' {
+	return question.Visible(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
-	}, strings.TrimRight(strings.ToValidUTF8(string(text), "\uFFFD"), "\r\n"))
+	}, strings.TrimRight(strings.ToValidUTF8(string(text), "\uFFFD"), "\r\n")))
 }

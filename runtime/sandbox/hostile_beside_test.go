@@ -154,8 +154,9 @@ func look(t *testing.T, url string, client *http.Client, params string, period t
 // While a hostile guest runs on one of two workers, whichever it is, the service
 // goes on: Go's collector gets its turn, HTTP answers, good jobs get their share.
 // A machine that is busy with other things spoils single looks: the bounds have to
-// hold at once in one look of four, and grow by what other processes take. Under
-// the race detector nothing is timed: good jobs are answered, that is all.
+// hold at once in one look of four, and grow by what other processes take. Where those
+// take more than half, and under the race detector, nothing is timed: good jobs are
+// answered, that is all.
 func testHostileBeside(t *testing.T) {
 	ds := surveyDataset(104_000)
 	quiet := slog.New(slog.DiscardHandler)
@@ -222,7 +223,8 @@ func testHostileBeside(t *testing.T) {
 			slowed := max(m.slowed(), alone.slowed())
 			within := func(d, bound time.Duration) bool { return float64(d) <= float64(bound)*slowed }
 			got := m.share(alone)
-			if underRace || got >= share && within(m.job, maxLatency) && within(m.health, maxLatency) && within(m.collection, maxCollection) {
+			busy := min(m.cores, alone.cores) < float64(goruntime.NumCPU())/2 // with other things: times tell nothing
+			if underRace || busy || got >= share && within(m.job, maxLatency) && within(m.health, maxLatency) && within(m.collection, maxCollection) {
 				ratio = min(ratio, got)
 				worst = measured{min(worst.rate, m.rate), max(worst.health, m.health), max(worst.job, m.job), max(worst.collection, m.collection), min(worst.cores, m.cores)}
 				return

@@ -196,7 +196,7 @@ func testHostileBuilt(t *testing.T) {
 		if took > time.Second {
 			t.Logf("%s (%d KB) took %v: %v", test.what, len(wasm)>>10, took.Round(time.Millisecond), err)
 		}
-		if took > 30*time.Second {
+		if took > patience {
 			t.Errorf("%s took %v", test.what, took)
 		}
 		refused := test.refused != "" && test.refused != "?" || slices.Contains(refusedAnyway, test.what)
@@ -218,7 +218,7 @@ func testHostileBuilt(t *testing.T) {
 		if o, _ := (attack{p, "none", question.CodeBadResult}).run(t.Context(), 0); o.code != question.CodeBadResult {
 			t.Errorf("%s ended with %q: %s", test.what, o.code, o.reason)
 		}
-		if took := time.Since(start); took > time.Second {
+		if took := time.Since(start); took > patience {
 			t.Errorf("%s took %v for a job", test.what, took)
 		}
 		if err := p.Close(t.Context()); err != nil {
@@ -298,7 +298,7 @@ func testHostileManifests(t *testing.T) {
 		wasm := with(base, map[byte]added{11: {2, joined(activeData(0x400, []byte(test.manifest)), activeData(0x3fc, binary.LittleEndian.AppendUint32(nil, uint32(len(test.manifest)))))}})
 		start := time.Now()
 		p, err := e.Load(t.Context(), wasm)
-		if took := time.Since(start); took > 5*time.Second {
+		if took := time.Since(start); took > patience {
 			t.Errorf("%s took %v", test.what, took)
 		}
 		if err == nil {

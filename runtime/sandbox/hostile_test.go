@@ -299,7 +299,7 @@ func testHostileEnds(t *testing.T) {
 			_ = p.Close(t.Context())
 			continue
 		}
-		if question.CodeOf(err) != question.CodeBadPlugin || time.Since(start) > 10*time.Second {
+		if question.CodeOf(err) != question.CodeBadPlugin || time.Since(start) > patience {
 			t.Errorf("%s, after %v: %v", name, time.Since(start), err)
 		}
 		checkReason(t, name, err.Error())
@@ -321,37 +321,32 @@ func testHostileEnds(t *testing.T) {
 	}
 }
 
-// Cancelling stops each guest that runs, wherever it is. What is measured is
-// wall-clock time, on machines with other things to do: the best of a few.
+// patience is how long something may take that is to end soon: on any machine far
+// longer than it does, and far from for ever.
+const patience = 30 * time.Second
+
+// Cancelling stops each guest that runs, wherever it is, and not its limit of time.
+// How soon is BenchmarkStopping's to measure.
 func testHostileCancelled(t *testing.T) {
 	var log bytes.Buffer
 	cfg := hostileConfig(&log)
 	cfg.Limits = Limits{Fuel: 1 << 50, Log: 1 << 50, Time: time.Minute}
 	e := newEngine(t, cfg, newFakeDataset())
-	const bound, tries = 20 * time.Millisecond, 5
 	worst := time.Duration(0)
 	for _, a := range attacks(t, e) {
 		if !a.endless() && a.ending != question.CodeLogLimit {
 			continue
 		}
-		var took []time.Duration
-		for len(took) == 0 || len(took) < tries && slices.Min(took) > bound {
-			ctx, cancel := context.WithCancel(t.Context())
-			at := make(chan time.Time, 1)
-			time.AfterFunc(15*time.Millisecond, func() {
-				at <- time.Now()
-				cancel()
-			})
-			o, _ := a.run(ctx, 1)
-			took = append(took, time.Since(<-at))
-			if o.code != question.CodeCancelled {
-				t.Errorf("%v was cancelled, and ended with %q: %s", a, o.code, o.reason)
-				break
-			}
-		}
-		worst = max(worst, slices.Min(took))
-		if slices.Min(took) > bound && !underRace {
-			t.Errorf("stopping %v took %v", a, took)
+		ctx, cancel := context.WithCancel(t.Context())
+		at := make(chan time.Time, 1)
+		time.AfterFunc(15*time.Millisecond, func() {
+			at <- time.Now()
+			cancel()
+		})
+		o, _ := a.run(ctx, 1)
+		worst = max(worst, time.Since(<-at))
+		if o.code != question.CodeCancelled {
+			t.Errorf("%v was cancelled, and ended with %q: %s", a, o.code, o.reason)
 		}
 	}
 	t.Logf("stopping took at most %v", worst)
@@ -360,8 +355,8 @@ func testHostileCancelled(t *testing.T) {
 // Guests that were changed at random end in some way, the same way each time.
 func testHostileChanged(t *testing.T) {
 	seed := uint64(5)
-	patience := soak(t)
-	if patience > 0 {
+	soaking := soak(t)
+	if soaking > 0 {
 		seed = rand.Uint64()
 		t.Logf("seed %d", seed)
 	}
@@ -396,7 +391,7 @@ func testHostileChanged(t *testing.T) {
 	if underRace {
 		least = 300
 	}
-	end := time.Now().Add(patience)
+	end := time.Now().Add(soaking)
 	for n := 0; n < least || time.Now().Before(end); n++ {
 		wasm := change(random, originals)
 		codes["tried"]++
@@ -404,7 +399,7 @@ func testHostileChanged(t *testing.T) {
 		p, err := first.Load(t.Context(), wasm)
 		if err != nil {
 			codes["refused"]++
-			if question.CodeOf(err) != question.CodeBadPlugin || time.Since(start) > 15*time.Second {
+			if question.CodeOf(err) != question.CodeBadPlugin || time.Since(start) > patience {
 				keepf(t, wasm, "it was refused with %v after %v", err, time.Since(start))
 			}
 			checkReason(t, "a changed guest", err.Error())

@@ -123,7 +123,8 @@ type source interface {
 
 // decodeAnswer reads what answer returned: a table, checked against what the
 // manifest declares for q and copied, or the reason why there is none. limit bounds
-// the columns' bytes, of which there are size.
+// the bytes of what is in the table, of which there are size: of a dictionary what rows
+// have of it.
 func decodeAnswer(m memory, packed uint64, q *question.Question, from source, limit uint64) (_ *question.Table, size uint64, _ *question.Error) {
 	r, err := decodeResponse(m, packed)
 	if err != nil {
@@ -167,7 +168,7 @@ func decodeAnswer(m memory, packed uint64, q *question.Question, from source, li
 		size += c.size(uint64(t.Rows))
 	}
 	if size > limit {
-		return nil, size, question.Errorf(question.CodeResultTooLarge, "the result has %d bytes in %d rows; at most %d bytes", size, t.Rows, limit)
+		return nil, size, tooLarge(size, t.Rows, limit)
 	}
 	out := &question.Table{Layout: q.Result.Layout, Chart: q.Result.Chart, Columns: make([]question.Column, len(declared))}
 	for i := range columns {
@@ -181,8 +182,17 @@ func decodeAnswer(m memory, packed uint64, q *question.Question, from source, li
 				c.Unit = unit
 			}
 		}
-		if err := columns[i].decode(m, uint64(t.Rows), from, c); err != nil {
+		if err := columns[i].decode(m, uint64(t.Rows), c); err != nil {
 			return nil, size, err
+		}
+		if c.Type == question.String {
+			n, err := columns[i].decodeDict(m, from, limit-size, c)
+			if err != nil {
+				return nil, size, err
+			}
+			if size += n; size > limit {
+				return nil, size, tooLarge(size, t.Rows, limit)
+			}
 		}
 	}
 	if out.Layout == question.LayoutMap || out.Layout == question.LayoutNested {
@@ -191,6 +201,10 @@ func decodeAnswer(m memory, packed uint64, q *question.Question, from source, li
 		}
 	}
 	return out, size, nil
+}
+
+func tooLarge(size uint64, rows uint32, limit uint64) *question.Error {
+	return question.Errorf(question.CodeResultTooLarge, "the result has %d bytes in %d rows; at most %d bytes", size, rows, limit)
 }
 
 // resultColumn is one column of a table that a guest returned.
@@ -219,21 +233,18 @@ func (c *resultColumn) width() uint64 {
 	return 8
 }
 
-// size is how many bytes the host would have to copy.
+// size is how many bytes the host would have to copy, without a dictionary.
 func (c *resultColumn) size(rows uint64) uint64 {
 	n := rows * c.width()
 	if c.abiColumn.Validity != 0 {
 		n += (rows + 7) / 8
 	}
-	if c.abiColumn.Type == abi.TypeString {
-		n += 4*(uint64(c.abiColumn.DictCount)+1) + uint64(c.abiColumn.DictBytesLen)
-	}
 	return n
 }
 
-// decode copies the column's rows into out, whose Type is set. What is missing
-// is zero there, whatever the guest has in its place.
-func (c *resultColumn) decode(m memory, rows uint64, from source, out *question.Column) *question.Error {
+// decode copies the column's rows into out, whose Type is set, and of a dictionary
+// nothing. What is missing is zero there, whatever the guest has in its place.
+func (c *resultColumn) decode(m memory, rows uint64, out *question.Column) *question.Error {
 	a := &c.abiColumn
 	if uint64(a.DataLen) < rows*c.width() {
 		return badResult("%s has %d bytes of data; %d rows need %d", c.what(), a.DataLen, rows, rows*c.width())
@@ -266,19 +277,14 @@ func (c *resultColumn) decode(m memory, rows uint64, from source, out *question.
 			}
 		}
 	default:
-		if out.Dict = from.dictAt(a); out.Dict == nil {
-			if err := c.decodeDict(m, out); err != nil {
-				return err
-			}
-		}
 		out.Codes = make([]int32, rows)
 		for i := range out.Codes {
 			if !out.Present(i) {
 				continue
 			}
 			code := int32(binary.LittleEndian.Uint32(data[4*i:]))
-			if code < 0 || int(code) >= len(out.Dict) {
-				return badResult("%s, row %d: the code is %d; the dictionary has %d entries, counted from 0", c.what(), i, code, len(out.Dict))
+			if code < 0 || uint64(code) >= uint64(a.DictCount) {
+				return badResult("%s, row %d: the code is %d; the dictionary has %d entries, counted from 0", c.what(), i, code, a.DictCount)
 			}
 			out.Codes[i] = code
 		}
@@ -312,36 +318,81 @@ func (c *resultColumn) decodeValidity(m memory, rows uint64, out *question.Colum
 	return nil
 }
 
-func (c *resultColumn) decodeDict(m memory, out *question.Column) *question.Error {
+// decodeDict gives out, whose codes are decoded, its dictionary, and returns its bytes.
+// One that is small beside its rows is kept as it is, of another what rows have: a
+// column of many values costs an answer of few rows nothing. More bytes than most are
+// not copied.
+func (c *resultColumn) decodeDict(m memory, from source, most uint64, out *question.Column) (size uint64, _ *question.Error) {
 	a := &c.abiColumn
 	count := uint64(a.DictCount)
 	offsets, err := c.part(m, "dictionary's offsets", a.DictOffsets, 4*(count+1))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	bytes, err := c.part(m, "dictionary's bytes", a.DictBytes, uint64(a.DictBytesLen))
 	if err != nil {
-		return err
+		return 0, err
 	}
-	text := string(bytes)
-	out.Dict = make([]string, count)
-	at := uint32(0)
 	if first := binary.LittleEndian.Uint32(offsets); first != 0 {
-		return badResult("%s: its dictionary's first offset is %d; it is 0", c.what(), int32(first))
+		return 0, badResult("%s: its dictionary's first offset is %d; it is 0", c.what(), int32(first))
 	}
-	for i := range out.Dict {
-		end := binary.LittleEndian.Uint32(offsets[4*(i+1):])
+	entry := func(i int) ([]byte, *question.Error) {
+		at, end := binary.LittleEndian.Uint32(offsets[4*i:]), binary.LittleEndian.Uint32(offsets[4*(i+1):])
 		if end < at || end > a.DictBytesLen {
-			return badResult("%s: its dictionary's offset %d is %d; it lies between the one before, %d, and the length of the bytes, %d",
+			return nil, badResult("%s: its dictionary's offset %d is %d; it lies between the one before, %d, and the length of the bytes, %d",
 				c.what(), i+1, int32(end), at, a.DictBytesLen)
 		}
-		out.Dict[i] = text[at:end]
-		if !utf8.ValidString(out.Dict[i]) {
-			return badResult("%s: its dictionary's entry %d is not UTF-8", c.what(), i)
+		if !utf8.Valid(bytes[at:end]) {
+			return nil, badResult("%s: its dictionary's entry %d is not UTF-8", c.what(), i)
 		}
-		at = end
+		return bytes[at:end], nil
 	}
-	return nil
+	const small = 4 << 10
+	if whole := uint64(len(offsets)) + uint64(len(bytes)); whole <= small+4*uint64(len(out.Codes)) {
+		if out.Dict = from.dictAt(a); out.Dict != nil || whole > most {
+			return whole, nil
+		}
+		out.Dict = make([]string, count)
+		for i := range out.Dict {
+			text, err := entry(i)
+			if err != nil {
+				return 0, err
+			}
+			out.Dict[i] = string(text)
+		}
+		return whole, nil
+	}
+	used := usedCodes(out)
+	size = 4 * (uint64(len(used)) + 1)
+	for _, code := range used {
+		text, err := entry(int(code))
+		if err != nil {
+			return 0, err
+		}
+		if size += uint64(len(text)); size > most {
+			return size, nil
+		}
+		out.Dict = append(out.Dict, string(text))
+	}
+	for i := range out.Codes {
+		if out.Present(i) {
+			at, _ := slices.BinarySearch(used, out.Codes[i])
+			out.Codes[i] = int32(at)
+		}
+	}
+	return size, nil
+}
+
+// usedCodes returns the codes that rows have, ascending, each once.
+func usedCodes(c *question.Column) []int32 {
+	used := make([]int32, 0, len(c.Codes))
+	for i, code := range c.Codes {
+		if c.Present(i) {
+			used = append(used, code)
+		}
+	}
+	slices.Sort(used)
+	return slices.Compact(used)
 }
 
 // checkKeys makes sure that no two rows have the same keys and that none is

@@ -1,10 +1,13 @@
 package sandbox
 
 import (
+	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/le-stats-sportifs/lestats/plugins/abi"
@@ -201,12 +204,49 @@ func TestResultLimit(t *testing.T) {
 	_, err := poke(t, load(t, Config{Limits: Limits{Result: exact - 1}}, "poke"), "rows")
 	wantError(t, err, question.CodeResultTooLarge, "84 bytes", "at most 83")
 	p := load(t, Config{}, "poke")
-	for _, words := range [][]word{
-		{{pokeTable + 4, 0xffffffff}}, {{pokeStates + 36, 0xffffffff}}, {{pokeStates + 48, 0xffffffff}},
-	} {
-		_, err := poke(t, p, "rows", words...)
-		wantError(t, err, question.CodeResultTooLarge, "at most 4194304")
+	_, err = poke(t, p, "rows", word{pokeTable + 4, 0xffffffff})
+	wantError(t, err, question.CodeResultTooLarge, "at most 4194304")
+	for _, at := range []uint32{pokeStates + 36, pokeStates + 48} { // a dictionary of 4 GiB
+		_, err := poke(t, p, "rows", word{at, 0xffffffff})
+		wantError(t, err, question.CodeBadResult, "its dictionary's")
 	}
+}
+
+// Of a dictionary that is large beside its rows only what they have is looked at,
+// counted and kept, each entry once, in its order.
+func TestDictionaryOfFewRows(t *testing.T) {
+	const entries, size = 3000, 12 // "entry 000012"
+	var b []byte
+	for i := range entries + 1 {
+		b = binary.LittleEndian.AppendUint32(b, uint32(i*size))
+	}
+	text := uint32(len(b))
+	for i := range entries {
+		b = fmt.Appendf(b, "entry %06d", i)
+	}
+	codes := []int32{2999, 7, 0, 7, 2999}
+	out := question.Column{Type: question.String, Codes: slices.Clone(codes), Valid: question.Bitmap{0b11011}}
+	c := resultColumn{abiColumn: abi.Column{Type: abi.TypeString, DictCount: entries, DictBytes: text, DictBytesLen: entries * size}, name: "s"}
+	got, err := c.decodeDict(b, nowhere{}, 1<<10, &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"entry 000007", "entry 002999"}; !slices.Equal(out.Dict, want) || got != 2*size+4*3 {
+		t.Errorf("%d bytes, %q; want %q", got, out.Dict, want)
+	}
+	for i, code := range codes {
+		if out.Present(i) && out.Value(i) != fmt.Sprintf("entry %06d", code) {
+			t.Errorf("row %d is %v; its code was %d", i, out.Value(i), code)
+		}
+	}
+	out.Codes, out.Dict = slices.Clone(codes), nil
+	if got, err := c.decodeDict(b, nowhere{}, size, &out); err != nil || got <= size {
+		t.Errorf("%d bytes, %v; more than the limit of %d is due", got, err, size)
+	}
+	copy(b[text+7*size:], "\xff") // of an entry that a row has
+	out.Codes, out.Dict = slices.Clone(codes), nil
+	_, err = c.decodeDict(b, nowhere{}, 1<<10, &out)
+	wantError(t, err, question.CodeBadResult, "entry 7 is not UTF-8")
 }
 
 // fuzzQuestions has every type and every layout.

@@ -114,6 +114,48 @@ func TestSportifs(t *testing.T) {
 	}
 }
 
+// The size of a result is that of its rows: five of many groups are small, whatever
+// the column's other values take, and so is what is stored of them.
+func TestFiveOfManyGroups(t *testing.T) {
+	const groups = 20_000
+	ds := surveyDataset(groups)
+	location := &ds.columns[1]
+	location.Dict = nil
+	for i := range groups {
+		location.Dict = append(location.Dict, fmt.Sprintf("Club %05d, with a name that takes some room", i))
+		location.Codes[i] = int32(i)
+		ds.columns[0].Codes[i] = 0
+	}
+	p, err := newEngine(t, Config{CacheDir: goCache, Limits: Limits{Result: 4 << 10}}, ds).Load(t.Context(), buildGo(t, sportifs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	params := map[string]any{"question": ds.columns[0].Dict[0], "best": "highest"}
+	rows := question.Range{Count: groups}
+	for _, name := range []string{"best5", "worst5"} {
+		got, err := ask(t.Context(), p, ds, name, params, rows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := got.Columns[0]
+		if got.Rows() != 5 || len(names.Dict) != 5 || !slices.IsSorted(names.Dict) {
+			t.Errorf("%s: %d rows, %d names in %q", name, got.Rows(), len(names.Dict), names.Dict)
+		}
+		for i := range got.Rows() { // as surveyDataset makes them
+			var n int
+			if _, err := fmt.Sscanf(names.Value(i).(string), "Club %d,", &n); err != nil || got.Columns[1].Numbers[i] != float64(n*7919%1000)/10 {
+				t.Errorf("%s: %v is %v", name, names.Value(i), got.Columns[1].Numbers[i])
+			}
+		}
+		if b, err := got.AppendJSON(nil); err != nil || len(b) > 2<<10 {
+			t.Errorf("%s: %d bytes are stored, %v", name, len(b), err)
+		}
+	}
+	delete(params, "best")
+	_, err = ask(t.Context(), p, ds, "states_mean", params, rows)
+	wantError(t, err, question.CodeResultTooLarge, "at most 4096")
+}
+
 func TestSportifsHammer(t *testing.T) {
 	ds := surveyDataset(5_000)
 	p := loadSportifs(t, ds)
@@ -147,19 +189,36 @@ func BenchmarkAnswer(b *testing.B) {
 	p := loadSportifs(b, ds)
 	obesity := int32(slices.Index(ds.columns[0].Dict, "Percent of adults aged 18 years and older who have obesity"))
 	rows := ds.rowsOf(obesity)
+	var means [55]float64
 	b.Run("native", func(b *testing.B) {
 		for b.Loop() {
-			ds.nativeMeans(rows)
+			means = ds.nativeMeans(rows)
 		}
 	})
+	means = ds.nativeMeans(rows)
+	shape := map[string][2]int{ // rows, and the column that names a location; -1: none
+		"states_mean": {55, 0}, "state_mean": {1, 0}, "best5": {5, 0}, "worst5": {5, 0}, "global_mean": {1, -1},
+		"diff_from_mean": {55, -1}, "state_diff_from_mean": {1, -1}, "mean_by_category": {55 * 28, -1}, "state_mean_by_category": {28, -1},
+	}
 	for i := range p.Manifest().Questions {
 		q := &p.Manifest().Questions[i]
 		params := surveyParams(ds, q, obesity)
 		b.Run(q.Name, func(b *testing.B) {
 			b.ReportAllocs()
+			var got *question.Table
 			for b.Loop() {
-				if _, err := ask(b.Context(), p, ds, q.Name, params, rows); err != nil {
+				var err error
+				if got, err = ask(b.Context(), p, ds, q.Name, params, rows); err != nil {
 					b.Fatal(err)
+				}
+			}
+			want, ok := shape[q.Name]
+			if !ok || got.Rows() != want[0] {
+				b.Fatalf("%d rows; want %d", got.Rows(), want[0])
+			}
+			for i := range got.Rows() {
+				if want[1] == 0 && math.Abs(got.Columns[1].Numbers[i]-means[got.Columns[0].Codes[i]]) > 1e-9 {
+					b.Fatalf("%v is %v; want %v", got.Columns[0].Value(i), got.Columns[1].Numbers[i], means[got.Columns[0].Codes[i]])
 				}
 			}
 		})
@@ -176,8 +235,12 @@ func BenchmarkLoad(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := e.Load(b.Context(), wasm); err != nil {
+		p, err := e.Load(b.Context(), wasm)
+		if err != nil {
 			b.Fatal(err)
+		}
+		if n := len(p.Manifest().Questions); n != 9 {
+			b.Fatalf("%d questions", n)
 		}
 		if err := e.Close(b.Context()); err != nil {
 			b.Fatal(err)

@@ -184,6 +184,7 @@ func printTable(b *testing.B, t *table) {
 	native, sum := nativeStatesMean(ds)
 	checkSum(b, &states, sum)
 	checkSum(b, &leanMeans, sum)
+	checkCells(b, &categories)
 	const n = 2000
 	took := sideBySide(n, func() { native() }, job(&states), job(&leanMeans))
 	loop, lists, leans := took[0].at(0.5), took[1].at(0.5), took[2].at(0.5)
@@ -299,6 +300,35 @@ func checkSum(b *testing.B, r *request, want map[string]float64) {
 	}
 }
 
+// checkCells compares mean_by_category with a plain computation.
+func checkCells(b *testing.B, r *request) {
+	b.Helper()
+	type cell [3]string
+	sums, counts := map[cell]float64{}, map[cell]float64{}
+	questions, values := column(r.ds, "question"), column(r.ds, "value")
+	keys := [3]*question.Column{column(r.ds, "location"), column(r.ds, "category"), column(r.ds, "stratum")}
+	for i := range r.ds.Rows() {
+		if values.Present(i) && questions.Value(i) == surveyed(questions.Dict) && keys[0].Present(i) && keys[1].Present(i) && keys[2].Present(i) {
+			at := cell{keys[0].Value(i).(string), keys[1].Value(i).(string), keys[2].Value(i).(string)}
+			sums[at] += values.Numbers[i]
+			counts[at]++
+		}
+	}
+	got, err := r.ask(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	if got.Rows() != len(sums) || len(sums) == 0 {
+		b.Fatalf("%s: %d rows; %d", r.name, got.Rows(), len(sums))
+	}
+	for i := range got.Rows() {
+		at := cell{got.Columns[0].Value(i).(string), got.Columns[1].Value(i).(string), got.Columns[2].Value(i).(string)}
+		if math.Abs(got.Columns[3].Numbers[i]-sums[at]/counts[at]) > 1e-9 {
+			b.Fatalf("%s: %q is %v; %v", r.name, at, got.Columns[3].Numbers[i], sums[at]/counts[at])
+		}
+	}
+}
+
 // resetCost is how much longer a job takes when its slot is reset after each than
 // when it is not, the reset included; and the reset alone.
 func resetCost(ctx context.Context, r *request, w way, cache string, ds benchDataset) (cost, alone time.Duration, err error) {
@@ -369,16 +399,25 @@ func printSizes(ctx context.Context, b *testing.B, t *table, r *request) {
 			in = append(in, next)
 			for i := range p.Manifest().Questions {
 				q := &p.Manifest().Questions[i]
-				params := map[string]any{"question": surveyed(column(r.ds, "question").Dict)}
-				if len(q.Params) > 1 {
-					params[q.Params[1].Name] = column(r.ds, "location").Dict[0]
+				params := map[string]any{}
+				for k := range q.Params {
+					switch p := &q.Params[k]; p.Column {
+					case "question":
+						params[p.Name] = surveyed(column(r.ds, "question").Dict)
+					case "location":
+						params[p.Name] = column(r.ds, "location").Dict[0]
+					}
 				}
 				bound, err := p.Manifest().Bind(question.Request{Question: q.Name, Params: params}, r.ds)
 				if err != nil {
 					b.Fatal(err)
 				}
-				if _, _, failed := next.answer(ctx, farAway, bound, r.ds.Select(bound.Where)); failed != nil {
+				answer, _, failed := next.answer(ctx, farAway, bound, r.ds.Select(bound.Where))
+				if failed != nil {
 					b.Fatal(failed)
+				}
+				if answer.Rows() == 0 {
+					b.Fatalf("%s has no rows", q.Name)
 				}
 				if err := next.reset(); err != nil {
 					b.Fatal(err)

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 
 	"gopkg.in/natefinch/lumberjack.v2"
+
+	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
 // Formats of a line.
@@ -79,7 +81,7 @@ func New(cfg Config) (*Log, error) {
 		l.file = &lumberjack.Logger{Filename: cfg.File, MaxSize: cfg.MaxSize, MaxBackups: cfg.MaxBackups}
 		out = both{cfg.Output, l.file}
 	}
-	options := &slog.HandlerOptions{Level: cfg.Level, ReplaceAttr: utc}
+	options := &slog.HandlerOptions{Level: cfg.Level, ReplaceAttr: replace}
 	if cfg.Format == Text {
 		l.Logger = slog.New(slog.NewTextHandler(out, options))
 	} else {
@@ -111,10 +113,18 @@ func check(path string) error {
 	return nil
 }
 
-// utc turns the time of a line to UTC.
-func utc(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) == 0 && a.Key == slog.TimeKey && a.Value.Kind() == slog.KindTime {
-		a.Value = slog.TimeValue(a.Value.Time().UTC())
+// replace turns the time of a line to UTC, and makes visible what texts and errors
+// bring along of strangers: names of files, of values, of plugins.
+func replace(groups []string, a slog.Attr) slog.Attr {
+	switch v := a.Value; {
+	case v.Kind() == slog.KindTime && len(groups) == 0 && a.Key == slog.TimeKey:
+		a.Value = slog.TimeValue(v.Time().UTC())
+	case v.Kind() == slog.KindString:
+		a.Value = slog.StringValue(question.Visible(v.String()))
+	case v.Kind() == slog.KindAny:
+		if err, ok := v.Any().(error); ok {
+			a.Value = slog.StringValue(question.Visible(err.Error()))
+		}
 	}
 	return a
 }

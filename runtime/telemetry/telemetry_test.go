@@ -64,6 +64,23 @@ func TestFormats(t *testing.T) {
 	}
 }
 
+// What strangers chose is in a line as it can be seen, and does not act on a terminal.
+func TestLinesAreVisible(t *testing.T) {
+	const name = "a\x1b[2J\u202egnp.wasm"
+	for _, format := range []string{telemetry.JSON, telemetry.Text} {
+		var b bytes.Buffer
+		log, err := telemetry.New(telemetry.Config{Output: &b, Format: format})
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.Info("refused "+name, "path", name, "error", fmt.Errorf("open %s: %w", name, os.ErrNotExist), slog.Group("g", "path", name))
+		line := strings.TrimSuffix(b.String(), "\n")
+		if strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r == '\u202e' }) || strings.Count(line, "u202e") != 4 {
+			t.Errorf("%s: %q", format, line)
+		}
+	}
+}
+
 func TestFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "logs", "webserver.log")
 	for range 2 { // opened again, it goes on
@@ -163,7 +180,8 @@ func TestRefuses(t *testing.T) {
 }
 
 func BenchmarkFile(b *testing.B) {
-	log, err := telemetry.New(telemetry.Config{Output: io.Discard, File: filepath.Join(b.TempDir(), "webserver.log")})
+	path := filepath.Join(b.TempDir(), "webserver.log")
+	log, err := telemetry.New(telemetry.Config{Output: io.Discard, File: path})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -171,5 +189,8 @@ func BenchmarkFile(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		log.Info("request", "method", "GET", "route", "/api/get_results/{id}", "status", 200, "ms", 0.2)
+	}
+	if text, err := os.ReadFile(path); err != nil || !strings.HasSuffix(string(text), `"status":200,"ms":0.2}`+"\n") {
+		b.Fatalf("the file ends in %q, %v", text[max(0, len(text)-200):], err)
 	}
 }

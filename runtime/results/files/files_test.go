@@ -371,9 +371,9 @@ func BenchmarkJob(b *testing.B) {
 					if err = errors.Join(err, putErr); bench.pending {
 						err = errors.Join(err, s.DeletePending(b.Context(), id))
 					}
-					_, getErr := s.Get(b.Context(), id)
-					if err = errors.Join(err, getErr); err != nil || !created {
-						b.Error(created, err)
+					got, getErr := s.Get(b.Context(), id)
+					if err = errors.Join(err, getErr); err != nil || !created || got.ID != id || got.Result.Rows() != 55 {
+						b.Error(created, got, err)
 					}
 				}
 			})

@@ -1,0 +1,46 @@
+package question
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Invisible reports whether a character shows nothing of itself, but may change how
+// what is around it reads, or is acted upon by a terminal: control characters, those
+// that turn the direction of text, separators of lines, fillers, joiners, tags,
+// private ones. Spaces are visible.
+func Invisible(r rune) bool {
+	if r < utf8.RuneSelf {
+		return r < ' ' || r == 0x7f
+	}
+	switch {
+	case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point, unicode.Noncharacter_Code_Point):
+		return true
+	case r == '\ufe0e' || r == '\ufe0f': // after an emoji: as text, or in colour
+		return false
+	default:
+		return unicode.Is(unicode.Variation_Selector, r)
+	}
+}
+
+// Visible returns s as it may be shown to a person: what is invisible in it, and what
+// is no UTF-8, as Go writes it in a string: \u202e, \x1b, \n.
+func Visible(s string) string {
+	if utf8.ValidString(s) && strings.IndexFunc(s, Invisible) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		if r == utf8.RuneError && n == 1 || Invisible(r) {
+			quoted := strconv.QuoteToASCII(s[:n])
+			b.WriteString(quoted[1 : len(quoted)-1])
+		} else {
+			b.WriteString(s[:n])
+		}
+		s = s[n:]
+	}
+	return b.String()
+}
