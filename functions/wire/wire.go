@@ -5,13 +5,16 @@
 package wire
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -118,6 +121,8 @@ func OpenQuestions(ctx context.Context, cfg QuestionsConfig) (_ *Questions, err 
 
 func newEngine(ctx context.Context, cfg QuestionsConfig, limits Limits, ds *dataset.Dataset) (*sandbox.Engine, error) {
 	return sandbox.New(ctx, sandbox.Config{
+		Compiler: sandbox.SelfCompiler(),
+		Trusted:  embedded,
 		CacheDir: cacheFolder(cfg.Cache),
 		Limits:   limits.Default.Over(sandbox.Limits{Memory: uint64(cfg.MemoryMiB) << 20, Time: cfg.TimeLimit}),
 		Plugins:  limits.Plugins,
@@ -125,6 +130,23 @@ func newEngine(ctx context.Context, cfg QuestionsConfig, limits Limits, ds *data
 		Budget:   cmp.Or(limits.Budget, cfg.Budget),
 		Log:      cfg.Log,
 	}, ds)
+}
+
+// embedded reports whether a module is part of this program.
+func embedded(wasm []byte) bool {
+	all := plugins.BuiltIn()
+	entries, err := fs.ReadDir(all, ".")
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		info, err := e.Info()
+		if err != nil || info.Size() != int64(len(wasm)) {
+			return false
+		}
+		own, err := fs.ReadFile(all, e.Name())
+		return err == nil && bytes.Equal(own, wasm)
+	})
 }
 
 // Close releases plugins, engine and dataset, in this order.
