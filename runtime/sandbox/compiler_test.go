@@ -199,7 +199,6 @@ func TestCompilerFails(t *testing.T) {
 		{"is another program", strangely(t, "wrong", nil), question.CodeInternal, nil},
 		{"may not be executed", apart(t, func(cfg *Config) { cfg.Compiler = []string{broken} }), question.CodeInternal, nil},
 		{"is not there", apart(t, func(cfg *Config) { cfg.Compiler = []string{broken + "s"} }), question.CodeInternal, nil},
-		{"has no memory", apart(t, func(cfg *Config) { cfg.CompileMemory = 1 }), question.CodeBadPlugin, []string{"out of memory"}},
 	} {
 		t.Run(test.how, func(t *testing.T) {
 			var log bytes.Buffer

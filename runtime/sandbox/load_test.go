@@ -30,8 +30,8 @@ func TestLoadRefuses(t *testing.T) {
 		wasm  []byte // nil: the fixture called name
 		parts []string
 	}{
-		{"empty", []byte{}, []string{"no WebAssembly module"}},
-		{"a script", []byte("#!/bin/sh\n"), []string{"no WebAssembly module", "#!/bin/s"}},
+		{"empty", []byte{}, []string{"not a WebAssembly module", "empty"}},
+		{"a script", []byte("#!/bin/sh\n"), []string{"not a WebAssembly module", "a script"}},
 		{"text format", wat, []string{"text format", "wat2wasm"}},
 		{"component", component, []string{"component model", "core module"}},
 		{"version 2", []byte("\x00asm\x02\x00\x00\x00"), []string{"version 2"}},
