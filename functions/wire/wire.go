@@ -64,7 +64,10 @@ type QuestionsConfig struct {
 	MemoryMiB  int           // a sandbox's memory beyond the dataset, where Limits says none; 0 is the sandbox's default
 	Slots      int           // jobs of one plugin that run at once; 0: one a processor
 	Budget     uint64        // memory of all plugins and jobs together, in bytes, where Limits says none; 0 is the sandbox's default
-	Log        *slog.Logger  // nil is slog.Default()
+	// CompileTime is the processor time that compiling one plugin may take, where Limits
+	// says none; 0 is the sandbox's default.
+	CompileTime time.Duration
+	Log         *slog.Logger // nil is slog.Default()
 }
 
 // OpenQuestions loads the dataset and the plugins. A plugin that is refused does
@@ -128,7 +131,11 @@ func newEngine(ctx context.Context, cfg QuestionsConfig, limits Limits, ds *data
 		Plugins:  limits.Plugins,
 		Slots:    cfg.Slots,
 		Budget:   cmp.Or(limits.Budget, cfg.Budget),
-		Log:      cfg.Log,
+
+		CompileMemory: limits.Compile.Memory,
+		CompileTime:   cmp.Or(limits.Compile.Time, cfg.CompileTime),
+
+		Log: cfg.Log,
 	}, ds)
 }
 
