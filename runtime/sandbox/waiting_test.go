@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -79,39 +80,47 @@ func TestTightBudgetHammer(t *testing.T) {
 	}
 }
 
-// A job that waits with an idle sandbox in hand would hold what another waits for.
+// Two jobs whose plugins each have an idle sandbox, and memory for one job: were they
+// to wait with the sandboxes in hand, each would wait for the other for ever.
 func TestWaitingHoldsNothing(t *testing.T) {
 	e, plugins := tight(t, 1)
+	total := e.budget.total
+	e.budget.total *= 4 // until both have an idle sandbox
 	for _, p := range plugins {
 		if _, err := ask(t.Context(), p, newFakeDataset(), "echo", nil); err != nil {
 			t.Fatal(err)
 		}
 	}
-	used, _ := e.budget.state()
-	kept := plugins[0].kept + plugins[1].kept
-	free := e.budget.total - kept
-	if idle := used - kept; idle == 0 {
-		t.Fatal("no sandbox is idle, or it is worth nothing")
+	e.budget.total = total
+	if used, _ := e.budget.state(); e.Stats().Idle != 2 || used == plugins[0].kept+plugins[1].kept {
+		t.Fatalf("the sandboxes are not idle, or worth nothing: %+v", e.Stats())
 	}
-	var one sync.WaitGroup
-	if !e.budget.take(free, nil, nil) { // all that there is, idle sandboxes included
-		t.Fatal("it cannot be had")
+	// Each comes to where idle sandboxes are freed before any is, or one has ended.
+	var ended sync.WaitGroup
+	var events atomic.Int32
+	var once sync.Once
+	happened := make(chan struct{})
+	count := func(n int32) {
+		if events.Add(n) >= 2 {
+			once.Do(func() { close(happened) })
+		}
 	}
+	e.budget.reclaim = func() {
+		count(1)
+		<-happened
+		e.reclaim()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
 	for _, p := range plugins {
-		one.Go(func() {
-			if _, err := ask(t.Context(), p, newFakeDataset(), "echo", nil); err != nil {
+		ended.Go(func() {
+			if _, err := ask(ctx, p, newFakeDataset(), "echo", nil); err != nil {
 				t.Error(err)
 			}
+			count(2)
 		})
 	}
-	for e.budget.waits() < 2 {
-		time.Sleep(time.Millisecond)
-	}
-	if used, _ := e.budget.state(); used != kept+free {
-		t.Errorf("those that wait hold %d bytes", used-kept-free)
-	}
-	e.budget.give(free)
-	one.Wait()
+	ended.Wait()
 }
 
 // A job that never had a sandbox does not say that it ran.
