@@ -69,7 +69,7 @@ var errNotKept = errors.New("its machine code is not kept")
 func openCode(ctx context.Context, folder string, wasm []byte, info *rewrite.Info, anew bool) (_ *code, err error) {
 	warmUp()
 	c := &code{}
-	defer func() {
+	defer func() { //nolint:contextcheck // what there is of it is closed, whatever ctx says
 		if err != nil {
 			err = errors.Join(err, c.close())
 		}
@@ -142,6 +142,9 @@ func (e *Engine) compileHere(ctx context.Context, log *slog.Logger, p *prepared)
 // cache can be written to.
 func (e *Engine) compileApart(ctx context.Context, log *slog.Logger, p *prepared) (_ *code, size uint64, err error) {
 	start := time.Now()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(e.stopped, cancel)() //nolint:contextcheck // the engine's end is the load's, too
 	folder, err := e.scratch()
 	if err != nil {
 		return nil, 0, hostFault("there is no folder for what the compiler makes: %w", err)

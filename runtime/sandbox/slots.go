@@ -118,7 +118,8 @@ func (p *Plugin) acquire(ctx context.Context) (*instance, *question.Error) {
 		if e.budget.try(p.jobCost() - in.kept) {
 			return in, nil
 		}
-		p.discard([]*instance{in}) // to wait with it would be to wait for others that do so too
+		// To wait with it would be to wait for others that do so too.
+		p.discard([]*instance{in}) //nolint:contextcheck // it is closed, whatever ctx says
 	}
 	if !e.budget.take(p.jobCost(), done, stop) {
 		<-p.slots.running
@@ -160,7 +161,7 @@ func (p *Plugin) giveBack(ctx context.Context, in *instance, whole bool) {
 			e.budget.give(cost - in.kept)
 			if p.slots.push(in, e.cfg.IdleFor, p.evict) {
 				if e.budget.waits() > 0 { // it came after the first look, and may not have seen the slot
-					p.discard(p.slots.takeIdle(time.Now(), e.cfg.IdleFor))
+					p.discard(p.slots.takeIdle(time.Now(), e.cfg.IdleFor)) //nolint:contextcheck // see acquire
 				}
 				<-p.slots.running
 				return
