@@ -201,7 +201,8 @@ const (
 )
 
 // scratch makes a folder for one module's machine code: in the cache, from where it
-// can be moved, or where temporary files go.
+// can be moved, or where temporary files go, or in memory, where a container has
+// nothing else.
 func (e *Engine) scratch() (string, error) {
 	if e.cfg.CacheDir != "" {
 		if err := os.MkdirAll(e.cfg.CacheDir, 0o700); err == nil {
@@ -210,7 +211,13 @@ func (e *Engine) scratch() (string, error) {
 			}
 		}
 	}
-	return os.MkdirTemp("", "lestats-"+scratchName)
+	folder, err := os.MkdirTemp("", "lestats-"+scratchName)
+	if err != nil {
+		if shm, shmErr := os.MkdirTemp("/dev/shm", "lestats-"+scratchName); shmErr == nil {
+			return shm, nil
+		}
+	}
+	return folder, err
 }
 
 // sweepScratch removes what processes that were killed have left.

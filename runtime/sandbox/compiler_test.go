@@ -373,3 +373,25 @@ func TestTwins(t *testing.T) {
 		})
 	}
 }
+
+// A compiler whose parent is gone ends, also in the middle of a module: its input
+// has come to an end.
+func TestCompilerEndsWithItsParent(t *testing.T) {
+	cfg := apart(t, nil)
+	if err := cfg.validate(); err != nil {
+		t.Fatal(err)
+	}
+	p, err := startCompiler(t.Context(), &cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writeFrames(p.in, []byte(t.TempDir()), bombs(t)["loops that read many locals"]); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.in.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Wait(); err != nil { // it was not killed, nor did it reach a limit
+		t.Error(err)
+	}
+}
