@@ -196,7 +196,7 @@ func (e *Engine) keepCode(folder, made string) error {
 // Folders in which machine code is made, and after how long one must have been left
 // by a process that is gone.
 const (
-	scratchName = "compiling-"
+	scratchName = "lestats-compiling-"
 	scratchAge  = time.Hour
 )
 
@@ -211,9 +211,9 @@ func (e *Engine) scratch() (string, error) {
 			}
 		}
 	}
-	folder, err := os.MkdirTemp("", "lestats-"+scratchName)
+	folder, err := os.MkdirTemp("", scratchName)
 	if err != nil {
-		if shm, shmErr := os.MkdirTemp("/dev/shm", "lestats-"+scratchName); shmErr == nil {
+		if shm, shmErr := os.MkdirTemp("/dev/shm", scratchName); shmErr == nil {
 			return shm, nil
 		}
 	}

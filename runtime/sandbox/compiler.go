@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	goruntime "runtime"
 	"strconv"
@@ -159,6 +160,7 @@ func startCompiler(ctx context.Context, cfg *Config) (*compiler, error) {
 	if cfg.CacheDir != "" {
 		sweepScratch(cfg.CacheDir)
 	}
+	sweepScratch(os.TempDir())
 	args := append(append([]string(nil), cfg.Compiler[1:]...), strconv.FormatUint(cfg.CompileMemory, 10), cfg.CompileTime.String())
 	cmd := exec.Command(cfg.Compiler[0], args...) //nolint:gosec,noctx // the host says what; the child outlives the call that started it
 	// Nothing of this process's goes to the child: no credentials, no open files.
