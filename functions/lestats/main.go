@@ -17,12 +17,14 @@ import (
 
 	"github.com/le-stats-sportifs/lestats/functions/wire"
 	"github.com/le-stats-sportifs/lestats/plugins"
+	"github.com/le-stats-sportifs/lestats/runtime/sandbox"
 )
 
 // version is set by the Makefile.
 var version = "unknown"
 
 func main() {
+	sandbox.CompilerMain()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))

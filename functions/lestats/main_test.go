@@ -20,6 +20,7 @@ import (
 
 	"github.com/le-stats-sportifs/lestats/runtime/queue/queuetest"
 	testminio "github.com/le-stats-sportifs/lestats/runtime/results/storetest/minio"
+	"github.com/le-stats-sportifs/lestats/runtime/sandbox"
 )
 
 // asLestats makes this test binary the program itself: the end-to-end tests
@@ -27,6 +28,7 @@ import (
 const asLestats = "LESTATS_TEST_IS_LESTATS"
 
 func TestMain(m *testing.M) {
+	sandbox.CompilerMain()
 	if os.Getenv(asLestats) != "" {
 		main()
 	}

@@ -303,3 +303,32 @@ func TestPluginRunBenchInfo(t *testing.T) {
 		t.Errorf("exit code %d, %v, %s%s", code, err, out, errs)
 	}
 }
+
+// What a server does not compile within its limits, check does not pass: both
+// compile in a process of their own. What is built in needs none.
+func TestCompilingHasLimits(t *testing.T) {
+	limits := filepath.Join(t.TempDir(), "limits.yaml")
+	if err := os.WriteFile(limits, []byte("compile: {memory: 1 MiB, time: 2s}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const means = "../../plugins/built/sportifs.wasm"
+	changed := filepath.Join(t.TempDir(), "large.wasm")
+	wasm, err := os.ReadFile(means)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(changed, append(wasm, 0, 2, 1, 'x'), 0o600); err != nil { // a section of its own: another module
+		t.Fatal(err)
+	}
+	const reason = "does not compile within 1 MiB of memory and 2s"
+	if code, out, _ := lestats(t, "plugin", "check", "--cache", "off", "--limits", limits, changed); code != exitFailed || !strings.Contains(out, reason) {
+		t.Errorf("check: %d\n%s", code, out)
+	}
+	code, out, _ := lestats(t, "plugin", "list", "--cache", "off", "--limits", limits, "--plugins", filepath.Dir(changed))
+	if code != exitFailed || !strings.Contains(out, reason) || !strings.Contains(out, "states_mean") {
+		t.Errorf("list: %d\n%s", code, out)
+	}
+	if _, out, _ := lestats(t, "plugin", "check", "--cache", "off", changed); !strings.Contains(out, "states_mean: asked in") { // its names are taken, though
+		t.Errorf("without the limit:\n%s", out)
+	}
+}

@@ -38,7 +38,7 @@ type fileFlags struct {
 	Data       string `help:"Dataset: a CSV, Parquet or Arrow file. Without it: the embedded SYNTHETIC sample." placeholder:"FILE" env:"LESTATS_DATA"`
 	Descriptor string `help:"YAML that describes the file of --data; lestats data init writes it. Without it: FILE.yaml beside FILE.csv, or the CDC survey's." placeholder:"FILE" env:"LESTATS_DESCRIPTOR"`
 	Cache      string `help:"Folder for compiled plugins; off for none. Without it: in your cache folder." placeholder:"DIR" env:"LESTATS_CACHE"`
-	Limits     string `help:"YAML with the limits of plugins: memory, fuel, time, stack, result, log; infra/limits.yaml is one." placeholder:"FILE" env:"LESTATS_LIMITS"`
+	Limits     string `help:"YAML with the limits of plugins: memory, fuel, time, stack, result, log, and compile; infra/limits.yaml is one." placeholder:"FILE" env:"LESTATS_LIMITS"`
 	MemoryMiB  int    `name:"memory" help:"Memory of a sandbox beyond the dataset, in MiB." default:"64" placeholder:"MIB" env:"LESTATS_MEMORY_MIB"`
 }
 

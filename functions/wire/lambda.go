@@ -28,6 +28,10 @@ const (
 	FunctionClose = 300 * time.Millisecond
 
 	margin = time.Second
+
+	// functionCompile is the processor time that a function compiles one plugin for: it
+	// may last four times as long, and Lambda gives a start 10 s.
+	functionCompile = 2 * time.Second
 )
 
 // InFunction reports whether this process is a function of AWS Lambda.
@@ -55,6 +59,7 @@ func (c *BaseConfig) small() error {
 	c.Pool.Workers, c.Pool.Frozen = 1, true
 	// A quarter is for Go: its heap, the dataset's pages that are read, the answer.
 	c.Questions.Budget = uint64(c.MemoryMiB) << 20 / 4 * 3
+	c.Questions.CompileTime = cmp.Or(c.Questions.CompileTime, functionCompile)
 	c.Questions.MemoryMiB = min(cmp.Or(c.Questions.MemoryMiB, 64), max(1, c.MemoryMiB/4))
 	debug.SetMemoryLimit(int64(c.MemoryMiB) << 20 / 2)
 	return nil

@@ -16,13 +16,23 @@ import (
 type Limits struct {
 	Budget  uint64         // memory of all plugins and jobs together, in bytes; 0 is the sandbox's default
 	Default sandbox.Limits // fields that are 0 are the sandbox's defaults
+	// Compile is what compiling one plugin may take: memory in bytes, and processor
+	// time. 0 is the sandbox's default.
+	Compile struct {
+		Memory uint64
+		Time   time.Duration
+	}
 	Plugins map[string]sandbox.Limits
 }
 
 // limitsFile is the YAML of a limits file.
 type limitsFile struct {
-	Budget  size                   `yaml:"budget"`
-	Default limitsEntry            `yaml:"default"`
+	Budget  size        `yaml:"budget"`
+	Default limitsEntry `yaml:"default"`
+	Compile struct {
+		Memory size     `yaml:"memory"`
+		Time   duration `yaml:"time"`
+	} `yaml:"compile"`
 	Plugins map[string]limitsEntry `yaml:"plugins"`
 }
 
@@ -115,6 +125,7 @@ func ReadLimits(path string) (Limits, error) {
 		return Limits{}, fmt.Errorf("limits %s: it holds %d YAML documents; one", path, len(bodies))
 	}
 	l := Limits{Budget: uint64(f.Budget), Default: f.Default.limits(), Plugins: map[string]sandbox.Limits{}}
+	l.Compile.Memory, l.Compile.Time = uint64(f.Compile.Memory), time.Duration(f.Compile.Time)
 	for name, e := range f.Plugins {
 		l.Plugins[name] = e.limits()
 	}

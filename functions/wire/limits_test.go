@@ -34,6 +34,7 @@ func TestLimitsFileHasTheDefaults(t *testing.T) {
 		},
 		Plugins: map[string]sandbox.Limits{"sportifs": {Time: 2 * time.Second}},
 	}
+	want.Compile.Memory, want.Compile.Time = sandbox.DefaultCompileMemory, sandbox.DefaultCompileTime
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v; want %+v", got, want)
 	}
@@ -53,6 +54,8 @@ func TestReadLimits(t *testing.T) {
 		{"default: {time: 5}", `"5" is no time`},
 		{"default: {time: -5s}", `"-5s" is no time`},
 		{"default: {speed: 5}", "speed"},
+		{"compile: {time: 10}", `"10" is no time`},
+		{"compile: {fuel: 10}", "fuel"},
 		{"plugins: [a]", "limits.yaml"},
 		{"{", "limits.yaml"},
 	} {

@@ -20,9 +20,13 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/results"
 	"github.com/le-stats-sportifs/lestats/runtime/results/s3"
 	testminio "github.com/le-stats-sportifs/lestats/runtime/results/storetest/minio"
+	"github.com/le-stats-sportifs/lestats/runtime/sandbox"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	sandbox.CompilerMain()
+	goleak.VerifyTestMain(m)
+}
 
 // guest returns the n-th of many plugins that differ in every name, 0 <= n < 1000,
 // for the dataset npao: the sandbox's fixture, renamed byte for byte.

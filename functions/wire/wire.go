@@ -5,13 +5,16 @@
 package wire
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,7 +65,10 @@ type QuestionsConfig struct {
 	MemoryMiB  int           // a sandbox's memory beyond the dataset, where Limits says none; 0 is the sandbox's default
 	Slots      int           // jobs of one plugin that run at once; 0: one a processor
 	Budget     uint64        // memory of all plugins and jobs together, in bytes, where Limits says none; 0 is the sandbox's default
-	Log        *slog.Logger  // nil is slog.Default()
+	// CompileTime is the processor time that compiling one plugin may take, where Limits
+	// says none; 0 is the sandbox's default.
+	CompileTime time.Duration
+	Log         *slog.Logger // nil is slog.Default()
 }
 
 // OpenQuestions loads the dataset and the plugins. A plugin that is refused does
@@ -119,13 +125,36 @@ func OpenQuestions(ctx context.Context, cfg QuestionsConfig) (_ *Questions, err 
 
 func newEngine(ctx context.Context, cfg QuestionsConfig, limits Limits, ds *dataset.Dataset) (*sandbox.Engine, error) {
 	return sandbox.New(ctx, sandbox.Config{
+		Compiler: sandbox.SelfCompiler(),
+		Trusted:  embedded,
 		CacheDir: cacheFolder(cfg.Cache),
 		Limits:   limits.Default.Over(sandbox.Limits{Memory: uint64(cfg.MemoryMiB) << 20, Time: cfg.TimeLimit}),
 		Plugins:  limits.Plugins,
 		Slots:    cfg.Slots,
 		Budget:   cmp.Or(limits.Budget, cfg.Budget),
-		Log:      cfg.Log,
+
+		CompileMemory: limits.Compile.Memory,
+		CompileTime:   cmp.Or(limits.Compile.Time, cfg.CompileTime),
+
+		Log: cfg.Log,
 	}, ds)
+}
+
+// embedded reports whether a module is part of this program.
+func embedded(wasm []byte) bool {
+	all := plugins.BuiltIn()
+	entries, err := fs.ReadDir(all, ".")
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		info, err := e.Info()
+		if err != nil || info.Size() != int64(len(wasm)) {
+			return false
+		}
+		own, err := fs.ReadFile(all, e.Name())
+		return err == nil && bytes.Equal(own, wasm)
+	})
 }
 
 // Close releases plugins, engine and dataset, in this order.

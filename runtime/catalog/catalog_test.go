@@ -260,7 +260,7 @@ func TestRefuses(t *testing.T) {
 		"/p/5.wasm":                    {"manifest"},
 		"/locked/l.wasm":               {"permission"},
 		filepath.Join(dir, "big.wasm"): {"64 MiB"},
-		filepath.Join(dir, "dir.wasm"): {"no regular file"},
+		filepath.Join(dir, "dir.wasm"): {"not a regular file"},
 	} {
 		for _, part := range parts {
 			if refused[source] == nil || !strings.Contains(refused[source].Reason, part) {

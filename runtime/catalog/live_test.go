@@ -290,7 +290,7 @@ func TestFolderTroubles(t *testing.T) {
 		}
 	}
 	b.after(time.Second)
-	b.expect("loops", "a:one", map[string]string{"self.wasm": "cannot be read", "x.wasm": "cannot be read"})
+	b.expect("loops", "a:one", map[string]string{"self.wasm": "a symbolic link", "x.wasm": "a symbolic link"})
 	b.remove("self.wasm")
 	b.remove("x.wasm")
 	b.after(time.Second)
@@ -323,7 +323,7 @@ func TestUnreadableFileIsTriedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.after(time.Second)
-	b.expect("a folder", "", map[string]string{"a.wasm": "no regular file"})
+	b.expect("a folder", "", map[string]string{"a.wasm": "not a regular file"})
 	b.after(retryAfter)
 	if n := strings.Count(b.log.String(), "refused"); n != 1 {
 		t.Errorf("told %d times", n)

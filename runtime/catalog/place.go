@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
@@ -79,7 +80,7 @@ func newPlace(s Source) *place {
 	case s.FS != nil:
 		p.lister = fsLister{s.FS}
 	default:
-		p.lister = fsLister{os.DirFS(s.Folder)}
+		p.lister = folderLister{s.Folder}
 	}
 	return p
 }
@@ -125,20 +126,69 @@ func (l fsLister) list(context.Context) ([]entry, error) {
 }
 
 func (l fsLister) read(_ context.Context, name string, s stamp) ([]byte, bool, error) {
-	info, err := fs.Stat(l.fs, name) // before it is opened: opening a pipe can wait without end
-	switch {
-	case err != nil:
-		return nil, false, badPlugin("the file cannot be read: %w", err)
-	case !info.Mode().IsRegular():
-		return nil, false, badPlugin("it is no regular file but %s", info.Mode())
-	case info.Size() > MaxFile:
-		return nil, false, badPlugin("the file has %d bytes; at most %d MiB", info.Size(), MaxFile>>20)
-	}
 	f, err := l.fs.Open(name)
 	if err != nil {
 		return nil, false, badPlugin("the file cannot be read: %w", err)
 	}
 	defer f.Close()
+	return readFile(f, s)
+}
+
+// folderLister lists a folder on disk. A link is followed as long as it stays in the
+// folder: what it could lead to elsewhere is not the plugins' owner's to show.
+type folderLister struct{ folder string }
+
+func (l folderLister) list(ctx context.Context) ([]entry, error) {
+	root, err := os.OpenRoot(l.folder) // anew each time: it may come and go
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return fsLister{root.FS()}.list(ctx)
+}
+
+func (l folderLister) read(_ context.Context, name string, s stamp) ([]byte, bool, error) {
+	root, err := os.OpenRoot(l.folder)
+	if err != nil {
+		return nil, false, badPlugin("the file cannot be read: %w", err)
+	}
+	defer root.Close()
+	// Before it is opened, for a device can do something then; and not waiting, for a
+	// pipe may have come in its place.
+	info, err := root.Stat(name)
+	if err != nil {
+		if is, linkErr := root.Lstat(name); linkErr == nil && is.Mode()&fs.ModeSymlink != 0 {
+			return nil, false, badPlugin("it is a symbolic link that leads out of the plugin folder, or to nothing; put the file itself there, or a relative link to a file in the folder")
+		}
+		return nil, false, badPlugin("the file cannot be read: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, false, irregular(info)
+	}
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, false, badPlugin("the file cannot be read: %w", err)
+	}
+	defer f.Close()
+	return readFile(f, s)
+}
+
+func irregular(info fs.FileInfo) error {
+	return badPlugin("it is not a regular file but %s", info.Mode())
+}
+
+// readFile reads a file that was opened, and reports whether it is what the stamp
+// stands for.
+func readFile(f fs.File, s stamp) ([]byte, bool, error) {
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, false, badPlugin("the file cannot be read: %w", err)
+	case !info.Mode().IsRegular():
+		return nil, false, irregular(info)
+	case info.Size() > MaxFile:
+		return nil, false, badPlugin("the file has %d bytes; at most %d MiB", info.Size(), MaxFile>>20)
+	}
 	wasm, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
 	switch {
 	case err != nil:

@@ -19,6 +19,8 @@ import (
 var goCache string
 
 func TestMain(m *testing.M) {
+	CompilerMain()
+	strangeCompiler()
 	var err error
 	if goCache, err = os.MkdirTemp("", "lestats-sandbox-test"); err != nil {
 		panic(err)

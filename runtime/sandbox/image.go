@@ -142,11 +142,12 @@ type image struct {
 	parts []blockPart
 	given []span
 	room  uint32 // address of what the plugin handed out for requests
+	now   uint64 // what the clock showed
 }
 
 // takeImage takes the image of an instance that was opened.
 func (p *Plugin) takeImage(in *instance) (*image, error) {
-	img := &image{base: in.base, parts: p.block.parts, given: slices.Clone(in.given), room: in.room}
+	img := &image{base: in.base, parts: p.block.parts, given: slices.Clone(in.given), room: in.room, now: in.opened}
 	for _, g := range in.globals {
 		img.globals = append(img.globals, g.Get())
 	}
@@ -291,7 +292,7 @@ func (p *Plugin) slot(ctx context.Context) (*instance, error) {
 		in.memory.release()
 		return nil, err
 	}
-	in.given, in.room = append(in.given, p.image.given...), p.image.room
+	in.given, in.room, in.opened = append(in.given, p.image.given...), p.image.room, p.image.now
 	if got := in.mod.Memory().Size(); uint64(got) != uint64(len(p.image.bytes)) {
 		in.close(ctx)
 		return nil, fmt.Errorf("the memory has %d bytes; %d", got, len(p.image.bytes))

@@ -40,6 +40,7 @@ type instance struct {
 	base     uint32 // where the block lies
 	given    []span // what alloc has handed out
 	room     uint32 // of requestRoom bytes, for requests
+	opened   uint64 // what the clock showed when it had been opened
 	result   uint64 // bytes of the columns that the job answered with
 
 	pages pages  // for the reset
@@ -141,8 +142,8 @@ func (p *Plugin) born(ctx context.Context, deadline time.Time) (_ *instance, fai
 // instantiate makes the module; nothing of the guest's runs.
 func (in *instance) instantiate(ctx context.Context) error {
 	p := in.plugin
-	mod, err := p.runtime.InstantiateModule(
-		experimental.WithMemoryAllocator(in.context(ctx), &in.memory), p.compiled,
+	mod, err := p.code.runtime.InstantiateModule(
+		experimental.WithMemoryAllocator(in.context(ctx), &in.memory), p.code.module,
 		wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
 		return fmt.Errorf("instantiating the module: %w", err)
@@ -191,6 +192,7 @@ func (in *instance) open(ctx context.Context) *question.Error {
 		return refusal
 	}
 	in.room, err = in.alloc(ctx, requestRoom, abi.BufferAlign)
+	in.opened = in.world.now
 	return err
 }
 
@@ -199,7 +201,7 @@ func (in *instance) open(ctx context.Context) *question.Error {
 func (in *instance) answer(ctx context.Context, deadline time.Time, b *question.Bound, rows []question.Range) (_ *question.Table, whole bool, _ *question.Error) {
 	p := in.plugin
 	in.meter.start(ctx, deadline, &p.limits)
-	in.world.startJob()
+	in.world.startJob(in.opened)
 	in.result = 0
 	at, size := in.room, requestSize(b, rows)
 	if size > requestRoom {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,8 +30,8 @@ func TestLoadRefuses(t *testing.T) {
 		wasm  []byte // nil: the fixture called name
 		parts []string
 	}{
-		{"empty", []byte{}, []string{"no WebAssembly module"}},
-		{"a script", []byte("#!/bin/sh\n"), []string{"no WebAssembly module", "#!/bin/s"}},
+		{"empty", []byte{}, []string{"not a WebAssembly module", "empty"}},
+		{"a script", []byte("#!/bin/sh\n"), []string{"not a WebAssembly module", "a script"}},
 		{"text format", wat, []string{"text format", "wat2wasm"}},
 		{"component", component, []string{"component model", "core module"}},
 		{"version 2", []byte("\x00asm\x02\x00\x00\x00"), []string{"version 2"}},
@@ -108,7 +109,7 @@ func TestFixturesAreUsed(t *testing.T) {
 	}
 	for _, wat := range wats {
 		name := strings.TrimSuffix(filepath.Base(wat), ".wat")
-		if slices.Contains([]string{"good", "poke", "faults", "remember", "remember_tables", "runaway", "lean"}, name) {
+		if slices.Contains([]string{"good", "poke", "faults", "remember", "remember_tables", "runaway", "lean", "patience"}, name) {
 			continue
 		}
 		if !bytes.Contains(src, []byte(`{"`+name+`", nil`)) {
@@ -135,6 +136,16 @@ func TestLoadCancelled(t *testing.T) {
 }
 
 func TestCache(t *testing.T) {
+	t.Run("here", func(t *testing.T) { testCache(t, Config{}) })
+	t.Run("apart", func(t *testing.T) { testCache(t, apart(t, nil)) })
+}
+
+func testCache(t *testing.T, base Config) {
+	cached := func(dir string, log *slog.Logger) Config {
+		cfg := base
+		cfg.CacheDir, cfg.Log = dir, log
+		return cfg
+	}
 	wasm := fixture(t, "good")
 	works := func(t *testing.T, e *Engine) {
 		t.Helper()
@@ -156,12 +167,17 @@ func TestCache(t *testing.T) {
 	}
 	t.Run("kept", func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "new", "folder")
-		works(t, newEngine(t, Config{CacheDir: dir}, newFakeDataset()))
+		works(t, newEngine(t, cached(dir, nil), newFakeDataset()))
 		first := entries(t, dir)
 		if len(first) != 1 {
 			t.Fatalf("the cache holds %q", first)
 		}
-		works(t, newEngine(t, Config{CacheDir: dir}, newFakeDataset()))
+		works(t, newEngine(t, cached(dir, nil), newFakeDataset()))
+		known := cached(dir, nil)
+		if known.Compiler != nil {
+			known.Compiler = []string{filepath.Join(dir, "no such program")} // what is kept needs none
+		}
+		works(t, newEngine(t, known, newFakeDataset()))
 		if again := entries(t, dir); !slices.Equal(first, again) {
 			t.Errorf("the second engine made %q of %q", again, first)
 		}
@@ -172,16 +188,16 @@ func TestCache(t *testing.T) {
 			t.Fatal(err)
 		}
 		var log bytes.Buffer
-		works(t, newEngine(t, Config{CacheDir: file, Log: textLog(&log)}, newFakeDataset()))
+		works(t, newEngine(t, cached(file, textLog(&log)), newFakeDataset()))
 		if !strings.Contains(log.String(), "cache") {
 			t.Errorf("nothing was logged: %q", log.String())
 		}
 	})
-	t.Run("cannot be written", func(t *testing.T) { // the test may run as root, so the folder vanishes
+	t.Run("cannot be written", func(t *testing.T) { // the test may run as root, so a file takes the folder's place
 		dir := t.TempDir()
 		var log bytes.Buffer
-		e := newEngine(t, Config{CacheDir: dir, Log: textLog(&log)}, newFakeDataset())
-		if err := os.RemoveAll(dir); err != nil {
+		e := newEngine(t, cached(dir, textLog(&log)), newFakeDataset())
+		if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600)); err != nil {
 			t.Fatal(err)
 		}
 		works(t, e)
@@ -191,17 +207,17 @@ func TestCache(t *testing.T) {
 	})
 	t.Run("cannot be read", func(t *testing.T) {
 		dir := t.TempDir()
-		works(t, newEngine(t, Config{CacheDir: dir}, newFakeDataset()))
+		works(t, newEngine(t, cached(dir, nil), newFakeDataset()))
 		for _, file := range entries(t, dir) { // a folder where the entry is due
 			if err := errors.Join(os.Remove(file), os.Mkdir(file, 0o700)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		works(t, newEngine(t, Config{CacheDir: dir}, newFakeDataset()))
+		works(t, newEngine(t, cached(dir, nil), newFakeDataset()))
 	})
 	t.Run("damaged", func(t *testing.T) {
 		dir := t.TempDir()
-		works(t, newEngine(t, Config{CacheDir: dir}, newFakeDataset()))
+		works(t, newEngine(t, cached(dir, nil), newFakeDataset()))
 		for _, file := range entries(t, dir) {
 			b, err := os.ReadFile(file)
 			if err != nil {
@@ -211,7 +227,7 @@ func TestCache(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		works(t, newEngine(t, Config{CacheDir: dir}, newFakeDataset()))
+		works(t, newEngine(t, cached(dir, nil), newFakeDataset()))
 	})
 }
 

@@ -126,14 +126,34 @@ func (m *module) faults(yield func(Fault) bool) {
 	}
 }
 
+// formatOf says what a file that is not a module may be. The file's own bytes are
+// nobody's but its owner's.
+func formatOf(b []byte) string {
+	for _, f := range []struct{ start, name string }{
+		{"#!", "a script"}, {"\x1f\x8b", "a gzip file"}, {"PK", "a zip file"}, {"\x28\xb5\x2f\xfd", "a zstd file"}, {"\x7fELF", "a Linux program"}, {"MZ", "a Windows program"},
+		{"BC\xc0\xde", "LLVM bitcode"}, {"<", "HTML or XML"}, {"version https://git-lfs", "a pointer of Git LFS"},
+	} {
+		if bytes.HasPrefix(b, []byte(f.start)) {
+			return f.name
+		}
+	}
+	if len(b) == 0 {
+		return "an empty file"
+	}
+	if utf8.Valid(b[:min(len(b), 64)]) {
+		return "text"
+	}
+	return "other data"
+}
+
 func readModule(wasm []byte) (*module, *question.Error) {
 	switch text := bytes.TrimSpace(wasm[:min(len(wasm), 256)]); {
 	case bytes.HasPrefix(text, []byte("(module")), bytes.HasPrefix(text, []byte(";;")):
 		return nil, badPlugin("this is WebAssembly's text format; compile it first, with wat2wasm for one")
 	case !bytes.HasPrefix(wasm, []byte("\x00asm")):
-		return nil, badPlugin("this is no WebAssembly module: it begins with %q, not with \\0asm", wasm[:min(len(wasm), 8)])
+		return nil, badPlugin("this is not a WebAssembly module: it does not begin with \\0asm but as %s does", formatOf(wasm))
 	case len(wasm) < 8:
-		return nil, badPlugin("this is no WebAssembly module: it ends after %d bytes", len(wasm))
+		return nil, badPlugin("this is not a WebAssembly module: it ends after %d bytes", len(wasm))
 	}
 	switch version := binary.LittleEndian.Uint32(wasm[4:]); version {
 	case 1:

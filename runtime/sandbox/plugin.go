@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tetratelabs/wazero"
-
 	"github.com/le-stats-sportifs/lestats/plugins/abi"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 	"github.com/le-stats-sportifs/lestats/runtime/sandbox/rewrite"
@@ -24,8 +22,7 @@ type Plugin struct {
 	engine   *Engine
 	digest   string
 	log      *slog.Logger
-	runtime  wazero.Runtime // in which compiled can be instantiated
-	compiled wazero.CompiledModule
+	code     *code
 	info     *rewrite.Info
 	limits   Limits
 	way      way
@@ -84,28 +81,31 @@ func (e *Engine) begin(ctx context.Context, wasm []byte, made func(*Plugin) erro
 	return p, nil
 }
 
-// compile checks, rewrites and compiles the plugin. code is the size of what was
-// compiled, in bytes.
-func (p *Plugin) compile(ctx context.Context, wasm []byte) (code int, _ *question.Error) {
-	rewritten, info, refused := prepare(wasm, p.limits.Memory, p.digest, rewritings{p.engine.cfg.CacheDir, p.log})
+// compile checks, rewrites and compiles the plugin. size is what its code takes, in
+// bytes.
+func (p *Plugin) compile(ctx context.Context, wasm []byte) (size uint64, _ *question.Error) {
+	kept := rewritings{p.engine.cfg.CacheDir, p.log}
+	ready, refused := prepare(wasm, p.limits.Memory, p.digest, kept)
 	if refused != nil {
 		return 0, refused
 	}
-	p.info = info
+	p.info = ready.info
+	trusted := p.engine.cfg.Trusted != nil && p.engine.cfg.Trusted(wasm)
 	var err error
-	p.runtime, p.compiled, err = p.engine.compile(ctx, p.log, rewritten)
-	if err != nil {
-		if interrupted := p.interrupted(ctx, farAway); interrupted != nil {
-			return 0, interrupted
-		}
-		return 0, badPlugin("it does not compile: %s", firstLine(err))
+	if p.code, ready.code, err = p.engine.compile(ctx, p.log, ready, trusted); err != nil {
+		return 0, p.compileFailed(ctx, err)
 	}
-	return len(rewritten), nil
+	if !ready.known { // only what was compiled is known the next time
+		kept.keep(p.digest, ready)
+	}
+	// Machine code takes about seven times the bytecode's room, and for most plugins
+	// that leaves room for what wazero knows of them.
+	return max(7*uint64(len(ready.wasm)), ready.code+uint64(len(ready.wasm))), nil
 }
 
 // load is Load up to the bookkeeping.
 func (p *Plugin) load(ctx context.Context, wasm []byte) *question.Error {
-	code, refused := p.compile(ctx, wasm)
+	size, refused := p.compile(ctx, wasm)
 	if refused != nil {
 		return refused
 	}
@@ -126,9 +126,8 @@ func (p *Plugin) load(ctx context.Context, wasm []byte) *question.Error {
 		return refused
 	}
 	p.manifest = m.Fit(p.engine.dataset)
-	// Machine code takes about seven times the bytecode's room.
-	kept := 7*uint64(code) + uint64(len(in.view())) + p.block.size
-	if err := p.engine.budget.keep(kept, p.jobCost()); err != nil {
+	kept := size + uint64(len(in.view())) + p.block.size
+	if err := p.engine.budget.keep(claim{kept, p.jobCost()}); err != nil {
 		return badPlugin("there is no memory for it: %v", err)
 	}
 	p.kept = kept
@@ -160,21 +159,29 @@ func (p *Plugin) makeImage(ctx context.Context, in *instance) *question.Error {
 	return nil
 }
 
+// prepared is a plugin that was checked and rewritten.
+type prepared struct {
+	wasm  []byte
+	info  *rewrite.Info
+	code  uint64 // bytes of the machine code, where known tells them; else 0
+	known bool   // it was compiled before
+}
+
 // prepare checks and rewrites a plugin. The result depends on nothing else, so
 // that it can be kept, and so can the compiled plugin.
-func prepare(wasm []byte, memoryLimit uint64, digest string, kept rewritings) ([]byte, *rewrite.Info, *question.Error) {
+func prepare(wasm []byte, memoryLimit uint64, digest string, kept rewritings) (*prepared, *question.Error) {
 	pages, refused := checkModule(wasm)
 	if refused != nil {
-		return nil, nil, refused
+		return nil, refused
 	}
 	if pages*wasmPage > memoryLimit {
-		return nil, nil, startsTooLarge(pages*wasmPage, memoryLimit)
+		return nil, startsTooLarge(pages*wasmPage, memoryLimit)
 	}
-	rewritten, info, err := kept.rewrite(wasm, digest)
+	ready, err := kept.rewrite(wasm, digest)
 	if err != nil {
-		return nil, nil, badPlugin("it does not compile: %v", err)
+		return nil, badPlugin("it does not compile: %v", err)
 	}
-	return rewritten, info, nil
+	return ready, nil
 }
 
 func startsTooLarge(size, limit uint64) *question.Error {
@@ -351,9 +358,11 @@ func (p *Plugin) release() {
 	if p.image != nil {
 		p.image.release()
 	}
-	e.budget.unkeep(p.kept)
-	if p.compiled != nil {
-		if err := p.compiled.Close(context.Background()); err != nil {
+	if p.kept > 0 {
+		e.budget.unkeep(claim{p.kept, p.jobCost()})
+	}
+	if p.code != nil {
+		if err := p.code.close(); err != nil {
 			p.log.Warn("a compiled plugin did not close cleanly", "err", err)
 		}
 	}

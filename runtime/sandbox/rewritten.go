@@ -32,6 +32,7 @@ type rewriting struct {
 	Version string       // of package rewrite
 	Info    rewrite.Info // without the bytes of its data segments
 	Sizes   []int        // of these; the module is the rest
+	Code    uint64       // bytes of the machine code; 0: not known
 }
 
 var errForeign = errors.New("another version wrote it")
@@ -40,59 +41,67 @@ func (r rewritings) file(digest string) string {
 	return filepath.Join(r.dir, "rewritten-"+strings.TrimPrefix(digest, "sha256:"))
 }
 
-// rewrite is rewrite.Rewrite, or what it came to the last time.
-func (r rewritings) rewrite(wasm []byte, digest string) ([]byte, *rewrite.Info, error) {
-	if r.dir == "" {
-		return rewrite.Rewrite(wasm, rewrite.Config{})
+// rewrite is rewrite.Rewrite, or what it came to when the plugin was compiled.
+func (r rewritings) rewrite(wasm []byte, digest string) (*prepared, error) {
+	if r.dir != "" {
+		ready, err := r.read(digest)
+		if err == nil {
+			return ready, nil
+		}
+		if !errors.Is(err, os.ErrNotExist) {
+			r.log.Debug("a rewritten plugin is not taken from the cache", "err", err)
+		}
 	}
-	out, info, err := r.read(digest)
-	if err == nil {
-		return out, info, nil
+	out, info, err := rewrite.Rewrite(wasm, rewrite.Config{})
+	if err != nil {
+		return nil, err
 	}
-	if !errors.Is(err, os.ErrNotExist) {
-		r.log.Debug("a rewritten plugin is not taken from the cache", "err", err)
-	}
-	if out, info, err = rewrite.Rewrite(wasm, rewrite.Config{}); err != nil {
-		return nil, nil, err
-	}
-	if err := r.write(digest, rewrite.Version(), out, info); err != nil { // an image's folder is read only
-		r.log.Debug("a rewritten plugin cannot be kept", "err", err)
-	}
-	return out, info, nil
+	return &prepared{wasm: out, info: info}, nil
 }
 
-func (r rewritings) read(digest string) ([]byte, *rewrite.Info, error) {
+// keep keeps a plugin that was compiled.
+func (r rewritings) keep(digest string, p *prepared) {
+	if r.dir == "" {
+		return
+	}
+	if err := r.write(digest, rewrite.Version(), p); err != nil { // an image's folder is read only
+		r.log.Debug("a rewritten plugin cannot be kept", "err", err)
+	}
+}
+
+func (r rewritings) read(digest string) (*prepared, error) {
 	b, err := os.ReadFile(r.file(digest))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	const n = sha256.Size
 	if len(b) < n+4 || sha256.Sum256(b[n:]) != [n]byte(b[:n]) {
-		return nil, nil, errors.New("it is damaged")
+		return nil, errors.New("it is damaged")
 	}
 	rest, head := b[n+4:], int(binary.LittleEndian.Uint32(b[n:]))
 	if head > len(rest) {
-		return nil, nil, errForeign
+		return nil, errForeign
 	}
 	var kept rewriting
 	if err := gob.NewDecoder(bytes.NewReader(rest[:head])).Decode(&kept); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if kept.Version != rewrite.Version() || len(kept.Sizes) != len(kept.Info.Data) {
-		return nil, nil, errForeign
+		return nil, errForeign
 	}
 	rest = rest[head:]
 	for i := range kept.Info.Data {
 		if kept.Sizes[i] < 0 || kept.Sizes[i] > len(rest) {
-			return nil, nil, errForeign
+			return nil, errForeign
 		}
 		kept.Info.Data[i].Bytes, rest = rest[:kept.Sizes[i]:kept.Sizes[i]], rest[kept.Sizes[i]:]
 	}
-	return rest, &kept.Info, nil
+	return &prepared{rest, &kept.Info, kept.Code, true}, nil
 }
 
-func (r rewritings) write(digest, version string, wasm []byte, info *rewrite.Info) error {
-	head := rewriting{version, *info, make([]int, len(info.Data))}
+func (r rewritings) write(digest, version string, p *prepared) error {
+	info := p.info
+	head := rewriting{version, *info, make([]int, len(info.Data)), p.code}
 	head.Info.Data = slices.Clone(info.Data)
 	rest := make([][]byte, len(info.Data), len(info.Data)+1)
 	for i := range info.Data {
@@ -104,7 +113,7 @@ func (r rewritings) write(digest, version string, wasm []byte, info *rewrite.Inf
 		return err
 	}
 	binary.LittleEndian.PutUint32(b.Bytes()[sha256.Size:], uint32(b.Len()-sha256.Size-4))
-	for _, part := range append(rest, wasm) {
+	for _, part := range append(rest, p.wasm) {
 		b.Write(part)
 	}
 	sum := sha256.Sum256(b.Bytes()[sha256.Size:])

@@ -22,9 +22,18 @@ func TestRewritings(t *testing.T) {
 	kept := rewritings{t.TempDir(), slog.New(slog.DiscardHandler)}
 	same := func(wasm []byte) error {
 		want, wantInfo, wantErr := rewrite.Rewrite(wasm, rewrite.Config{})
-		got, info, err := kept.rewrite(wasm, digestOf(wasm))
-		if (err == nil) != (wantErr == nil) || !bytes.Equal(got, want) || !reflect.DeepEqual(info, wantInfo) {
-			return fmt.Errorf("%w, want %w\n%+v\nwant\n%+v", err, wantErr, info, wantInfo)
+		got, err := kept.rewrite(wasm, digestOf(wasm))
+		if err != nil || wantErr != nil {
+			if (err == nil) != (wantErr == nil) {
+				return fmt.Errorf("%w, want %w", err, wantErr)
+			}
+			return nil
+		}
+		if !bytes.Equal(got.wasm, want) || !reflect.DeepEqual(got.info, wantInfo) {
+			return fmt.Errorf("%+v\nwant\n%+v", got.info, wantInfo)
+		}
+		if !got.known {
+			kept.keep(digestOf(wasm), got)
 		}
 		return nil
 	}
@@ -58,7 +67,7 @@ func TestRewritings(t *testing.T) {
 			return os.WriteFile(file, append(sum[:], other...), 0o600)
 		},
 		"of another version": func() error {
-			return kept.write(digestOf(wasm), "another", []byte("not this"), &rewrite.Info{})
+			return kept.write(digestOf(wasm), "another", &prepared{wasm: []byte("not this"), info: &rewrite.Info{}})
 		},
 	} {
 		if err := damage(); err != nil {
@@ -86,20 +95,24 @@ func BenchmarkRewriting(b *testing.B) {
 	if err != nil {
 		b.Fatal(err, "(make generate builds it)")
 	}
-	want, _, err := rewritings{}.rewrite(wasm, "")
+	want, err := rewritings{}.rewrite(wasm, "")
 	if err != nil {
 		b.Fatal(err)
 	}
 	for name, kept := range map[string]rewritings{"anew": {"", slog.New(slog.DiscardHandler)}, "kept": {b.TempDir(), slog.New(slog.DiscardHandler)}} {
 		b.Run(name, func(b *testing.B) {
-			var got []byte
+			var ready *prepared
 			for b.Loop() {
 				var err error
-				if got, _, err = kept.rewrite(wasm, digestOf(wasm)); err != nil {
+				ready, err = kept.rewrite(wasm, digestOf(wasm))
+				if err != nil {
 					b.Fatal(err)
 				}
+				if !ready.known {
+					kept.keep(digestOf(wasm), ready)
+				}
 			}
-			if !bytes.Equal(got, want) {
+			if !bytes.Equal(ready.wasm, want.wasm) {
 				b.Fatal("it became another module")
 			}
 		})

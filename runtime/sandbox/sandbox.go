@@ -16,15 +16,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	goruntime "runtime"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
@@ -55,6 +50,21 @@ type Config struct {
 	// code, images, columns, and for each job that runs all that its limits allow.
 	// Jobs wait for their share. 0: DefaultBudget, or more where one job needs more.
 	Budget uint64
+	// Compiler is the command line of a program that compiles plugins in a process of
+	// its own, see [SelfCompiler]: code that wazero needs gigabytes or minutes for, or
+	// fails on, then harms that process only. nil: plugins are compiled in this
+	// process, whatever that takes.
+	Compiler []string
+	// Trusted reports whether a module is part of this program: then it is compiled in
+	// this process. It must not keep or change wasm. nil: no module is.
+	Trusted func(wasm []byte) bool
+	// CompileMemory is what compiling one plugin may take beyond what the program of
+	// Compiler itself has, in bytes. It comes out of Budget while something is compiled.
+	// 0: DefaultCompileMemory, or a quarter of Budget where that is less.
+	CompileMemory uint64
+	// CompileTime is the processor time that compiling one plugin may take; it may last
+	// four times as long. 0: DefaultCompileTime.
+	CompileTime time.Duration
 	// IdleFor is how long a sandbox is kept for the next job; 0: DefaultIdleFor.
 	IdleFor time.Duration
 	// Log is where plugins' log lines and the engine's warnings go; nil is
@@ -84,7 +94,13 @@ func (c *Config) validate() error {
 	c.Slots = cmp.Or(c.Slots, goruntime.GOMAXPROCS(0))
 	c.IdleFor = cmp.Or(c.IdleFor, DefaultIdleFor)
 	c.Budget = cmp.Or(c.Budget, max(DefaultBudget, 2*c.largest))
+	c.CompileMemory = cmp.Or(c.CompileMemory, min(DefaultCompileMemory, c.Budget/4))
+	c.CompileTime = cmp.Or(c.CompileTime, DefaultCompileTime)
 	switch {
+	case c.CompileTime < 0:
+		return fmt.Errorf("sandbox: compiling a plugin may take %s; it must be above 0", c.CompileTime)
+	case c.CompileMemory > c.Budget:
+		return fmt.Errorf("sandbox: the budget is %d bytes; compiling a plugin alone may use %d", c.Budget, c.CompileMemory)
 	case c.Slots < 0 || c.Slots > 1<<16:
 		return fmt.Errorf("sandbox: %d slots; from 1 to %d", c.Slots, 1<<16)
 	case c.IdleFor < 0:
@@ -116,21 +132,14 @@ type Engine struct {
 
 	begun, answered, spent atomic.Int64 // jobs, jobs, fuel
 
-	cache  wazero.CompilationCache // nil without a folder
-	cached wazero.Runtime          // compiles through cache; nil without a folder
-	// machineCode are the folders in it, one a version of wazero.
-	machineCode []string
-	// plain compiles without a folder; nil until it is needed.
-	plainMu sync.Mutex
-	plain   wazero.Runtime
+	compilers compilers
 
-	gate     gate // holds: loads under way and plugins not yet released
-	mu       sync.Mutex
-	plugins  map[*Plugin]struct{}
-	closing  bool            // no plugin joins plugins any more
-	stopped  context.Context // cancelled to stop what runs
-	stopNow  context.CancelCauseFunc
-	closeErr error // of the runtimes; set before the gate tells that it is idle
+	gate    gate // holds: loads under way and plugins not yet released
+	mu      sync.Mutex
+	plugins map[*Plugin]struct{}
+	closing bool            // no plugin joins plugins any more
+	stopped context.Context // cancelled to stop what runs
+	stopNow context.CancelCauseFunc
 }
 
 // errStopped is the cause of a job that ended because its engine was closed.
@@ -138,7 +147,7 @@ var errStopped = errors.New("the sandbox is shutting down")
 
 // New returns an engine for plugins on ds, which stays the caller's and must
 // outlive the engine.
-func New(ctx context.Context, cfg Config, ds Dataset) (*Engine, error) {
+func New(_ context.Context, cfg Config, ds Dataset) (*Engine, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
@@ -146,6 +155,10 @@ func New(ctx context.Context, cfg Config, ds Dataset) (*Engine, error) {
 		return nil, fmt.Errorf("sandbox: the dataset has %d rows; the plugin contract carries fewer than 2^32", rows)
 	}
 	e := &Engine{cfg: cfg, dataset: ds, plugins: map[*Plugin]struct{}{}}
+	e.compilers.engine, e.compilers.turn = e, make(chan struct{}, 1)
+	if cfg.Compiler != nil {
+		e.budget.least = cfg.CompileMemory
+	}
 	e.segments.dataset = ds
 	for _, c := range ds.Columns() {
 		e.columns += 2 * columnSize(&c) // a plugin may name one by its alias as well
@@ -159,91 +172,8 @@ func New(ctx context.Context, cfg Config, ds Dataset) (*Engine, error) {
 		cfg.Log.Debug("how sandboxes are reset", "way", e.platform.way, "scan", e.platform.pagemap != nil && e.platform.pagemap.scan)
 	}
 	e.stopped, e.stopNow = context.WithCancelCause(context.Background())
-	e.gate.onIdle = e.closeRuntimes
-	if cfg.CacheDir != "" {
-		cache, err := wazero.NewCompilationCacheWithDir(cfg.CacheDir)
-		if err != nil {
-			cfg.Log.Warn("the cache for compiled plugins cannot be used: plugins are compiled at each start", "folder", cfg.CacheDir, "err", err)
-		} else {
-			e.cache = cache
-			e.machineCode, _ = filepath.Glob(filepath.Join(cfg.CacheDir, "wazero-*")) // fails where the folder's name is a bad pattern
-			if e.cached, err = newRuntime(ctx, cache); err != nil {
-				return nil, errors.Join(err, cache.Close(ctx))
-			}
-		}
-	}
+	e.gate.onIdle = e.release
 	return e, nil
-}
-
-// newRuntime returns a runtime with the host's modules in it; cache may be nil.
-func newRuntime(ctx context.Context, cache wazero.CompilationCache) (wazero.Runtime, error) {
-	cfg := wazero.NewRuntimeConfig().
-		WithDebugInfoEnabled(false)
-	if cache != nil {
-		cfg = cfg.WithCompilationCache(cache)
-	}
-	r := wazero.NewRuntimeWithConfig(ctx, cfg)
-	if err := instantiateHost(ctx, r); err != nil {
-		return nil, errors.Join(fmt.Errorf("sandbox: %w", err), r.Close(ctx))
-	}
-	return r, nil
-}
-
-// compile compiles a rewritten module, through the cache where that works, and
-// returns the runtime in which the module can be instantiated.
-func (e *Engine) compile(ctx context.Context, log *slog.Logger, wasm []byte) (wazero.Runtime, wazero.CompiledModule, error) {
-	ctx = experimental.WithCompilationWorkers(ctx, goruntime.GOMAXPROCS(0))
-	var cacheErr error
-	if e.cached != nil {
-		before, start := e.cacheEntries(), time.Now()
-		m, err := e.cached.CompileModule(ctx, wasm)
-		if err == nil {
-			if e.cacheEntries() > before {
-				log.Info("a plugin was compiled and kept", "folder", e.cfg.CacheDir, "took", time.Since(start).Round(time.Millisecond))
-			}
-			return e.cached, m, nil
-		}
-		cacheErr = err
-	}
-	r, err := e.plainRuntime(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	m, err := r.CompileModule(ctx, wasm)
-	if err != nil {
-		return nil, nil, err
-	}
-	if cacheErr != nil { // so it was not the module's fault
-		log.Warn("the cache for compiled plugins failed: this plugin was compiled without it", "folder", e.cfg.CacheDir, "err", cacheErr)
-	}
-	return r, m, nil
-}
-
-// cacheEntries counts the machine code in the cache's folder.
-func (e *Engine) cacheEntries() (n int) {
-	for _, folder := range e.machineCode {
-		f, err := os.Open(folder)
-		if err != nil {
-			continue // nothing is kept there then, and the log says so
-		}
-		names, _ := f.Readdirnames(-1)
-		_ = f.Close()
-		n += len(names)
-	}
-	return n
-}
-
-func (e *Engine) plainRuntime(ctx context.Context) (wazero.Runtime, error) {
-	e.plainMu.Lock()
-	defer e.plainMu.Unlock()
-	if e.plain == nil {
-		r, err := newRuntime(ctx, nil)
-		if err != nil {
-			return nil, err
-		}
-		e.plain = r
-	}
-	return e.plain, nil
 }
 
 // Stats says what an engine does at the moment.
@@ -289,28 +219,18 @@ func (e *Engine) Close(ctx context.Context) error {
 	}
 	select {
 	case <-idle:
-		return errors.Join(append(errs, e.closeErr)...)
+		return errors.Join(errs...)
 	case <-ctx.Done():
 		e.stopNow(errStopped)
 		return errors.Join(append(errs, fmt.Errorf("sandbox: still loading: %w", context.Cause(ctx)))...)
 	}
 }
 
-// closeRuntimes runs once, when nothing uses the engine any more.
-func (e *Engine) closeRuntimes() {
-	ctx := context.Background()
-	var errs []error
-	for _, r := range []wazero.Runtime{e.cached, e.plain} {
-		if r != nil {
-			errs = append(errs, r.Close(ctx))
-		}
-	}
-	if e.cache != nil {
-		errs = append(errs, e.cache.Close(ctx))
-	}
+// release runs once, when nothing uses the engine any more.
+func (e *Engine) release() {
+	e.compilers.close()
 	e.segments.close()
 	e.platform.close()
-	e.closeErr = errors.Join(errs...)
 	e.stopNow(errStopped)
 }
 

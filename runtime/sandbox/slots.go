@@ -109,27 +109,23 @@ func (p *Plugin) acquire(ctx context.Context) (*instance, *question.Error) {
 		select {
 		case p.slots.running <- struct{}{}:
 		case <-done:
-			return nil, p.interrupted(ctx, farAway)
+			return nil, p.neverRan(ctx, "a sandbox")
 		case <-stop:
-			return nil, p.interrupted(ctx, farAway)
+			return nil, p.neverRan(ctx, "a sandbox")
 		}
 	}
-	in := p.slots.pop()
-	has := uint64(0)
-	if in != nil {
-		has = in.kept
-	}
-	if !e.budget.take(p.jobCost()-has, done, stop) {
-		if in != nil {
-			in.close(ctx)
-			e.budget.give(has)
+	if in := p.slots.pop(); in != nil {
+		if e.budget.try(p.jobCost() - in.kept) {
+			return in, nil
 		}
+		// To wait with it would be to wait for others that do so too.
+		p.discard([]*instance{in}) //nolint:contextcheck // it is closed, whatever ctx says
+	}
+	if !e.budget.take(p.jobCost(), done, stop) {
 		<-p.slots.running
-		return nil, p.interrupted(ctx, farAway)
+		return nil, p.neverRan(ctx, "memory")
 	}
-	if in != nil {
-		return in, nil
-	}
+	var in *instance
 	var failed *question.Error
 	if p.image != nil {
 		var err error
@@ -164,6 +160,9 @@ func (p *Plugin) giveBack(ctx context.Context, in *instance, whole bool) {
 		} else if e.budget.waits() == 0 {
 			e.budget.give(cost - in.kept)
 			if p.slots.push(in, e.cfg.IdleFor, p.evict) {
+				if e.budget.waits() > 0 { // it came after the first look, and may not have seen the slot
+					p.discard(p.slots.takeIdle(time.Now(), e.cfg.IdleFor)) //nolint:contextcheck // see acquire
+				}
 				<-p.slots.running
 				return
 			}
@@ -189,8 +188,21 @@ func (p *Plugin) discard(idle []*instance) {
 	}
 }
 
-// reclaim frees what idle slots hold.
+// neverRan says why a job ended that waited, and did not begin.
+func (p *Plugin) neverRan(ctx context.Context, what string) *question.Error {
+	err := p.interrupted(ctx, farAway)
+	switch {
+	case err == nil: // which does not happen: the end of ctx or of the plugin came first
+		return question.Errorf(question.CodeInternal, "it did not run: there was no %s for it", what)
+	case err.Code == question.CodeTimeLimit:
+		return question.Errorf(question.CodeTimeLimit, "it waited for %s until the caller's deadline, and did not run: %w", what, context.DeadlineExceeded)
+	}
+	return err
+}
+
+// reclaim frees what idle slots and an idle compiler hold.
 func (e *Engine) reclaim() {
+	e.compilers.endIdle()
 	e.mu.Lock()
 	all := make([]*Plugin, 0, len(e.plugins))
 	for p := range e.plugins {

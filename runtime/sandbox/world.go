@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -31,11 +32,16 @@ type world struct {
 	logLimit, logLeft uint64
 }
 
-// clockStep is how far each reading moves the clock, in nanoseconds.
-const clockStep = 1000
+const (
+	// clockStep is how far each reading moves the clock, in nanoseconds.
+	clockStep = 1000
+	// lastInstant is where the clock stands still: what comes after it is negative to
+	// whoever takes it for a signed number.
+	lastInstant = 1<<63 - 1
+)
 
-// The clock starts at fixed instants. A job's is after any that opening the
-// plugin can have reached, so that to the plugin time never runs backwards.
+// The clock starts at fixed instants. A job's is that one, or where opening the
+// plugin has left the clock if that is later: to the plugin time never runs backwards.
 var (
 	openInstant = uint64(time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano())
 	jobInstant  = uint64(time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano())
@@ -51,9 +57,10 @@ func newWorld(m *meter, log *slog.Logger, logLimit uint64) *world {
 	return &world{meter: m, now: openInstant, rand: rand.NewChaCha8(openSeed), log: guestLog{log: log}, logLimit: logLimit, logLeft: logLimit}
 }
 
-// startJob starts clock, randomness and log afresh.
-func (w *world) startJob() {
-	w.now = jobInstant
+// startJob starts clock, randomness and log afresh. opened is what the clock showed
+// when the plugin had been opened.
+func (w *world) startJob(opened uint64) {
+	w.now = max(jobInstant, opened)
 	w.rand.Seed(jobSeed)
 	w.log.reset()
 	w.logLeft = w.logLimit
@@ -84,9 +91,12 @@ func (w *world) chargeLog(n uint64) {
 
 func (w *world) readClock() uint64 {
 	t := w.now
-	w.now += clockStep
+	w.waitUntil(t + clockStep)
 	return t
 }
+
+// waitUntil moves the clock on to an instant, if that is later.
+func (w *world) waitUntil(t uint64) { w.now = min(max(w.now, t), lastInstant) }
 
 // exit is what proc_exit panics with: it ends the call, and leaves the module
 // open, so that its memory stays readable.
@@ -130,11 +140,14 @@ func indexHost() (signatures map[string]signature, names []string) {
 	return signatures, names
 }
 
-// instantiateHost puts the host's modules into r. The functions find their world
-// in the context of the call.
-func instantiateHost(ctx context.Context, r wazero.Runtime) error {
+// instantiateHost puts what a guest imports of the host into r. The functions find
+// their world in the context of the call.
+func instantiateHost(ctx context.Context, r wazero.Runtime, imports []rewrite.Import) error {
 	builders := map[string]wazero.HostModuleBuilder{}
 	for _, f := range hostFuncs {
+		if !slices.ContainsFunc(imports, func(i rewrite.Import) bool { return i.Module == f.module && i.Name == f.name }) {
+			continue
+		}
 		b, ok := builders[f.module]
 		if !ok {
 			b = r.NewHostModuleBuilder(f.module)
@@ -394,7 +407,7 @@ func pollOneoff(_ context.Context, w *world, mem api.Memory, stack []uint64) uin
 		case clock:
 			at := binary.LittleEndian.Uint64(sub[24:])
 			if absolute := sub[40]&1 != 0; !absolute {
-				at = w.now + min(at, 1<<62)
+				at = w.now + min(at, lastInstant) // below 2^64
 			}
 			if first < 0 || at < firstAt {
 				first, firstAt = i, at
@@ -410,7 +423,7 @@ func pollOneoff(_ context.Context, w *world, mem api.Memory, stack []uint64) uin
 		}
 	}
 	if len(events) == 0 {
-		w.now = max(w.now, firstAt)
+		w.waitUntil(firstAt)
 		event(subs[first*subscriptionSize:], errnoSuccess)
 	}
 	return stored(mem.Write(out, events) && mem.WriteUint32Le(uint32(stack[3]), uint32(len(events)/eventSize)))

@@ -1,0 +1,60 @@
+//go:build unix
+
+package sandbox
+
+import (
+	"fmt"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// separate keeps a child apart: it is in a process group of its own, so that
+// Ctrl-C at a terminal ends this process and not what it waits for, and no file that
+// this process was started with is open in it.
+func separate(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	closeOnExec()
+}
+
+// limitProcess has the system end this process where it uses more memory, in bytes
+// beyond what it has now, or twice as much processor time: which is when the next
+// module would be compiled by another process anyway.
+func limitProcess(memory uint64, processor time.Duration) error {
+	seconds := uint64((2*processor + time.Second - 1) / time.Second)
+	for _, l := range []struct {
+		name  string
+		which int
+		value uint64
+	}{
+		{"core files", unix.RLIMIT_CORE, 0},
+		{"processor time", unix.RLIMIT_CPU, max(seconds, 1)},
+		{"memory", unix.RLIMIT_DATA, dataSize() + memory},
+	} {
+		if err := lower(l.which, l.value); err != nil {
+			return fmt.Errorf("limiting %s to %d: %w", l.name, l.value, err)
+		}
+	}
+	return nil
+}
+
+// lower lowers a limit; one that is lower already stays.
+func lower(which int, value uint64) error {
+	var now unix.Rlimit
+	if err := unix.Getrlimit(which, &now); err != nil {
+		return err
+	}
+	value = min(value, now.Max)
+	return unix.Setrlimit(which, &unix.Rlimit{Cur: value, Max: value})
+}
+
+// processorTime is what this process has used.
+func processorTime() time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		return 0 // it does not fail
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
