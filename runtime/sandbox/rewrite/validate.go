@@ -168,7 +168,7 @@ func (s *scanner) function(f *body, t funcType) {
 	// The stack that a call takes, as estimated: an engine may keep any value there.
 	// For the functions of Go guests it is 5 times the true size in the median, and
 	// half of it at the least (wazero 1.12, amd64).
-	frame := 64 + 8*(f.nlocals+len(f.temporaries())+len(t.results)) + instructions + 4*s.joined
+	frame := 64 + 8*(f.nlocals+len(f.scratch.locals())+len(t.results)) + instructions + 4*s.joined
 	if frame > maxFrame {
 		s.r.refusef(at, "a function that may take %d bytes of stack: at most %d are granted", frame, maxFrame)
 	}
@@ -283,7 +283,7 @@ func (s *scanner) instruction(i *instr, previous int64) {
 		s.index(i, "data segment", i.x, len(m.datas))
 	}
 	switch i.form.imm {
-	case immMemArg, immMemArgLane, immMem, immMems, immDataMem:
+	case immMemArg, immMem, immMems, immDataMem:
 		if m.memory == nil {
 			s.r.refusef(i.at, "there is no memory")
 		}

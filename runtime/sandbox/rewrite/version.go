@@ -10,11 +10,11 @@ import (
 
 // sources is what Rewrite's output depends on beside the module: all of this package.
 //
-//go:embed encode.go helpers.go instrument.go module.go opcodes.go reader.go rewrite.go types.go validate.go version.go
+//go:embed avoid.go encode.go helpers.go instrument.go module.go opcodes.go reader.go rewrite.go types.go validate.go version.go
 var sources embed.FS
 
 // Version tells rewritings apart: two that differ were made by different sources of
-// this package. It is for caches.
+// this package, or for processors of which one is too old (see oldCPU). It is for caches.
 var Version = sync.OnceValue(func() string {
 	h := sha256.New()
 	files, err := fs.Glob(sources, "*.go")
@@ -24,6 +24,9 @@ var Version = sync.OnceValue(func() string {
 			break
 		}
 		h.Write(source)
+	}
+	if oldCPU {
+		h.Write([]byte("old CPU"))
 	}
 	if err != nil {
 		panic(err) // they are in the program
