@@ -28,13 +28,20 @@ func (t *scratch) forSelect(of valType) {
 	}
 }
 
-func (t *scratch) forInstruction(op opcode) {
+// forInstruction returns how often a local is set for that instruction.
+func (t *scratch) forInstruction(op opcode) int {
 	switch op {
 	case opF32Copysign, opI32Ctz:
 		t.i32 = true
-	case opF64Copysign, opF32ConvertI64U, opF64ConvertI64U, opI64Ctz, opI64Clz:
+		return 1
+	case opF64Copysign, opI64Ctz, opI64Clz:
 		t.i64 = true
+		return 1
+	case opF32ConvertI64U, opF64ConvertI64U:
+		t.i64 = true
+		return 2
 	}
+	return 0
 }
 
 // locals are those locals, in the order in which at numbers them.

@@ -25,6 +25,7 @@ type generator struct {
 	budget   int       // statements left
 	main     []valType // of a pressed module: the types of its locals
 	noNaN    bool      // no local of it is ever a NaN
+	always   func()    // what it makes in any case
 	// favourites are instructions of which a pressed module has many.
 	favourites map[valType][]genOp
 }
@@ -48,6 +49,50 @@ func generatePressed(seed uint64) []byte {
 	return (&generator{Rand: rand.New(rand.NewPCG(seed, 2)), pressed: true}).module()
 }
 
+// generateOf makes a pressed one of which op is a large part.
+func generateOf(seed uint64, op genOp, result valType) []byte {
+	g := &generator{Rand: rand.New(rand.NewPCG(seed, 3)), pressed: true}
+	g.always = func() {
+		g.main, g.noNaN = []valType{i64, result, result}, true
+		if op.operands[0] == i64 {
+			g.main = []valType{i64, i64, result}
+		}
+		g.favourites[result] = []genOp{op}
+	}
+	return g.module()
+}
+
+// choose chooses of what a pressed module has much.
+func (g *generator) choose() {
+	g.main = genTypes
+	if g.IntN(3) > 0 { // one of integers, one of floats, twice as often
+		g.main = []valType{genTypes[g.IntN(2)], genTypes[2+g.IntN(2)]}
+		g.main = append(g.main, g.main[1])
+	}
+	g.noNaN = g.IntN(3) > 0
+	g.favourites = map[valType][]genOp{}
+	for _, t := range genTypes {
+		for range 2 + g.IntN(4) {
+			op := genOps[t][g.IntN(len(genOps[t]))]
+			if g.IntN(3) == 0 { // one that avoid.go is about
+				op = avoided[t][g.IntN(len(avoided[t]))]
+			}
+			g.favourites[t] = append(g.favourites[t], op)
+		}
+	}
+	if g.always != nil {
+		g.always()
+	}
+}
+
+// avoided are instructions that avoid.go is about, by the type of what they leave.
+var avoided = map[valType][]genOp{
+	i32: {{0x67, []valType{i32}, false}, {0x68, []valType{i32}, false}},
+	i64: {{0x79, []valType{i64}, false}, {0x7a, []valType{i64}, false}},
+	f32: {{opF32Copysign, []valType{f32, f32}, false}, {opF32ConvertI64U, []valType{i64}, false}},
+	f64: {{opF64Copysign, []valType{f64, f64}, false}, {opF64ConvertI64U, []valType{i64}, false}},
+}
+
 func (g *generator) module() []byte {
 	some := func(most int) (ts []valType) {
 		for range g.IntN(most + 1) {
@@ -58,28 +103,7 @@ func (g *generator) module() []byte {
 	most := 3
 	if g.pressed {
 		most = 12
-		g.main = genTypes
-		if g.IntN(3) > 0 { // one of integers, one of floats, twice as often
-			g.main = []valType{genTypes[g.IntN(2)], genTypes[2+g.IntN(2)]}
-			g.main = append(g.main, g.main[1])
-		}
-		g.noNaN = g.IntN(3) > 0
-		g.favourites = map[valType][]genOp{}
-		for _, t := range genTypes {
-			for range 2 + g.IntN(4) {
-				op := genOps[t][g.IntN(len(genOps[t]))]
-				if g.IntN(3) == 0 { // one that avoid.go is about
-					op = map[valType]genOp{
-						i32: {0x67 + opcode(g.IntN(2)), []valType{i32}, false}, i64: {0x79 + opcode(g.IntN(2)), []valType{i64}, false},
-						f32: {opF32Copysign, []valType{f32, f32}, false}, f64: {opF64Copysign, []valType{f64, f64}, false},
-					}[t]
-					if (t == f32 || t == f64) && g.IntN(2) == 0 {
-						op = genOp{map[valType]opcode{f32: opF32ConvertI64U, f64: opF64ConvertI64U}[t], []valType{i64}, false}
-					}
-				}
-				g.favourites[t] = append(g.favourites[t], op)
-			}
-		}
+		g.choose()
 	}
 	for range 1 + g.IntN(5) {
 		t := funcType{some(most), some(most)}

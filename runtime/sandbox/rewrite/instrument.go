@@ -68,7 +68,7 @@ func (e *encoder) metered(c *code, f *body, results []valType) {
 	avoid := e.avoider(f, scratch)
 	c.locals(append(locals, f.scratch.locals()...))
 	e.enter(c, f)
-	if f.frame > 0 {
+	if f.deep {
 		c.op(opBlock)
 		switch len(results) {
 		case 0:
@@ -112,7 +112,7 @@ func (e *encoder) metered(c *code, f *body, results []valType) {
 			}
 			depth--
 		case opReturn:
-			if f.frame > 0 {
+			if f.deep {
 				c.op(opBr, depth)
 				continue
 			}
@@ -131,7 +131,7 @@ func (e *encoder) metered(c *code, f *body, results []valType) {
 		}
 		avoid.instr(c, &i)
 	}
-	if f.frame > 0 {
+	if f.deep {
 		e.move(c, e.stack, opI64Add, int64(f.frame))
 		c.op(opEnd)
 	}
@@ -194,14 +194,14 @@ func (e *encoder) enter(c *code, f *body) {
 		e.move(c, e.fuel, opI64Sub, int64(f.entry))
 		c.op(opGlobalGet, e.fuel)
 	}
-	if f.frame > 0 {
+	if f.deep {
 		e.move(c, e.stack, opI64Sub, int64(f.frame))
 		c.op(opGlobalGet, e.stack)
 	}
-	if f.entry > 0 && f.frame > 0 {
+	if f.entry > 0 && f.deep {
 		c.op(opI64Or) // negative if one is
 	}
-	if f.entry > 0 || f.frame > 0 {
+	if f.entry > 0 || f.deep {
 		e.refuelIfNegative(c)
 		c.op(opEnd)
 	}

@@ -67,6 +67,7 @@ func (s *scanner) operands(i *instr) {
 		if t == f32 || t == f64 {
 			s.block()
 			s.block()
+			s.sets += 3
 		} else {
 			t = unknown
 		}
@@ -83,7 +84,7 @@ func (s *scanner) operands(i *instr) {
 		s.pop(1)
 		s.push(m.tables[i.x].elem)
 	default:
-		s.f.scratch.forInstruction(op)
+		s.sets += s.f.scratch.forInstruction(op)
 		pops, pushed := signature(op)
 		s.pop(pops)
 		if pushed != unknown {
