@@ -229,7 +229,8 @@ type instr struct {
 
 // instr reads an instruction. It knows nothing of what an index may be.
 func (r *reader) instr(i *instr) {
-	i.at, i.op = r.pos, opcode(r.byte())
+	i.at = r.pos // before: the order in one assignment is not defined
+	i.op = opcode(r.byte())
 	switch i.op {
 	case 0xfc:
 		sub := r.u32()

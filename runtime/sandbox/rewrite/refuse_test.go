@@ -69,15 +69,27 @@ func TestRefused(t *testing.T) {
 		{"data at a negative address", wasmOf(section(5, vec([]byte{0, 1})), section(11, vec([]byte{0, byte(opI32Const), 0x7f, byte(opEnd), 1, 1}))), -1, "beyond the memory's first size"},
 		{"data at an f32", wasmOf(section(5, vec([]byte{0, 1})), section(11, vec([]byte{0, byte(opF32Const), 0, 0, 0, 0, byte(opEnd), 0}))), -1, "not an i32"},
 
+		// Vectors.
+		{"vector instruction", oneFunction(0xfd, 0x0f, 0x1a), 51, "instruction 0xfd 0xf: vector instructions (SIMD) are not supported; build without them: clang -mno-simd128, rustc -C target-feature=-simd128"},
+		{"vector constant", oneFunction(slices.Concat([]byte{0xfd, 0x0c}, make([]byte, 16), []byte{0x1a})...), 51, "-mno-simd128"},
+		{"relaxed vector instruction", oneFunction(0xfd, 0x80, 0x02), 51, "target-feature=-simd128"},
+		{"vector parameter", wasmOf(types(functype([]valType{v128}))), -1, "value type v128: vector"},
+		{"vector result", wasmOf(types(functype(nil, v128))), -1, "value type v128: vector"},
+		{"vector global", wasmOf(section(6, vec(slices.Concat([]byte{byte(v128), 0, 0xfd, 0x0c}, make([]byte, 16), []byte{byte(opEnd)})))), -1, "value type v128: vector"},
+		{"vector of an imported global", wasmOf(section(2, vec(imported("a", "b", kindGlobal, byte(v128), 0)))), -1, "value type v128: vector"},
+		{"vector in a constant expression", wasmOf(section(6, vec(slices.Concat([]byte{byte(i32), 0, 0xfd, 0x0c}, make([]byte, 16), []byte{byte(opEnd)})))), -1, "vector"},
+		{"vector local", wasmOf(types(one), section(3, vec([]byte{0})), section(10, vec([]byte{4, 1, 1, byte(v128), byte(opEnd)}))), -1, "value type v128: vector"},
+		{"block of a vector", oneFunction(byte(opBlock), byte(v128), byte(opUnreachable), byte(opEnd), 0x1a), 52, "block type v128: vector"},
+		{"select of vectors", oneFunction(byte(opUnreachable), byte(opSelectT), 1, byte(v128), 0x1a), -1, "value type v128: vector"},
+
 		// Later proposals.
-		{"threads", oneFunction(0xfe, 0x03, 0), 52, "threads"},
-		{"tail call", oneFunction(0x12, 0), 52, "tail call"},
-		{"exceptions", oneFunction(0x06, blockEmpty), 52, "exception handling"},
-		{"call_ref", oneFunction(0x14, 0), 52, "typed function references"},
-		{"gc", oneFunction(0xfb, 0x00, 0), 52, "garbage collection"},
-		{"relaxed simd", oneFunction(0xfd, 0x80, 0x02), 52, "relaxed SIMD"},
-		{"multi-memory load", oneFunction(byte(opI32Const), 0, 0x28, 0x42, 1, 0, 0x1a), 54, "multiple memories"},
-		{"multi-memory size", oneFunction(byte(opMemorySize), 1, 0x1a), 52, "multiple memories"},
+		{"threads", oneFunction(0xfe, 0x03, 0), 51, "threads"},
+		{"tail call", oneFunction(0x12, 0), 51, "tail call"},
+		{"exceptions", oneFunction(0x06, blockEmpty), 51, "exception handling"},
+		{"call_ref", oneFunction(0x14, 0), 51, "typed function references"},
+		{"gc", oneFunction(0xfb, 0x00, 0), 51, "garbage collection"},
+		{"multi-memory load", oneFunction(byte(opI32Const), 0, 0x28, 0x42, 1, 0, 0x1a), 53, "multiple memories"},
+		{"multi-memory size", oneFunction(byte(opMemorySize), 1, 0x1a), 51, "multiple memories"},
 		{"two memories", wasmOf(section(5, vec([]byte{0, 1}, []byte{0, 1}))), -1, "memories: at most 1"},
 		{"memory64", wasmOf(section(5, vec([]byte{4, 1}))), 11, "memory64"},
 		{"shared memory", wasmOf(section(5, vec([]byte{3, 1, 1}))), 11, "threads"},
@@ -85,7 +97,6 @@ func TestRefused(t *testing.T) {
 		{"reference type", wasmOf(types(functype([]valType{0x64}))), -1, "value type 0x64"},
 		{"extended constant", wasmOf(section(6, vec([]byte{byte(i32), 0, byte(opI32Const), 1, byte(opI32Const), 1, opI32Add, byte(opEnd)}))), -1, "constant expression of more than one"},
 		{"tag import", wasmOf(types(one), section(2, vec(imported("a", "b", 4, 0, 0)))), -1, "exception handling"},
-		{"unassigned simd", oneFunction(0xfd, 0x9a, 0x01), 52, "not of WebAssembly 2.0"},
 
 		// Numbers that are longer than their type.
 		{"u32", wasmOf([]byte{1, 0x80, 0x80, 0x80, 0x80, 0x10}), 9, "32 bits"},
