@@ -1,22 +1,20 @@
 package rewrite
 
-// What wazero 1.12's compiler for amd64 gets wrong under register pressure is never
-// handed to it. RATIONALE.md names each fault and where in wazero it lies, and
+// What wazero 1.12's compiler gets wrong under register pressure is never handed to it. RATIONALE.md names each fault and where in wazero it lies, and
 // miscompiled_test.go says when a release of wazero no longer needs this file:
 //
 //   - select of f32 or f64 is written as an if;
 //   - f32.copysign, f64.copysign as shifts of integers;
 //   - f32.convert_i64_u, f64.convert_i64_u with the signed conversion;
-//   - on a processor without BMI1, ctz and clz with popcnt and a conversion.
+//   - on amd64 without BMI1, ctz and clz with popcnt and a conversion;
+//   - on arm64, rem_s and rem_u as a division, a multiplication and a subtraction.
 //
 // What is written instead is charged by the original instruction's weight, the same
 // on every processor.
 
 // scratch says which locals of its own a function needs for that.
 type scratch struct {
-	i32      bool // 1
-	i64      bool // 2
-	f32, f64 bool // 2 each
+	i32, i64, f32, f64 bool // two each
 }
 
 func (t *scratch) forSelect(of valType) {
@@ -37,6 +35,12 @@ func (t *scratch) forInstruction(op opcode) int {
 	case opF64Copysign, opI64Ctz, opI64Clz:
 		t.i64 = true
 		return 1
+	case opI32RemS, opI32RemU:
+		t.i32 = true
+		return 3
+	case opI64RemS, opI64RemU:
+		t.i64 = true
+		return 3
 	case opF32ConvertI64U, opF64ConvertI64U:
 		t.i64 = true
 		return 2
@@ -47,7 +51,7 @@ func (t *scratch) forInstruction(op opcode) int {
 // locals are those locals, in the order in which at numbers them.
 func (t scratch) locals() (groups []localGroup) {
 	if t.i32 {
-		groups = append(groups, localGroup{1, i32})
+		groups = append(groups, localGroup{2, i32})
 	}
 	if t.i64 {
 		groups = append(groups, localGroup{2, i64})
@@ -64,14 +68,14 @@ func (t scratch) locals() (groups []localGroup) {
 // avoider writes the instructions of one function that wazero gets wrong.
 type avoider struct {
 	selects  []valType // those that are left: what each selects, or unknown
-	oldCPU   bool      // Config.oldCPU
-	i32, i64 uint32    // the first local of each type
+	faults   faults
+	i32, i64 uint32 // the first local of each type
 	f32, f64 uint32
 }
 
 // avoider is that of a function whose scratch locals begin at local n.
 func (e *encoder) avoider(f *body, n uint32) avoider {
-	a := avoider{selects: f.selects, oldCPU: e.cfg.oldCPU}
+	a := avoider{selects: f.selects, faults: e.cfg.faults}
 	for _, g := range f.scratch.locals() {
 		switch g.typ {
 		case i32:
@@ -111,8 +115,18 @@ func (a *avoider) instr(c *code, i *instr) {
 		a.convert(c, opF64ConvertI64S, opF64Mul)
 		return
 	case opI32Ctz, opI64Ctz, opI32Clz, opI64Clz:
-		if a.oldCPU {
+		if a.faults.counts {
 			a.count(c, i.op)
+			return
+		}
+	case opI32RemS, opI32RemU:
+		if a.faults.rem {
+			rem(c, a.i32, i.op == opI32RemS, i.op-2, opI32Mul, opI32Sub, opI32Eq, (*code).i32Const)
+			return
+		}
+	case opI64RemS, opI64RemU:
+		if a.faults.rem {
+			rem(c, a.i64, i.op == opI64RemS, i.op-2, opI64Mul, opI64Sub, opI64Eq, (*code).i64Const)
 			return
 		}
 	}
@@ -179,6 +193,28 @@ func (a *avoider) convert(c *code, signed, mul opcode) {
 	c.op(opI64Add)
 	c.op(signed)
 	c.op(mul)
+}
+
+// rem writes x y -> x - x/y*y. x rem_s -1 is 0, as x rem_s 1 is, where x/-1 may trap.
+func rem[T int32 | int64](c *code, x uint32, signed bool, div, mul, sub, eq opcode, constant func(*code, T)) {
+	y := x + 1
+	c.op(opLocalSet, y)
+	if signed {
+		constant(c, 1)
+		c.op(opLocalGet, y)
+		c.op(opLocalGet, y)
+		constant(c, -1)
+		c.op(eq)
+		c.op(opSelect)
+		c.op(opLocalSet, y)
+	}
+	c.op(opLocalTee, x)
+	c.op(opLocalGet, x)
+	c.op(opLocalGet, y)
+	c.op(div)
+	c.op(opLocalGet, y)
+	c.op(mul)
+	c.op(sub)
 }
 
 // count writes ctz and clz.

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
@@ -14,9 +15,9 @@ import (
 
 // stillWrong fails where wazero's compiler alone is right by now, so that what avoids
 // its faults does not outlive them.
-func stillWrong(t *testing.T, instruction string, wrong int, remove string) {
+func stillWrong(t *testing.T, arch, instruction string, wrong int, remove string) {
 	t.Helper()
-	if runtime.GOARCH == "amd64" && wrong == 0 {
+	if runtime.GOARCH == arch && wrong == 0 {
 		t.Errorf("wazero's compiler does %s right: remove %s, what it says of it in RATIONALE.md, and this test", instruction, remove)
 	}
 }
@@ -50,7 +51,7 @@ func TestSelect(t *testing.T) {
 			}
 		}
 	}
-	stillWrong(t, "select of floats", wrong, "avoider.choose, scratch.forSelect and body.selects")
+	stillWrong(t, "amd64", "select of floats", wrong, "avoider.choose, scratch.forSelect and body.selects")
 	if got, err := rewritten.ExportedFunction("dead").Call(t.Context()); err != nil || got[0] != 7 {
 		t.Errorf("dead: %v, %v", got, err)
 	}
@@ -60,16 +61,19 @@ func TestSelect(t *testing.T) {
 // TestDifferential finds more of.
 func TestAvoided(t *testing.T) {
 	for _, c := range []struct {
+		arch   string
 		name   string
 		result valType
 		op     genOp
 		seeds  []uint64
 		remove string
 	}{
-		{"f32.copysign", f32, avoided[f32][0], []uint64{761, 791, 891}, "copysign"},
-		{"f64.copysign", f64, avoided[f64][0], []uint64{66, 119, 668}, "copysign"},
-		{"f32.convert_i64_u", f32, avoided[f32][1], []uint64{1582, 1916}, "avoider.convert"},
-		{"f64.convert_i64_u", f64, avoided[f64][1], []uint64{1745}, "avoider.convert"},
+		{"amd64", "f32.copysign", f32, avoided[f32][0], []uint64{761, 791, 891}, "copysign"},
+		{"amd64", "f64.copysign", f64, avoided[f64][0], []uint64{66, 119, 668}, "copysign"},
+		{"amd64", "f32.convert_i64_u", f32, avoided[f32][1], []uint64{1582, 1916}, "avoider.convert"},
+		{"amd64", "f64.convert_i64_u", f64, avoided[f64][1], []uint64{1745}, "avoider.convert"},
+		{"arm64", "i64.rem_s", i64, avoided[i64][2], []uint64{0, 1, 2, 3, 4, 5}, "rem, and faults.rem"},
+		{"arm64", "i32.rem_u", i32, avoided[i32][3], []uint64{0, 1, 2, 3, 4, 5}, "rem, and faults.rem"},
 	} {
 		wrong := 0
 		for _, seed := range c.seeds {
@@ -82,7 +86,7 @@ func TestAvoided(t *testing.T) {
 				t.Errorf("%s, seed %d: rewritten %s\ninterpreter %s", c.name, seed, got, want)
 			}
 		}
-		stillWrong(t, c.name, wrong, c.remove)
+		stillWrong(t, c.arch, c.name, wrong, c.remove)
 	}
 }
 
@@ -102,6 +106,10 @@ func TestAvoidedNumbers(t *testing.T) {
 		{avoided[i32][1], i32, func(x, _ uint64) uint64 { return uint64(bits.TrailingZeros32(uint32(x))) }},
 		{avoided[i64][0], i64, func(x, _ uint64) uint64 { return uint64(bits.LeadingZeros64(x)) }},
 		{avoided[i64][1], i64, func(x, _ uint64) uint64 { return uint64(bits.TrailingZeros64(x)) }},
+		{avoided[i32][2], i32, func(x, y uint64) uint64 { return uint64(uint32(int32(x) % int32(y))) }},
+		{avoided[i32][3], i32, func(x, y uint64) uint64 { return uint64(uint32(x) % uint32(y)) }},
+		{avoided[i64][2], i64, func(x, y uint64) uint64 { return uint64(int64(x) % int64(y)) }},
+		{avoided[i64][3], i64, func(x, y uint64) uint64 { return x % y }},
 	}
 	var kinds, indices, exports, bodies [][]byte
 	for k, o := range ops {
@@ -115,7 +123,7 @@ func TestAvoidedNumbers(t *testing.T) {
 		c.op(o.op.op)
 		bodies = append(bodies, function(c...))
 	}
-	wasm, info, err := Rewrite(wasmOf(types(kinds...), section(3, vec(indices...)), section(7, vec(exports...)), section(10, vec(bodies...))), Config{oldCPU: true})
+	wasm, info, err := Rewrite(wasmOf(types(kinds...), section(3, vec(indices...)), section(7, vec(exports...)), section(10, vec(bodies...))), Config{faults: faults{true, true}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,6 +157,15 @@ func TestAvoidedNumbers(t *testing.T) {
 		f := mod.ExportedFunction(string(rune('a' + k)))
 		for _, x := range values {
 			y := random.Uint64()
+			switch random.IntN(4) {
+			case 0:
+				y = math.MaxUint64 - y%3 // -1, and near it
+			case 1:
+				y >>= random.IntN(64)
+			}
+			if uint32(y) == 0 { // division traps; see below
+				y = 1
+			}
 			stack[0], stack[1] = x, y
 			if o.op.operands[0] == i32 || o.op.operands[0] == f32 {
 				stack[0], stack[1] = stack[0]&math.MaxUint32, stack[1]&math.MaxUint32
@@ -166,4 +183,12 @@ func TestAvoidedNumbers(t *testing.T) {
 		}
 	}
 	t.Logf("%d values", len(values))
+	for k, o := range ops {
+		if !o.op.traps {
+			continue
+		}
+		if _, err := mod.ExportedFunction(string(rune('a'+k))).Call(t.Context(), 7, 0); err == nil || !strings.Contains(err.Error(), "integer divide by zero") {
+			t.Errorf("instruction %#x by 0: %v", uint16(o.op.op), err)
+		}
+	}
 }

@@ -53,6 +53,7 @@ const (
 	opI32Eq          = 0x46
 	opI32GtU         = 0x4b
 	opI32LeU         = 0x4d
+	opI64Eq          = 0x51
 	opI64Ne          = 0x52
 	opI64GtU         = 0x56
 	opI64GeS         = 0x59
@@ -61,6 +62,9 @@ const (
 	opI32Popcnt      = 0x69
 	opI32Add         = 0x6a
 	opI32Sub         = 0x6b
+	opI32Mul         = 0x6c
+	opI32RemS        = 0x6f
+	opI32RemU        = 0x70
 	opI32And         = 0x71
 	opI32Or          = 0x72
 	opI32Xor         = 0x73
@@ -71,6 +75,9 @@ const (
 	opI64Popcnt      = 0x7b
 	opI64Add         = 0x7c
 	opI64Sub         = 0x7d
+	opI64Mul         = 0x7e
+	opI64RemS        = 0x81
+	opI64RemU        = 0x82
 	opI64And         = 0x83
 	opI64Or          = 0x84
 	opI64Xor         = 0x85

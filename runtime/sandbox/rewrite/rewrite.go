@@ -62,12 +62,21 @@ type Config struct {
 	// Stack is what the global Stack holds at first, in bytes; 0: DefaultStack.
 	Stack int64
 
-	oldCPU bool // see the variable
+	faults faults // beside those of the processor that it runs on
 }
 
-// oldCPU tells that wazero does without the instructions for ctz and clz here, and
-// does it wrong; see avoid.go. On other processors than amd64 it does it right.
-var oldCPU = runtime.GOARCH == "amd64" && !(cpu.X86.HasBMI1 && cpu.X86.HasBMI2 && cpu.X86.HasPOPCNT)
+// faults are those of wazero's compiler that depend on the processor; see avoid.go.
+type faults struct {
+	counts bool // ctz and clz
+	rem    bool // rem_s and rem_u
+}
+
+// here are the faults on the processor that this runs on. wazero's own test of it is the
+// same: without these, it does without the instructions for ctz and clz.
+var here = faults{
+	counts: runtime.GOARCH == "amd64" && !(cpu.X86.HasBMI1 && cpu.X86.HasBMI2 && cpu.X86.HasPOPCNT),
+	rem:    runtime.GOARCH == "arm64",
+}
 
 // Info is what the host has to know of a rewritten module.
 type Info struct {
@@ -117,7 +126,7 @@ func Rewrite(wasm []byte, cfg Config) ([]byte, *Info, error) {
 	if cfg.Stack <= 0 {
 		cfg.Stack = DefaultStack
 	}
-	cfg.oldCPU = cfg.oldCPU || oldCPU
+	cfg.faults = faults{cfg.faults.counts || here.counts, cfg.faults.rem || here.rem}
 	return newEncoder(m, cfg).module(), m.info(), nil
 }
 

@@ -20,8 +20,8 @@ const (
 	// this is 10 seconds; a Go guest of 4 MB comes to 40 million.
 	maxExpansion = 256 << 20
 	perValue     = 16  // units for a value that is passed
-	perLoop      = 32  // for a local in a loop, times the loops around it
-	perCase      = 256 // for a label of a br_table: an edge of its own, 8 us
+	perLoop      = 256 // for a local in a loop, times the loops around it
+	perCase      = 512 // for a label of a br_table: an edge of its own, 8 us
 	// It also walks up the dominators of each basic block: 40 KB that are 10,000
 	// br_ifs in a row took it 1.5 seconds, 240 KB 80. Each block costs a unit for each
 	// one before it, and a branch one for every 64 others to the same label.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"fmt"
 	"io/fs"
 	"sync"
 )
@@ -14,7 +15,7 @@ import (
 var sources embed.FS
 
 // Version tells rewritings apart: two that differ were made by different sources of
-// this package, or for processors of which one is too old (see oldCPU). It is for caches.
+// this package, or for processors with other faults. It is for caches.
 var Version = sync.OnceValue(func() string {
 	h := sha256.New()
 	files, err := fs.Glob(sources, "*.go")
@@ -25,9 +26,7 @@ var Version = sync.OnceValue(func() string {
 		}
 		h.Write(source)
 	}
-	if oldCPU {
-		h.Write([]byte("old CPU"))
-	}
+	fmt.Fprint(h, here)
 	if err != nil {
 		panic(err) // they are in the program
 	}
