@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -37,6 +38,28 @@ func TestFrames(t *testing.T) {
 		}
 		slices.Sort(ratios)
 		t.Logf("%-40s %5d functions; charged times real: %.2f, median %.2f, at most %.2f", name, len(ratios), ratios[0], ratios[len(ratios)/2], ratios[len(ratios)-1])
+	}
+}
+
+// TestWideFramesEnd: recursion with thousands of values alive across the call is stopped
+// while it takes about as much stack as it is granted. Wazero alone grants 160 MB.
+func TestWideFramesEnd(t *testing.T) {
+	for _, typ := range genTypes {
+		for _, body := range []string{"results wait on the stack", "results of indirect calls wait", "locals wait", "computed values wait"} {
+			h := &host{slice: 100_000}
+			mod, _ := start(t, frameModule(slices.Repeat([]valType{typ}, 256), 12, frameBodies[body]), h)
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			_, err := mod.ExportedFunction("run").Call(t.Context())
+			if !errors.Is(err, errStack) {
+				t.Errorf("%s, %s: it ended with %v", body, typ, err)
+			}
+			runtime.ReadMemStats(&after)
+			if got := after.TotalAlloc - before.TotalAlloc; got > 4*DefaultStack {
+				t.Errorf("%s, %s: it took %d bytes", body, typ, got)
+			}
+		}
 	}
 }
 
@@ -90,6 +113,7 @@ func frameModule(values []valType, times int, body func(c *code, values []valTyp
 		section(4, vec([]byte{byte(funcref), 0, 2})),
 		section(5, vec([]byte{0, 1})),
 		section(6, vec([]byte{byte(i64), 1, byte(opI64Const), 7, byte(opEnd)}, []byte{byte(i32), 1, byte(opI32Const), 7, byte(opEnd)})),
+		section(7, vec(exported("run", kindFunc, 2))),
 		section(9, vec([]byte{0, byte(opI32Const), 0, byte(opEnd), 2, 0, 1})),
 		section(10, vec(sized(source), sized(use), sized(c))),
 	)
@@ -108,7 +132,8 @@ func one(c *code, typ valType) {
 	c.op(map[valType]opcode{i32: 0x28, i64: 0x29, f32: 0x2a, f64: 0x2b}[typ], 0, 0)
 }
 
-// frameBodies are ways to come by many values, alive while something is called.
+// frameBodies are ways to come by many values, alive while something is called; some
+// call function 2, which they are.
 var frameBodies = map[string]func(c *code, values []valType, times int){
 	"results wait on the stack": func(c *code, values []valType, times int) {
 		for range times {

@@ -193,6 +193,24 @@ func TestSizesAreBounded(t *testing.T) {
 		}
 		return sized(slices.Concat([]byte{1, 100, byte(i64)}, c, []byte{byte(opEnd)}))
 	}
+	reads := func(locals uint32, depth int) []byte {
+		var c code
+		c.locals([]localGroup{{locals, i64}})
+		for range depth {
+			c.op(opLoop, blockEmpty)
+		}
+		for l := range locals {
+			c.op(opLocalGet, l)
+			c.op(opDrop)
+		}
+		for range depth {
+			c.i32Const(0)
+			c.op(opBrIf, 0)
+			c.op(opEnd)
+		}
+		c.op(opEnd)
+		return sized(c)
+	}
 	for _, c := range []struct {
 		name string
 		wasm []byte
@@ -215,7 +233,10 @@ func TestSizesAreBounded(t *testing.T) {
 		{"locals in loops 100 deep", many(1, loops(100)), ""},
 		{"locals in loops 490 deep", many(1, loops(490)), "bounded cost"},
 		{"br_table of 65,000 labels, twice", oneFunction(repeat(2, slices.Concat([]byte{byte(opI32Const), 0, byte(opBrTable), 0xe8, 0xfb, 3}, repeat(65_001, 0))...)...), ""},
-		{"br_table of 65,000 labels, 15 times", oneFunction(repeat(15, slices.Concat([]byte{byte(opI32Const), 0, byte(opBrTable), 0xe8, 0xfb, 3}, repeat(65_001, 0))...)...), "bounded cost"},
+		{"br_table of 60,000 labels, 6 times", oneFunction(repeat(6, slices.Concat([]byte{byte(opBlock), blockEmpty, byte(opI32Const), 0, byte(opBrTable), 0xe0, 0xd4, 3}, repeat(60_001, 0), []byte{byte(opEnd)})...)...), "bounded cost"},
+		{"2,000 locals read in loops 50 deep", many(1, reads(2000, 50)), "bounded cost"},
+		{"256 results of each of 200 calls wait", frameModule(slices.Repeat([]valType{i64}, 256), 200, frameBodies["results wait on the stack"]), "bytes of stack"},
+		{"1,000 blocks of 256 values", frameModule(slices.Repeat([]valType{i64}, 256), 1000, frameBodies["blocks pass them"]), "bytes of stack"},
 		{"a custom section of 60 MB", wasmOf(section(0, append([]byte{1, 'x'}, make([]byte, 60<<20)...))), ""},
 		{"a module of 65 MB", wasmOf(section(0, append([]byte{1, 'x'}, make([]byte, 65<<20)...))), "at most 67108864"},
 	} {
