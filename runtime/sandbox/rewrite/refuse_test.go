@@ -235,7 +235,7 @@ func TestSizesAreBounded(t *testing.T) {
 		{"br_table of 65,000 labels, twice", oneFunction(repeat(2, slices.Concat([]byte{byte(opI32Const), 0, byte(opBrTable), 0xe8, 0xfb, 3}, repeat(65_001, 0))...)...), ""},
 		{"br_table of 60,000 labels, 6 times", oneFunction(repeat(6, slices.Concat([]byte{byte(opBlock), blockEmpty, byte(opI32Const), 0, byte(opBrTable), 0xe0, 0xd4, 3}, repeat(60_001, 0), []byte{byte(opEnd)})...)...), "bounded cost"},
 		{"2,000 locals read in loops 50 deep", many(1, reads(2000, 50)), "bounded cost"},
-		{"256 results of each of 200 calls wait", frameModule(slices.Repeat([]valType{i64}, 256), 200, frameBodies["results wait on the stack"]), "bytes of stack"},
+		{"256 results of each of 600 calls wait", frameModule(slices.Repeat([]valType{i64}, 256), 600, frameBodies["results wait on the stack"]), "bytes of stack"},
 		{"1,000 blocks of 256 values", frameModule(slices.Repeat([]valType{i64}, 256), 1000, frameBodies["blocks pass them"]), "bytes of stack"},
 		{"a custom section of 60 MB", wasmOf(section(0, append([]byte{1, 'x'}, make([]byte, 60<<20)...))), ""},
 		{"a module of 65 MB", wasmOf(section(0, append([]byte{1, 'x'}, make([]byte, 65<<20)...))), "at most 67108864"},
