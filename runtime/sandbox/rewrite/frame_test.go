@@ -29,11 +29,11 @@ func TestFrames(t *testing.T) {
 			t.Fatal(err)
 		}
 		var ratios []float64
-		for k, real := range frames(t, out)[:len(m.bodies)] {
+		for k, size := range frames(t, out)[:len(m.bodies)] {
 			f := m.bodies[k]
-			ratios = append(ratios, float64(f.frame)/float64(real))
-			if int(f.frame) < real {
-				t.Errorf("%s: function %d takes %d bytes, and is charged %d", name, k, real, f.frame)
+			ratios = append(ratios, float64(f.frame)/float64(size))
+			if int(f.frame) < size {
+				t.Errorf("%s: function %d takes %d bytes, and is charged %d", name, k, size, f.frame)
 			}
 		}
 		slices.Sort(ratios)
@@ -135,7 +135,7 @@ func one(c *code, typ valType) {
 // frameBodies are ways to come by many values, alive while something is called; some
 // call function 2, which they are.
 var frameBodies = map[string]func(c *code, values []valType, times int){
-	"results wait on the stack": func(c *code, values []valType, times int) {
+	"results wait on the stack": func(c *code, _ []valType, times int) {
 		for range times {
 			c.op(opCall, 0)
 		}
@@ -144,7 +144,7 @@ var frameBodies = map[string]func(c *code, values []valType, times int){
 			c.op(opCall, 1)
 		}
 	},
-	"results of indirect calls wait": func(c *code, values []valType, times int) {
+	"results of indirect calls wait": func(c *code, _ []valType, times int) {
 		for range times {
 			c.i32Const(0)
 			c.op(opCallIndirect, 0, 0)
@@ -208,7 +208,7 @@ var frameBodies = map[string]func(c *code, values []valType, times int){
 		}
 		c.op(opCall, 1)
 	},
-	"blocks pass them": func(c *code, values []valType, times int) {
+	"blocks pass them": func(c *code, _ []valType, times int) {
 		c.op(opCall, 0)
 		for range times {
 			c.op(opBlock, 3)
@@ -220,7 +220,7 @@ var frameBodies = map[string]func(c *code, values []valType, times int){
 		}
 		c.op(opCall, 1)
 	},
-	"loops pass them": func(c *code, values []valType, times int) {
+	"loops pass them": func(c *code, _ []valType, times int) {
 		c.op(opCall, 0)
 		for range times {
 			c.op(opLoop, 3)
@@ -234,7 +234,7 @@ var frameBodies = map[string]func(c *code, values []valType, times int){
 		}
 		c.op(opCall, 1)
 	},
-	"ifs pass them": func(c *code, values []valType, times int) {
+	"ifs pass them": func(c *code, _ []valType, times int) {
 		c.op(opCall, 0)
 		for range times {
 			c.op(opGlobalGet, 1)
@@ -247,7 +247,7 @@ var frameBodies = map[string]func(c *code, values []valType, times int){
 		}
 		c.op(opCall, 1)
 	},
-	"a table of branches passes them": func(c *code, values []valType, times int) {
+	"a table of branches passes them": func(c *code, _ []valType, times int) {
 		for range times {
 			c.op(opBlock, 0)
 		}

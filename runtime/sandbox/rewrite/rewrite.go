@@ -74,7 +74,7 @@ type faults struct {
 // here are the faults on the processor that this runs on. wazero's own test of it is the
 // same: without these, it does without the instructions for ctz and clz.
 var here = faults{
-	counts: runtime.GOARCH == "amd64" && !(cpu.X86.HasBMI1 && cpu.X86.HasBMI2 && cpu.X86.HasPOPCNT),
+	counts: runtime.GOARCH == "amd64" && (!cpu.X86.HasBMI1 || !cpu.X86.HasBMI2 || !cpu.X86.HasPOPCNT),
 	rem:    runtime.GOARCH == "arm64",
 }
 
