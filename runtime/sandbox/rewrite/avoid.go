@@ -15,6 +15,9 @@ package rewrite
 // scratch says which locals of its own a function needs for that.
 type scratch struct {
 	i32, i64, f32, f64 bool // two each
+	// counts and rem say the same of instructions that are only avoided where they are
+	// among the faults: i32, i64.
+	counts, rem [2]bool
 }
 
 func (t *scratch) forSelect(of valType) {
@@ -29,17 +32,23 @@ func (t *scratch) forSelect(of valType) {
 // forInstruction returns how often a local is set for that instruction.
 func (t *scratch) forInstruction(op opcode) int {
 	switch op {
-	case opF32Copysign, opI32Ctz:
+	case opF32Copysign:
 		t.i32 = true
 		return 1
-	case opF64Copysign, opI64Ctz, opI64Clz:
+	case opF64Copysign:
 		t.i64 = true
+		return 1
+	case opI32Ctz:
+		t.counts[0] = true
+		return 1
+	case opI64Ctz, opI64Clz:
+		t.counts[1] = true
 		return 1
 	case opI32RemS, opI32RemU:
-		t.i32 = true
+		t.rem[0] = true
 		return 3
 	case opI64RemS, opI64RemU:
-		t.i64 = true
+		t.rem[1] = true
 		return 3
 	case opF32ConvertI64U, opF64ConvertI64U:
 		t.i64 = true
@@ -49,11 +58,11 @@ func (t *scratch) forInstruction(op opcode) int {
 }
 
 // locals are those locals, in the order in which at numbers them.
-func (t scratch) locals() (groups []localGroup) {
-	if t.i32 {
+func (t scratch) locals(f faults) (groups []localGroup) {
+	if t.i32 || f.counts && t.counts[0] || f.rem && t.rem[0] {
 		groups = append(groups, localGroup{2, i32})
 	}
-	if t.i64 {
+	if t.i64 || f.counts && t.counts[1] || f.rem && t.rem[1] {
 		groups = append(groups, localGroup{2, i64})
 	}
 	if t.f32 {
@@ -76,7 +85,7 @@ type avoider struct {
 // avoider is that of a function whose scratch locals begin at local n.
 func (e *encoder) avoider(f *body, n uint32) avoider {
 	a := avoider{selects: f.selects, faults: e.cfg.faults}
-	for _, g := range f.scratch.locals() {
+	for _, g := range f.scratch.locals(e.cfg.faults) {
 		switch g.typ {
 		case i32:
 			a.i32 = n

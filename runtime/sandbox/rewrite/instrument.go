@@ -34,7 +34,7 @@ func (c *code) locals(groups []localGroup) {
 
 // plain writes a function without charges.
 func (e *encoder) plain(c *code, f *body) {
-	c.locals(append(slices.Clip(f.locals), f.scratch.locals()...))
+	c.locals(append(slices.Clip(f.locals), f.scratch.locals(e.cfg.faults)...))
 	avoid := e.avoider(f, uint32(f.nlocals))
 	r := reader{b: e.m.src[:f.end], pos: f.at}
 	var i instr
@@ -66,7 +66,7 @@ func (e *encoder) metered(c *code, f *body, results []valType) {
 		scratch++
 	}
 	avoid := e.avoider(f, scratch)
-	c.locals(append(locals, f.scratch.locals()...))
+	c.locals(append(locals, f.scratch.locals(e.cfg.faults)...))
 	e.enter(c, f)
 	if f.deep {
 		c.op(opBlock)
