@@ -151,6 +151,11 @@ fuzz: generate ## Run every fuzz target for FUZZTIME (20s)
 	  for target in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$pkg/*_test.go | cut -c6-); do \
 	    echo "== $$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x ./$$pkg; done; done
 
+DURATION ?= 1m
+.PHONY: differential
+differential: ## Compare generated modules, rewritten and compiled, with wazero's interpreter and V8 (where node is) for DURATION (1m)
+	go test -count 1 -v -run 'TestDifferential$$' -differential $(DURATION) -differential.seed $$(date +%s%N) -timeout 0 ./runtime/sandbox/rewrite
+
 .PHONY: test-sam
 test-sam: generate $(TOOLS)/sam/bin/sam $(TOOLS)/minio ## The API's contract through the real sam local start-api; installs SAM, and a Docker engine where none is (8 minutes)
 	command -v busybox >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends busybox-static; } >&2

@@ -62,10 +62,6 @@ func (c *code) instr(i *instr) {
 	case immTypeTable, immTables, immElemTable, immMemArg:
 		c.u32(i.x)
 		c.u32(i.y)
-	case immMemArgLane:
-		c.u32(i.x)
-		c.u32(i.y)
-		c.bytes(i.lane)
 	case immMem:
 		c.bytes(0)
 	case immMems:
@@ -73,13 +69,13 @@ func (c *code) instr(i *instr) {
 	case immDataMem:
 		c.u32(i.x)
 		c.bytes(0)
-	case imm4, imm8, imm16:
+	case imm4, imm8:
 		c.bytes(i.raw...)
 	case immTypes:
 		c.u32(uint32(len(i.raw)))
 		c.bytes(i.raw...)
-	case immRefType, immLane:
-		c.bytes(i.lane)
+	case immRefType:
+		c.bytes(i.ref)
 	}
 }
 
@@ -316,7 +312,7 @@ func (e *encoder) exports(s *code) int {
 		export(x.name, x.kind, x.index)
 	}
 	e.m.ownMutable(func(i uint32, t valType) {
-		if t != v128 && !t.isRef() {
+		if !t.isRef() {
 			export(globalName(i), kindGlobal, i)
 		}
 	})
@@ -342,7 +338,7 @@ func (e *encoder) constExpr(s *code, c constExpr) {
 	case opGlobalGet:
 		s.u32(c.x)
 	case opRefNull:
-		s.bytes(c.lane)
+		s.bytes(c.ref)
 	default:
 		s.bytes(c.raw...)
 	}
@@ -367,7 +363,7 @@ func (e *encoder) elem(s *code, x *elemSegment) {
 	s.u32(uint32(len(x.items)))
 	for _, item := range x.items {
 		if exprs {
-			e.constExpr(s, constExpr{op: item.op, x: item.x, lane: byte(x.elem)})
+			e.constExpr(s, constExpr{op: item.op, x: item.x, ref: byte(x.elem)})
 		} else {
 			s.u32(e.function(item.x))
 		}

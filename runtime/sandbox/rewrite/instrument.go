@@ -32,62 +32,16 @@ func (c *code) locals(groups []localGroup) {
 	}
 }
 
-// plain writes a function as it is.
+// plain writes a function without charges.
 func (e *encoder) plain(c *code, f *body) {
-	c.locals(append(slices.Clip(f.locals), f.temporaries()...))
+	c.locals(append(slices.Clip(f.locals), f.scratch.locals(e.cfg.faults)...))
+	avoid := e.avoider(f, uint32(f.nlocals))
 	r := reader{b: e.m.src[:f.end], pos: f.at}
-	selects := f.selects
 	var i instr
 	for !r.done() {
 		r.instr(&i)
-		if i.op == opSelect || i.op == opSelectT {
-			selects = f.choose(c, &i, selects, uint32(f.nlocals))
-			continue
-		}
-		c.instr(&i)
+		avoid.instr(c, &i)
 	}
-}
-
-// temporaries are the locals that choose needs.
-func (f *body) temporaries() []localGroup {
-	if f.chosen == [3]bool{} {
-		return nil
-	}
-	groups := []localGroup{{1, i32}}
-	for k, chosen := range f.chosen {
-		if chosen {
-			groups = append(groups, localGroup{2, f32 - valType(k)})
-		}
-	}
-	return groups
-}
-
-// choose writes a select. One of a type that wazero gets wrong becomes an if, with
-// the temporaries from local n on; see types.go. It returns the types of the selects
-// that are left.
-func (f *body) choose(c *code, i *instr, selects []valType, n uint32) []valType {
-	t := selects[0]
-	if t == unknown {
-		c.instr(i)
-		return selects[1:]
-	}
-	first := n + 1
-	for _, before := range f.chosen[:f32-t] {
-		if before {
-			first += 2
-		}
-	}
-	c.op(opLocalSet, n)
-	c.op(opLocalSet, first+1)
-	c.op(opLocalSet, first)
-	c.op(opLocalGet, n)
-	c.op(opIf)
-	c.bytes(byte(t))
-	c.op(opLocalGet, first)
-	c.op(opElse)
-	c.op(opLocalGet, first+1)
-	c.op(opEnd)
-	return selects[1:]
 }
 
 // A tight loop keeps the fuel counter in a local, so that its turns do not wait
@@ -106,15 +60,15 @@ func (e *encoder) metered(c *code, f *body, results []valType) {
 		locals = append(locals, localGroup{1, i64})
 		bytes++
 	}
-	temporaries := bytes
+	scratch := bytes
 	if f.bulk {
 		locals = append(locals, localGroup{1, i32})
-		temporaries++
+		scratch++
 	}
-	selects := f.selects
-	c.locals(append(locals, f.temporaries()...))
+	avoid := e.avoider(f, scratch)
+	c.locals(append(locals, f.scratch.locals(e.cfg.faults)...))
 	e.enter(c, f)
-	if f.frame > 0 {
+	if f.deep {
 		c.op(opBlock)
 		switch len(results) {
 		case 0:
@@ -158,13 +112,10 @@ func (e *encoder) metered(c *code, f *body, results []valType) {
 			}
 			depth--
 		case opReturn:
-			if f.frame > 0 {
+			if f.deep {
 				c.op(opBr, depth)
 				continue
 			}
-		case opSelect, opSelectT:
-			selects = f.choose(c, &i, selects, temporaries)
-			continue
 		case opCall, opRefFunc:
 			i.x = e.function(i.x)
 		case opMemoryFill, opMemoryCopy:
@@ -178,9 +129,9 @@ func (e *encoder) metered(c *code, f *body, results []valType) {
 		case opMemoryInit, opTableInit, opTableCopy, opTableFill, opTableGrow:
 			c.op(opCall, e.sized)
 		}
-		c.instr(&i)
+		avoid.instr(c, &i)
 	}
-	if f.frame > 0 {
+	if f.deep {
 		e.move(c, e.stack, opI64Add, int64(f.frame))
 		c.op(opEnd)
 	}
@@ -243,14 +194,14 @@ func (e *encoder) enter(c *code, f *body) {
 		e.move(c, e.fuel, opI64Sub, int64(f.entry))
 		c.op(opGlobalGet, e.fuel)
 	}
-	if f.frame > 0 {
+	if f.deep {
 		e.move(c, e.stack, opI64Sub, int64(f.frame))
 		c.op(opGlobalGet, e.stack)
 	}
-	if f.entry > 0 && f.frame > 0 {
+	if f.entry > 0 && f.deep {
 		c.op(opI64Or) // negative if one is
 	}
-	if f.entry > 0 || f.frame > 0 {
+	if f.entry > 0 || f.deep {
 		e.refuelIfNegative(c)
 		c.op(opEnd)
 	}

@@ -72,11 +72,11 @@ type exportEntry struct {
 
 // constExpr is the one instruction of a constant expression.
 type constExpr struct {
-	op   opcode
-	x    uint32 // function, global
-	n    int64
-	lane byte // reference type
-	raw  []byte
+	op  opcode
+	x   uint32 // function, global
+	n   int64
+	ref byte // reference type
+	raw []byte
 }
 
 // elemItem is constExpr for the many: ref.func x, global.get x or ref.null.
@@ -109,9 +109,9 @@ type body struct {
 	locals  []localGroup
 	nlocals int
 	// selects has, for each select in the order of the code, the type that it selects
-	// if that is one of an XMM register; see types.go. chosen are those types.
+	// if that is a float's; see avoid.go.
 	selects []valType
-	chosen  [3]bool // by f32-t
+	scratch scratch
 	metering
 }
 
@@ -373,7 +373,7 @@ func (m *module) constExpr(r *reader) constExpr {
 	var i, end instr
 	r.instr(&i)
 	switch i.op {
-	case opI32Const, opI64Const, opF32Const, opF64Const, opV128Const, opRefNull:
+	case opI32Const, opI64Const, opF32Const, opF64Const, opRefNull:
 	case opRefFunc:
 		m.checkFunc(r, i.at, i.x)
 		m.declare(i.x)
@@ -387,7 +387,7 @@ func (m *module) constExpr(r *reader) constExpr {
 	if r.instr(&end); end.op != opEnd {
 		r.refusef(end.at, "a constant expression of more than one instruction is not supported")
 	}
-	return constExpr{i.op, i.x, i.n, i.lane, i.raw}
+	return constExpr{i.op, i.x, i.n, i.ref, i.raw}
 }
 
 func (m *module) checkFunc(r *reader, at int, f uint32) {
@@ -480,7 +480,7 @@ func (m *module) elem(r *reader, left *int) {
 		if exprs {
 			at := r.pos
 			c := m.constExpr(r)
-			if item = (elemItem{c.op, c.x}); c.op == opRefNull && valType(c.lane) != e.elem ||
+			if item = (elemItem{c.op, c.x}); c.op == opRefNull && valType(c.ref) != e.elem ||
 				c.op != opRefNull && c.op != opRefFunc && c.op != opGlobalGet {
 				r.refusef(at, "an element is not a %s", e.elem)
 			}

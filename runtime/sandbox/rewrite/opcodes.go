@@ -1,7 +1,7 @@
 package rewrite
 
-// opcode is an instruction's opcode; of one with a prefix (0xfc, 0xfd), the
-// prefix in the high byte and the number behind it in the low one.
+// opcode is an instruction's opcode; of one with the prefix 0xfc, the prefix in the
+// high byte and the number behind it in the low one.
 type opcode uint16
 
 // The opcodes that the rewriter treats in some way of their own.
@@ -46,59 +46,90 @@ const (
 	opTableCopy    opcode = 0xfc0e
 	opTableGrow    opcode = 0xfc0f
 	opTableFill    opcode = 0xfc11
-	opV128Const    opcode = 0xfd0c
 )
 
-// What the rewriter writes itself.
+// What the rewriter writes itself, or writes in other instructions.
 const (
-	opI32Eq        = 0x46
-	opI32GtU       = 0x4b
-	opI32LeU       = 0x4d
-	opI64GeS       = 0x59
-	opI64GtU       = 0x56
-	opI32Or        = 0x72
-	opI32Add       = 0x6a
-	opI32Sub       = 0x6b
-	opI64Add       = 0x7c
-	opI64Sub       = 0x7d
-	opI64Or        = 0x84
-	opI64Shl       = 0x86
-	opI64ShrU      = 0x88
-	opI64ExtendI32 = 0xad // unsigned
-	blockEmpty     = 0x40
+	opI32Eq          = 0x46
+	opI32GtU         = 0x4b
+	opI32LeU         = 0x4d
+	opI64Eq          = 0x51
+	opI64Ne          = 0x52
+	opI64GtU         = 0x56
+	opI64GeS         = 0x59
+	opI32Clz         = 0x67
+	opI32Ctz         = 0x68
+	opI32Popcnt      = 0x69
+	opI32Add         = 0x6a
+	opI32Sub         = 0x6b
+	opI32Mul         = 0x6c
+	opI32RemS        = 0x6f
+	opI32RemU        = 0x70
+	opI32And         = 0x71
+	opI32Or          = 0x72
+	opI32Xor         = 0x73
+	opI32Shl         = 0x74
+	opI32ShrU        = 0x76
+	opI64Clz         = 0x79
+	opI64Ctz         = 0x7a
+	opI64Popcnt      = 0x7b
+	opI64Add         = 0x7c
+	opI64Sub         = 0x7d
+	opI64Mul         = 0x7e
+	opI64RemS        = 0x81
+	opI64RemU        = 0x82
+	opI64And         = 0x83
+	opI64Or          = 0x84
+	opI64Xor         = 0x85
+	opI64Shl         = 0x86
+	opI64ShrU        = 0x88
+	opF32Mul         = 0x94
+	opF32Copysign    = 0x98
+	opF64Add         = 0xa0
+	opF64Mul         = 0xa2
+	opF64Copysign    = 0xa6
+	opI32Wrap        = 0xa7
+	opI64ExtendI32   = 0xad // unsigned
+	opF32ConvertI64S = 0xb4
+	opF32ConvertI64U = 0xb5
+	opF64ConvertI64S = 0xb9
+	opF64ConvertI64U = 0xba
+	opI32Reinterpret = 0xbc // of an f32
+	opI64Reinterpret = 0xbd // of an f64
+	opF32Reinterpret = 0xbe
+	opF64Reinterpret = 0xbf
+
+	blockEmpty = 0x40
 )
 
 // imm says what follows an opcode.
 type imm byte
 
 const (
-	immUnknown    imm = iota // the opcode is not of WebAssembly 2.0
-	immNone                  // nothing
-	immBlock                 // a block type
-	immLabel                 // a label
-	immLabels                // a list of labels, and one more
-	immFunc                  // a function
-	immTypeTable             // a type, a table
-	immLocal                 // a local
-	immGlobal                // a global
-	immTable                 // a table
-	immTables                // a table, a table
-	immMemArg                // alignment, offset
-	immMemArgLane            // alignment, offset, lane
-	immMem                   // a memory: 0
-	immMems                  // a memory, a memory: 0, 0
-	immData                  // a data segment
-	immDataMem               // a data segment, a memory
-	immElem                  // an element segment
-	immElemTable             // an element segment, a table
-	immI32                   // a constant, as are the next four
+	immUnknown   imm = iota // the opcode is not of WebAssembly 2.0
+	immNone                 // nothing
+	immBlock                // a block type
+	immLabel                // a label
+	immLabels               // a list of labels, and one more
+	immFunc                 // a function
+	immTypeTable            // a type, a table
+	immLocal                // a local
+	immGlobal               // a global
+	immTable                // a table
+	immTables               // a table, a table
+	immMemArg               // alignment, offset
+	immMem                  // a memory: 0
+	immMems                 // a memory, a memory: 0, 0
+	immData                 // a data segment
+	immDataMem              // a data segment, a memory
+	immElem                 // an element segment
+	immElemTable            // an element segment, a table
+	immI32                  // a constant, as are the next three
 	immI64
 	imm4
 	imm8
-	imm16
 	immTypes   // a list of value types
 	immRefType // a reference type
-	immLane    // a lane
 )
 
 // form is what the rewriter knows of an opcode: its immediates and its weight
@@ -110,14 +141,15 @@ type form struct {
 
 // Weights. A unit is about one plain machine instruction.
 const (
-	weightPlain  = 1
-	weightMemory = 2 // bounds check and access
-	weightDivide = 8
-	weightVector = 4 // many become several
-	weightBulk   = 40
-	weightHost   = 160 // leaves for Go code and comes back
-	weightGrow   = 1000
-	weightCall   = 10 + weightFree
+	weightPlain   = 1
+	weightMemory  = 2 // bounds check and access
+	weightDivide  = 8
+	weightSeveral = 4 // becomes several instructions
+	weightAvoided = 8 // see avoid.go
+	weightBulk    = 40
+	weightHost    = 160 // leaves for Go code and comes back
+	weightGrow    = 1000
+	weightCall    = 10 + weightFree
 	// weightFree is what a function may weigh whose entry is not charged: each call
 	// of any function has paid it.
 	weightFree = 40
@@ -126,7 +158,6 @@ const (
 var (
 	oneByte = oneByteForms()
 	misc    = miscForms()
-	vector  = vectorForms()
 )
 
 func oneByteForms() (f [256]form) {
@@ -158,14 +189,18 @@ func oneByteForms() (f [256]form) {
 	set(0x43, 0x43, imm4, weightPlain)
 	set(0x44, 0x44, imm8, weightPlain)
 	set(0x45, 0xc4, immNone, weightPlain)
-	set(0x6d, 0x70, immNone, weightDivide) // i32.div, i32.rem
-	set(0x7f, 0x82, immNone, weightDivide) // i64.div, i64.rem
-	set(0x91, 0x91, immNone, weightDivide) // f32.sqrt
-	set(0x95, 0x95, immNone, weightDivide) // f32.div
-	set(0x9f, 0x9f, immNone, weightDivide) // f64.sqrt
-	set(0xa3, 0xa3, immNone, weightDivide) // f64.div
-	set(0xa8, 0xab, immNone, weightVector) // i32.trunc
-	set(0xae, 0xb1, immNone, weightVector) // i64.trunc
+	set(0x6d, 0x70, immNone, weightDivide)  // i32.div, i32.rem
+	set(0x7f, 0x82, immNone, weightDivide)  // i64.div, i64.rem
+	set(0x91, 0x91, immNone, weightDivide)  // f32.sqrt
+	set(0x95, 0x95, immNone, weightDivide)  // f32.div
+	set(0x9f, 0x9f, immNone, weightDivide)  // f64.sqrt
+	set(0xa3, 0xa3, immNone, weightDivide)  // f64.div
+	set(0x98, 0x98, immNone, weightAvoided) // f32.copysign
+	set(0xa6, 0xa6, immNone, weightAvoided) // f64.copysign
+	set(0xa8, 0xab, immNone, weightSeveral) // i32.trunc
+	set(0xae, 0xb1, immNone, weightSeveral) // i64.trunc
+	set(0xb5, 0xb5, immNone, weightAvoided) // f32.convert_i64_u
+	set(0xba, 0xba, immNone, weightAvoided) // f64.convert_i64_u
 	set(0xd0, 0xd0, immRefType, weightPlain)
 	set(0xd1, 0xd1, immNone, weightPlain)
 	set(0xd2, 0xd2, immFunc, weightHost) // ref.func asks the engine's Go code
@@ -174,7 +209,7 @@ func oneByteForms() (f [256]form) {
 
 func miscForms() (f [0x12]form) {
 	for op := range 8 { // trunc_sat
-		f[op] = form{immNone, weightVector}
+		f[op] = form{immNone, weightSeveral}
 	}
 	for op, imm := range map[opcode]imm{
 		opMemoryInit: immDataMem, opDataDrop: immData, opMemoryCopy: immMems, opMemoryFill: immMem,
@@ -187,31 +222,6 @@ func miscForms() (f [0x12]form) {
 	return f
 }
 
-func vectorForms() (f [256]form) {
-	for op := range f {
-		f[op] = form{immNone, weightVector}
-	}
-	for op := range 12 { // loads, a store
-		f[op] = form{immMemArg, weightVector}
-	}
-	f[12] = form{imm16, weightPlain}  // v128.const
-	f[13] = form{imm16, weightVector} // i8x16.shuffle
-	for op := 21; op <= 34; op++ {
-		f[op] = form{immLane, weightVector}
-	}
-	for op := 84; op <= 91; op++ {
-		f[op] = form{immMemArgLane, weightVector}
-	}
-	f[92], f[93] = form{immMemArg, weightVector}, form{immMemArg, weightVector}
-	for _, op := range []byte{
-		0x9a, 0xa2, 0xa5, 0xa6, 0xaf, 0xb0, 0xb2, 0xb3, 0xb4, 0xbb, 0xc2, 0xc5, 0xc6,
-		0xcf, 0xd0, 0xd2, 0xd3, 0xd4, 0xe2, 0xee,
-	} {
-		f[op] = form{} // never assigned
-	}
-	return f
-}
-
 // instr is one decoded instruction.
 type instr struct {
 	at     int // its offset in the module
@@ -219,29 +229,26 @@ type instr struct {
 	form   form
 	x, y   uint32   // indices, labels, alignment and offset, in the order in which they are written
 	n      int64    // a constant, or a block type: a type's index, or a negative number as written
-	lane   byte     // a lane, or a reference type
+	ref    byte     // a reference type
 	raw    []byte   // a constant's bytes, or value types: part of the module
 	labels []uint32 // of a br_table, without the last one (x); valid until the next instruction
 }
 
 // instr reads an instruction. It knows nothing of what an index may be.
 func (r *reader) instr(i *instr) {
-	i.at, i.op = r.pos, opcode(r.byte())
+	i.at = r.pos // before: the order in one assignment is not defined
+	i.op = opcode(r.byte())
 	switch i.op {
-	case 0xfc, 0xfd:
+	case 0xfc:
 		sub := r.u32()
-		switch forms := vector[:]; {
-		case i.op == 0xfc && sub < uint32(len(misc)):
-			i.form, i.op = misc[sub], 0xfc00|opcode(sub)
-		case i.op == 0xfd && sub < uint32(len(forms)):
-			i.form, i.op = forms[sub], 0xfd00|opcode(sub)
-		case i.op == 0xfd:
-			r.refusef(i.at, "instruction 0xfd %#x: relaxed SIMD is not supported", sub)
-			return
-		default:
+		if sub >= uint32(len(misc)) {
 			r.refusef(i.at, "instruction 0xfc %#x is not of WebAssembly 2.0", sub)
 			return
 		}
+		i.form, i.op = misc[sub], 0xfc00|opcode(sub)
+	case 0xfd:
+		r.refusef(i.at, "instruction 0xfd %#x: %s", r.u32(), noVectors)
+		return
 	default:
 		i.form = oneByte[i.op]
 	}
@@ -264,14 +271,11 @@ func (r *reader) instr(i *instr) {
 		i.x = r.u32()
 	case immTypeTable, immTables, immElemTable:
 		i.x, i.y = r.u32(), r.u32()
-	case immMemArg, immMemArgLane:
+	case immMemArg:
 		if i.x = r.u32(); i.x >= 32 {
 			r.refusef(i.at, "alignment 2**%d: neither multiple memories nor 64-bit ones are supported", i.x)
 		}
 		i.y = r.u32()
-		if i.form.imm == immMemArgLane {
-			i.lane = r.byte()
-		}
 	case immMem, immMems, immDataMem:
 		if i.form.imm == immDataMem {
 			i.x = r.u32()
@@ -291,8 +295,6 @@ func (r *reader) instr(i *instr) {
 		i.raw = r.bytes(4)
 	case imm8:
 		i.raw = r.bytes(8)
-	case imm16:
-		i.raw = r.bytes(16)
 	case immTypes:
 		n := r.count("types of a select", 1, 1)
 		i.raw = r.b[r.pos : r.pos+n]
@@ -300,9 +302,7 @@ func (r *reader) instr(i *instr) {
 			r.valType()
 		}
 	case immRefType:
-		i.lane = byte(r.refType())
-	case immLane:
-		i.lane = r.byte()
+		i.ref = byte(r.refType())
 	}
 }
 
@@ -311,6 +311,9 @@ func (r *reader) blockType(i *instr) {
 	i.n = r.signed(33)
 	if i.n >= 0 || i.n == blockEmpty-0x80 || r.err != nil {
 		return
+	}
+	if i.n == int64(v128)-0x80 {
+		r.refusef(at, "block type v128: %s", noVectors)
 	}
 	if _, ok := valTypeNames[valType(i.n&0x7f)]; !ok || i.n < -0x40 {
 		r.refusef(at, "block type %#x is not of WebAssembly 2.0", i.n&0x7f)

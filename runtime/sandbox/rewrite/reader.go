@@ -133,6 +133,11 @@ func (r *reader) name() string {
 	return string(b)
 }
 
+// noVectors is why code with vectors is refused, and how to build without them.
+// RATIONALE.md has the reason.
+const noVectors = "vector instructions (SIMD) are not supported; build without them: " +
+	"clang -mno-simd128, rustc -C target-feature=-simd128"
+
 // valType is a value type as the binary format writes it.
 type valType byte
 
@@ -141,13 +146,13 @@ const (
 	i64       valType = 0x7e
 	f32       valType = 0x7d
 	f64       valType = 0x7c
-	v128      valType = 0x7b
+	v128      valType = 0x7b // refused: see noVectors
 	funcref   valType = 0x70
 	externref valType = 0x6f
 )
 
 var valTypeNames = map[valType]string{
-	i32: "i32", i64: "i64", f32: "f32", f64: "f64", v128: "v128", funcref: "funcref", externref: "externref",
+	i32: "i32", i64: "i64", f32: "f32", f64: "f64", funcref: "funcref", externref: "externref",
 }
 
 func (t valType) String() string { return valTypeNames[t] }
@@ -157,6 +162,9 @@ func (t valType) isRef() bool { return t == funcref || t == externref }
 func (r *reader) valType() valType {
 	at := r.pos
 	t := valType(r.byte())
+	if t == v128 {
+		r.refusef(at, "value type v128: %s", noVectors)
+	}
 	if _, ok := valTypeNames[t]; !ok {
 		r.refusef(at, "value type %#x is not of WebAssembly 2.0", byte(t))
 	}

@@ -69,15 +69,27 @@ func TestRefused(t *testing.T) {
 		{"data at a negative address", wasmOf(section(5, vec([]byte{0, 1})), section(11, vec([]byte{0, byte(opI32Const), 0x7f, byte(opEnd), 1, 1}))), -1, "beyond the memory's first size"},
 		{"data at an f32", wasmOf(section(5, vec([]byte{0, 1})), section(11, vec([]byte{0, byte(opF32Const), 0, 0, 0, 0, byte(opEnd), 0}))), -1, "not an i32"},
 
+		// Vectors.
+		{"vector instruction", oneFunction(0xfd, 0x0f, 0x1a), 51, "instruction 0xfd 0xf: vector instructions (SIMD) are not supported; build without them: clang -mno-simd128, rustc -C target-feature=-simd128"},
+		{"vector constant", oneFunction(slices.Concat([]byte{0xfd, 0x0c}, make([]byte, 16), []byte{0x1a})...), 51, "-mno-simd128"},
+		{"relaxed vector instruction", oneFunction(0xfd, 0x80, 0x02), 51, "target-feature=-simd128"},
+		{"vector parameter", wasmOf(types(functype([]valType{v128}))), -1, "value type v128: vector"},
+		{"vector result", wasmOf(types(functype(nil, v128))), -1, "value type v128: vector"},
+		{"vector global", wasmOf(section(6, vec(slices.Concat([]byte{byte(v128), 0, 0xfd, 0x0c}, make([]byte, 16), []byte{byte(opEnd)})))), -1, "value type v128: vector"},
+		{"vector of an imported global", wasmOf(section(2, vec(imported("a", "b", kindGlobal, byte(v128), 0)))), -1, "value type v128: vector"},
+		{"vector in a constant expression", wasmOf(section(6, vec(slices.Concat([]byte{byte(i32), 0, 0xfd, 0x0c}, make([]byte, 16), []byte{byte(opEnd)})))), -1, "vector"},
+		{"vector local", wasmOf(types(one), section(3, vec([]byte{0})), section(10, vec([]byte{4, 1, 1, byte(v128), byte(opEnd)}))), -1, "value type v128: vector"},
+		{"block of a vector", oneFunction(byte(opBlock), byte(v128), byte(opUnreachable), byte(opEnd), 0x1a), 52, "block type v128: vector"},
+		{"select of vectors", oneFunction(byte(opUnreachable), byte(opSelectT), 1, byte(v128), 0x1a), -1, "value type v128: vector"},
+
 		// Later proposals.
-		{"threads", oneFunction(0xfe, 0x03, 0), 52, "threads"},
-		{"tail call", oneFunction(0x12, 0), 52, "tail call"},
-		{"exceptions", oneFunction(0x06, blockEmpty), 52, "exception handling"},
-		{"call_ref", oneFunction(0x14, 0), 52, "typed function references"},
-		{"gc", oneFunction(0xfb, 0x00, 0), 52, "garbage collection"},
-		{"relaxed simd", oneFunction(0xfd, 0x80, 0x02), 52, "relaxed SIMD"},
-		{"multi-memory load", oneFunction(byte(opI32Const), 0, 0x28, 0x42, 1, 0, 0x1a), 54, "multiple memories"},
-		{"multi-memory size", oneFunction(byte(opMemorySize), 1, 0x1a), 52, "multiple memories"},
+		{"threads", oneFunction(0xfe, 0x03, 0), 51, "threads"},
+		{"tail call", oneFunction(0x12, 0), 51, "tail call"},
+		{"exceptions", oneFunction(0x06, blockEmpty), 51, "exception handling"},
+		{"call_ref", oneFunction(0x14, 0), 51, "typed function references"},
+		{"gc", oneFunction(0xfb, 0x00, 0), 51, "garbage collection"},
+		{"multi-memory load", oneFunction(byte(opI32Const), 0, 0x28, 0x42, 1, 0, 0x1a), 53, "multiple memories"},
+		{"multi-memory size", oneFunction(byte(opMemorySize), 1, 0x1a), 51, "multiple memories"},
 		{"two memories", wasmOf(section(5, vec([]byte{0, 1}, []byte{0, 1}))), -1, "memories: at most 1"},
 		{"memory64", wasmOf(section(5, vec([]byte{4, 1}))), 11, "memory64"},
 		{"shared memory", wasmOf(section(5, vec([]byte{3, 1, 1}))), 11, "threads"},
@@ -85,7 +97,6 @@ func TestRefused(t *testing.T) {
 		{"reference type", wasmOf(types(functype([]valType{0x64}))), -1, "value type 0x64"},
 		{"extended constant", wasmOf(section(6, vec([]byte{byte(i32), 0, byte(opI32Const), 1, byte(opI32Const), 1, opI32Add, byte(opEnd)}))), -1, "constant expression of more than one"},
 		{"tag import", wasmOf(types(one), section(2, vec(imported("a", "b", 4, 0, 0)))), -1, "exception handling"},
-		{"unassigned simd", oneFunction(0xfd, 0x9a, 0x01), 52, "not of WebAssembly 2.0"},
 
 		// Numbers that are longer than their type.
 		{"u32", wasmOf([]byte{1, 0x80, 0x80, 0x80, 0x80, 0x10}), 9, "32 bits"},
@@ -182,6 +193,24 @@ func TestSizesAreBounded(t *testing.T) {
 		}
 		return sized(slices.Concat([]byte{1, 100, byte(i64)}, c, []byte{byte(opEnd)}))
 	}
+	reads := func(locals uint32, depth int) []byte {
+		var c code
+		c.locals([]localGroup{{locals, i64}})
+		for range depth {
+			c.op(opLoop, blockEmpty)
+		}
+		for l := range locals {
+			c.op(opLocalGet, l)
+			c.op(opDrop)
+		}
+		for range depth {
+			c.i32Const(0)
+			c.op(opBrIf, 0)
+			c.op(opEnd)
+		}
+		c.op(opEnd)
+		return sized(c)
+	}
 	for _, c := range []struct {
 		name string
 		wasm []byte
@@ -204,7 +233,10 @@ func TestSizesAreBounded(t *testing.T) {
 		{"locals in loops 100 deep", many(1, loops(100)), ""},
 		{"locals in loops 490 deep", many(1, loops(490)), "bounded cost"},
 		{"br_table of 65,000 labels, twice", oneFunction(repeat(2, slices.Concat([]byte{byte(opI32Const), 0, byte(opBrTable), 0xe8, 0xfb, 3}, repeat(65_001, 0))...)...), ""},
-		{"br_table of 65,000 labels, 15 times", oneFunction(repeat(15, slices.Concat([]byte{byte(opI32Const), 0, byte(opBrTable), 0xe8, 0xfb, 3}, repeat(65_001, 0))...)...), "bounded cost"},
+		{"br_table of 60,000 labels, 6 times", oneFunction(repeat(6, slices.Concat([]byte{byte(opBlock), blockEmpty, byte(opI32Const), 0, byte(opBrTable), 0xe0, 0xd4, 3}, repeat(60_001, 0), []byte{byte(opEnd)})...)...), "bounded cost"},
+		{"2,000 locals read in loops 50 deep", many(1, reads(2000, 50)), "bounded cost"},
+		{"256 results of each of 600 calls wait", frameModule(slices.Repeat([]valType{i64}, 256), 600, frameBodies["results wait on the stack"]), "bytes of stack"},
+		{"1,000 blocks of 256 values", frameModule(slices.Repeat([]valType{i64}, 256), 1000, frameBodies["blocks pass them"]), "bytes of stack"},
 		{"a custom section of 60 MB", wasmOf(section(0, append([]byte{1, 'x'}, make([]byte, 60<<20)...))), ""},
 		{"a module of 65 MB", wasmOf(section(0, append([]byte{1, 'x'}, make([]byte, 65<<20)...))), "at most 67108864"},
 	} {

@@ -17,7 +17,12 @@
 // called from many goroutines.
 package rewrite
 
-import "strings"
+import (
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/cpu"
+)
 
 // What a rewritten module imports and exports. An original that uses a name that
 // starts with Reserved, as an import's module or an export, is refused.
@@ -56,6 +61,21 @@ type Config struct {
 	Unmetered bool
 	// Stack is what the global Stack holds at first, in bytes; 0: DefaultStack.
 	Stack int64
+
+	faults faults // beside those of the processor that it runs on
+}
+
+// faults are those of wazero's compiler that depend on the processor; see avoid.go.
+type faults struct {
+	counts bool // ctz and clz
+	rem    bool // rem_s and rem_u
+}
+
+// here are the faults on the processor that this runs on. wazero's own test of it is the
+// same: without these, it does without the instructions for ctz and clz.
+var here = faults{
+	counts: runtime.GOARCH == "amd64" && (!cpu.X86.HasBMI1 || !cpu.X86.HasBMI2 || !cpu.X86.HasPOPCNT),
+	rem:    runtime.GOARCH == "arm64",
 }
 
 // Info is what the host has to know of a rewritten module.
@@ -70,7 +90,7 @@ type Info struct {
 	Globals []Global
 	// Unrestorable names what an instance remembers and the host cannot put back:
 	// instructions that change tables or drop segments, and mutable globals of
-	// vector or reference type. If there is any, each job needs a new instance.
+	// reference type. If there is any, each job needs a new instance.
 	Unrestorable []string
 }
 
@@ -106,6 +126,7 @@ func Rewrite(wasm []byte, cfg Config) ([]byte, *Info, error) {
 	if cfg.Stack <= 0 {
 		cfg.Stack = DefaultStack
 	}
+	cfg.faults = faults{cfg.faults.counts || here.counts, cfg.faults.rem || here.rem}
 	return newEncoder(m, cfg).module(), m.info(), nil
 }
 
@@ -120,7 +141,7 @@ func (m *module) info() *Info {
 		}
 	}
 	m.ownMutable(func(i uint32, t valType) {
-		if t == v128 || t.isRef() {
+		if t.isRef() {
 			info.Unrestorable = append(info.Unrestorable, "a mutable global of type "+t.String())
 		} else {
 			info.Globals = append(info.Globals, Global{i, globalName(i), t.String()})

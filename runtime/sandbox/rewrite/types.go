@@ -1,19 +1,14 @@
 package rewrite
 
 // This pass knows the types of what lies on the operand stack, for one reason:
-// wazero 1.12 on amd64 miscompiles a select of floats or vectors. Its conditional
-// move into an XMM register (xmmCMov) is told to the register allocator as one that
-// only writes its target; where the condition does not hold, the target keeps what
-// happens to be in it. TestSelect shows it. So each such select is written as an
-// if, and an untyped select does not say what it selects.
+// wazero 1.12 on amd64 miscompiles some instructions of numbers under register
+// pressure, and each of those is written in other instructions (see avoid.go). An
+// untyped select does not say what it selects.
 //
 // As everywhere here, code is not checked: what is not well typed the engine refuses.
 
 // unknown is the type of a value in code that nothing leads to.
 const unknown valType = 0
-
-// isXMM reports whether a value of this type is in an XMM register.
-func (t valType) isXMM() bool { return t == f32 || t == f64 || t == v128 }
 
 func (s *scanner) push(ts ...valType) { s.types = append(s.types, ts...) }
 
@@ -69,13 +64,14 @@ func (s *scanner) operands(i *instr) {
 			t = valType(i.raw[0])
 		}
 		s.push(t)
-		if !t.isXMM() {
-			t = unknown
+		if t == f32 || t == f64 {
+			s.block()
+			s.block()
+			s.sets += 3
 		} else {
-			s.f.chosen[f32-t] = true
-			s.block()
-			s.block()
+			t = unknown
 		}
+		s.f.scratch.forSelect(t)
 		s.f.selects = append(s.f.selects, t)
 	case op == opLocalGet:
 		s.push(s.locals[i.x])
@@ -88,6 +84,7 @@ func (s *scanner) operands(i *instr) {
 		s.pop(1)
 		s.push(m.tables[i.x].elem)
 	default:
+		s.sets += s.f.scratch.forInstruction(op)
 		pops, pushed := signature(op)
 		s.pop(pops)
 		if pushed != unknown {
@@ -120,8 +117,6 @@ func (s *scanner) leaveBlock(l *label) {
 // leaves (unknown: nothing). The numbers are those of the specification's appendix.
 func signature(op opcode) (pops int, pushed valType) {
 	switch {
-	case op>>8 == 0xfd:
-		return vectorSignature(byte(op))
 	case op>>8 == 0xfc:
 		switch {
 		case op <= 0xfc03:
@@ -193,38 +188,4 @@ func signature(op opcode) (pops int, pushed valType) {
 	default: // ref.is_null
 		return 1, i32
 	}
-}
-
-// vectorSignature is signature for the numbers behind 0xfd.
-func vectorSignature(n byte) (pops int, pushed valType) {
-	switch n {
-	case 0x0c: // v128.const
-		return 0, v128
-	case 0x0b, 0x58, 0x59, 0x5a, 0x5b: // stores
-		return 2, unknown
-	case 0x52: // bitselect
-		return 3, v128
-	case 0x15, 0x16, 0x18, 0x19, 0x1b, 0x53, 0x63, 0x64, 0x83, 0x84, 0xa3, 0xa4, 0xc3, 0xc4: // extract_lane, any_true, all_true, bitmask
-		return 1, i32
-	case 0x1d:
-		return 1, i64
-	case 0x1f:
-		return 1, f32
-	case 0x21:
-		return 1, f64
-	}
-	switch {
-	case n <= 0x0a, // loads
-		n >= 0x0f && n <= 0x14,                         // splat
-		n == 0x4d,                                      // not
-		n >= 0x5c && n <= 0x62, n >= 0x67 && n <= 0x6a, // load_zero, demote, promote, i8x16 and f32x4
-		n == 0x74, n == 0x75, n == 0x7a, n == 0x94, // f64x2.ceil, floor, trunc, nearest
-		n >= 0x7c && n <= 0x81, n >= 0x87 && n <= 0x8a, // extadd_pairwise, i16x8.abs, neg, extend
-		n == 0xa0, n == 0xa1, n >= 0xa7 && n <= 0xaa, // i32x4
-		n == 0xc0, n == 0xc1, n >= 0xc7 && n <= 0xca, // i64x2
-		n == 0xe0, n == 0xe1, n == 0xe3, n == 0xec, n == 0xed, n == 0xef, // abs, neg, sqrt
-		n >= 0xf8: // conversions
-		return 1, v128
-	}
-	return 2, v128
 }

@@ -20,20 +20,31 @@ const (
 	// this is 10 seconds; a Go guest of 4 MB comes to 40 million.
 	maxExpansion = 256 << 20
 	perValue     = 16  // units for a value that is passed
-	perLoop      = 32  // for a local in a loop, times the loops around it
-	perCase      = 256 // for a label of a br_table: an edge of its own, 8 us
+	perLoop      = 256 // for a local in a loop, times the loops around it
+	perCase      = 512 // for a label of a br_table: an edge of its own, 8 us
 	// It also walks up the dominators of each basic block: 40 KB that are 10,000
 	// br_ifs in a row took it 1.5 seconds, 240 KB 80. Each block costs a unit for each
 	// one before it, and a branch one for every 64 others to the same label.
 	perBranches = 64
 	// maxFrame bounds, in bytes, what one function may take of the stack.
 	maxFrame = 1 << 20
+	// frameBase is what any frame has, in bytes: return address, frame pointer, the room
+	// that wazero wants to have left. A function saves up to savedRegisters, 16 bytes
+	// each; a short one has no use for all of them.
+	frameBase      = 80
+	savedRegisters = 13
+	// largeFrame is from where on the frame of a function that calls no other is charged.
+	largeFrame = 4 << 10
+	// near is how many values on top of the operand stack are used so soon that they
+	// stay in registers.
+	near = 2
 )
 
 // metering is what a function's code is charged.
 type metering struct {
 	entry uint32 // units at its entry; 0: its callers have paid, see weightFree
-	frame uint32 // bytes of stack while it calls others; 0: it calls none
+	frame uint32 // bytes of stack that it takes at most, with what it passes to others
+	deep  bool   // its frame is charged: it calls others, or it is large
 	tight bool   // it has a tight loop
 	bulk  bool   // it fills or copies as many bytes as it finds out when it runs
 }
@@ -93,7 +104,11 @@ type scanner struct {
 	sets    int  // changes of locals
 	joined  int  // values of locals that may come from two paths, all labels together
 	spends  int  // instructions that become, or may become, a call
+	slots   int  // values that may need a place on the stack, beside those of locals
+	kept    int  // the lowest values on the operand stack: those among slots
+	passed  int  // values that one call passes on the stack, at most
 	blocks  int  // instructions that begin a basic block
+	moves   bool // it moves memory or elements, for which wazero saves all registers
 	calls   bool // it calls a function of this module, or one that a table holds
 }
 
@@ -142,6 +157,7 @@ func (s *scanner) function(f *body, t funcType) {
 	}
 	f.at, f.end = s.r.pos, len(s.r.b)
 	s.f, s.uses, s.sets, s.joined, s.spends, s.blocks, s.calls = f, 0, 0, 0, 0, 0, false
+	s.slots, s.kept, s.passed, s.moves = len(t.params), 0, 0, false
 	s.labels = append(s.labels[:0], label{kind: labelBody, exit: dead, arity: len(t.results), typ: t})
 	s.types, s.locals = s.types[:0], append(s.locals[:0], t.params...)
 	for _, g := range f.locals {
@@ -165,16 +181,16 @@ func (s *scanner) function(f *body, t funcType) {
 	if most := s.regions[0].most; most > weightFree {
 		f.entry = uint32(most)
 	}
-	// The stack that a call takes, as estimated: an engine may keep any value there.
-	// For the functions of Go guests it is 5 times the true size in the median, and
-	// half of it at the least (wazero 1.12, amd64).
-	frame := 64 + 8*(f.nlocals+len(f.temporaries())+len(t.results)) + instructions + 4*s.joined
+	// See "Why is a frame's size an upper bound?" in RATIONALE.md; TestFrames holds it.
+	saved := min(savedRegisters, instructions/3)
+	if s.moves {
+		saved = savedRegisters
+	}
+	frame := frameBase + 16*saved + 8*(s.slots+s.sets+s.joined+s.passed)
 	if frame > maxFrame {
 		s.r.refusef(at, "a function that may take %d bytes of stack: at most %d are granted", frame, maxFrame)
 	}
-	if s.calls {
-		f.frame = uint32(frame)
-	}
+	f.frame, f.deep = uint32(frame), s.calls || frame > largeFrame
 }
 
 func (s *scanner) top() *region { return &s.regions[len(s.regions)-1] }
@@ -283,7 +299,7 @@ func (s *scanner) instruction(i *instr, previous int64) {
 		s.index(i, "data segment", i.x, len(m.datas))
 	}
 	switch i.form.imm {
-	case immMemArg, immMemArgLane, immMem, immMems, immDataMem:
+	case immMemArg, immMem, immMems, immDataMem:
 		if m.memory == nil {
 			s.r.refusef(i.at, "there is no memory")
 		}
@@ -291,7 +307,11 @@ func (s *scanner) instruction(i *instr, previous int64) {
 	if s.r.failed() {
 		return
 	}
+	if previous < 0 && fixedRegisters(i.op) {
+		s.slots++
+	}
 	s.operands(i)
+	s.keep(len(s.types) - near)
 	switch i.op {
 	case opElse:
 		s.otherwise(i)
@@ -299,6 +319,10 @@ func (s *scanner) instruction(i *instr, previous int64) {
 		s.close()
 	case opBr, opBrTable, opReturn, opUnreachable:
 		s.top().path = dead
+	}
+	switch i.op {
+	case opMemoryFill, opMemoryCopy, opMemoryInit, opTableFill, opTableCopy, opTableInit, opTableGrow:
+		s.moves = true
 	}
 	switch i.op {
 	case opMemoryFill, opMemoryCopy:
@@ -310,15 +334,17 @@ func (s *scanner) instruction(i *instr, previous int64) {
 		fallthrough
 	case opMemoryGrow, opMemoryInit, opTableGrow, opTableFill, opTableCopy, opTableInit:
 		s.spends++
+		s.keep(len(s.types))
 		fallthrough
 	case opTableSet, opElemDrop, opDataDrop:
 		m.seen[i.op] = true
 	}
 }
 
-// constant is the value of an i32.const, and -1 of any other instruction.
+// constant is the value of an i32.const or an i64.const as an unsigned number below
+// 2**32, and -1 of any other instruction.
 func constant(i *instr) int64 {
-	if i.op == opI32Const {
+	if i.op == opI32Const || i.op == opI64Const {
 		return int64(uint32(i.n))
 	}
 	return -1
@@ -329,8 +355,27 @@ func constant(i *instr) int64 {
 // than other code does.
 func small(n int64) bool { return n >= 0 && n <= 1024 }
 
+// fixedRegisters tells that an instruction has its operands in certain registers on amd64,
+// out of which it drives other values: division, and shifts by what is no constant.
+func fixedRegisters(op opcode) bool {
+	return op >= 0x6d && op <= 0x70 || op >= 0x74 && op <= 0x78 || op >= 0x7f && op <= 0x82 || op >= 0x86 && op <= 0x8a
+}
+
+// keep notes that the n lowest values on the operand stack may need a place in the frame:
+// they wait for a call to end, or until many others are used.
+func (s *scanner) keep(n int) {
+	s.kept = min(s.kept, len(s.types))
+	if n > s.kept {
+		s.slots += n - s.kept
+		s.kept = n
+	}
+}
+
 func (s *scanner) call(t funcType, imported bool) {
 	s.spends++
+	s.keep(len(s.types) - len(t.params))
+	s.slots += len(t.results)
+	s.passed = max(s.passed, len(t.params)+len(t.results))
 	s.values(len(t.params) + len(t.results) + s.m.mutable + 2)
 	if imported {
 		s.add(weightHost) // it runs on the host's stack
@@ -352,6 +397,10 @@ func (s *scanner) open(i *instr) {
 		s.r.refusef(i.at, "more than %d blocks within each other", maxNesting)
 	}
 	s.values(len(t.params) + len(t.results))
+	s.slots += len(t.params) + len(t.results)
+	if i.op == opLoop { // each turn may call the host
+		s.keep(len(s.types))
+	}
 	s.block()
 	l := label{kind: labelBlock, region: len(s.regions) - 1, exit: dead, arity: len(t.results), uses: s.uses, sets: s.sets}
 	switch i.op {
@@ -389,7 +438,9 @@ func (s *scanner) close() {
 	s.labels = s.labels[:len(s.labels)-1]
 	s.leaveBlock(&l)
 	joined := min(s.f.nlocals, s.sets-l.sets)
-	s.joined += joined
+	if l.from > 0 || l.kind == labelIf || l.kind == labelElse {
+		s.joined += joined
+	}
 	s.expand((1 + joined) * len(s.labels))
 	t := s.top()
 	switch l.kind {

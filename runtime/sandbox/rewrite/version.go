@@ -4,17 +4,18 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"fmt"
 	"io/fs"
 	"sync"
 )
 
 // sources is what Rewrite's output depends on beside the module: all of this package.
 //
-//go:embed encode.go helpers.go instrument.go module.go opcodes.go reader.go rewrite.go types.go validate.go version.go
+//go:embed avoid.go encode.go helpers.go instrument.go module.go opcodes.go reader.go rewrite.go types.go validate.go version.go
 var sources embed.FS
 
 // Version tells rewritings apart: two that differ were made by different sources of
-// this package. It is for caches.
+// this package, or for processors with other faults. It is for caches.
 var Version = sync.OnceValue(func() string {
 	h := sha256.New()
 	files, err := fs.Glob(sources, "*.go")
@@ -25,6 +26,7 @@ var Version = sync.OnceValue(func() string {
 		}
 		h.Write(source)
 	}
+	fmt.Fprint(h, here)
 	if err != nil {
 		panic(err) // they are in the program
 	}

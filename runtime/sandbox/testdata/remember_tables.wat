@@ -1,4 +1,4 @@
-;; tries to remember in what no host can put back: tables, dropped segments, a vector
+;; tries to remember in what no host can put back: tables, dropped segments, a reference
 (module
   (memory (export "memory") 2)
   (table $t 3 8 funcref)
@@ -7,7 +7,7 @@
   (data $passive "abcdefgh")
   (global $top (mut i32) (i32.const 0x20000))
   (global $block (mut i32) (i32.const 0))
-  (global $v (mut v128) (v128.const i64x2 1 2))
+  (global $v (mut funcref) (ref.null func))
   (func (export "lestats_v1_alloc") (param $size i32) (param $align i32) (result i32) (local $p i32) (local $have i32)
     (local.set $p (i32.and (i32.add (global.get $top) (i32.sub (local.get $align) (i32.const 1))) (i32.sub (i32.const 0) (local.get $align))))
     (global.set $top (i32.add (local.get $p) (local.get $size)))
@@ -21,7 +21,7 @@
   ;; what open changes is there in every job
   (func (export "lestats_v1_open") (param i32 i32) (result i64)
     (table.set $t (i32.const 2) (ref.func $two))
-    (global.set $v (v128.const i64x2 3 4))
+    (global.set $v (ref.func $two))
     (i64.const 0))
   (func (export "lestats_v1_answer") (param $r i32) (param $len i32) (result i64)
     (i64.store (i32.const 0x3100) (call_indirect (result i64) (i32.load offset=8 (local.get $r))))
@@ -33,13 +33,13 @@
     (local.set $n (call $count (local.get $n) (i64.ne (call_indirect (result i64) (i32.const 1)) (i64.const 1))))
     (local.set $n (call $count (local.get $n) (i64.ne (call_indirect (result i64) (i32.const 2)) (i64.const 2))))
     (local.set $n (call $count (local.get $n) (i32.ne (table.size $t) (i32.const 3))))
-    (local.set $n (call $count (local.get $n) (i64.ne (i64x2.extract_lane 1 (global.get $v)) (i64.const 4))))
+    (local.set $n (call $count (local.get $n) (ref.is_null (global.get $v))))
     (memory.init $passive (i32.const 0x8000) (i32.const 0) (i32.const 8)) ;; traps where it was dropped
     (table.init $t $spare (i32.const 1) (i32.const 0) (i32.const 1)) ;; so does this
     (data.drop $passive)
     (elem.drop $spare)
     (drop (table.grow $t (ref.func $two) (i32.const 2)))
-    (global.set $v (v128.const i64x2 5 6))
+    (global.set $v (ref.null func))
     (local.get $n))
   (data (i32.const 0x3000) ;; Response: size, version, ok, one table, its stride, at 0x3020
     "\20\00\00\00" "\01\00\00\00" "\00\00\00\00" "\01\00\00\00" "\20\00\00\00" "\20\30\00\00")
