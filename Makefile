@@ -184,7 +184,7 @@ fuzz: generate ## Run every fuzz target for FUZZTIME (20s)
 .PHONY: test-sam
 test-sam: generate $(TOOLS)/sam/bin/sam $(TOOLS)/minio ## `sam build && sam local start-api` in a fresh clone, and the API's contract with MinIO; installs SAM, and a Docker engine where none is (12 minutes)
 	@command -v busybox >/dev/null || infra/install busybox-static
-	infra/docker/with-engine infra/sam/test
+	infra/docker/with-engine bash -c 'infra/sam/fresh && infra/sam/test'
 
 .PHONY: test-docker
 test-docker: go ## The image lestats-server through docker run: no flags, a read-only root, another user, a volume, PORT (4 minutes)
