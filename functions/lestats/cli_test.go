@@ -228,3 +228,24 @@ func TestVersion(t *testing.T) {
 		t.Errorf("exit code %d, %q", code, out)
 	}
 }
+
+func TestAddress(t *testing.T) {
+	for _, test := range []struct{ listen, port, want, err string }{
+		{"", "", "", ""},
+		{"", "9090", "0.0.0.0:9090", ""},
+		{"", "0", "0.0.0.0:0", ""},
+		{"127.0.0.1:1", "9090", "127.0.0.1:1", ""},
+		{"127.0.0.1:1", "http", "127.0.0.1:1", ""},
+		{"", "http", "", `PORT is "http"`},
+		{"", "65536", "", `PORT is "65536"`},
+		{"", "-1", "", `PORT is "-1"`},
+		{"", "80 ", "", `PORT is "80 "`},
+		{"", "tcp://10.0.0.1:80", "", `takes a number from 0 to 65535`},
+	} {
+		t.Setenv("PORT", test.port)
+		got, err := (&serveCmd{Listen: test.listen}).address()
+		if got != test.want || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+			t.Errorf("--listen %q, PORT=%q: %q, %v; want %q, %s", test.listen, test.port, got, err, test.want, test.err)
+		}
+	}
+}
