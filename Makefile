@@ -143,10 +143,6 @@ generate: $(PLUGIN) $(SAMPLE) ## Build the plugin and the sample that are embedd
 test-race: generate $(TOOLS)/minio $(TOOLS)/goaws ## The tests of the packages that share memory, under the race detector
 	go test -race -timeout 30m $$(go list ./runtime/... ./functions/... | grep -v /sandbox/rewrite) # which is one pure function
 
-.PHONY: test-documents
-test-documents: ## Every make target, flag and path that a document names is there
-	.ci/documents
-
 .PHONY: test-digest
 test-digest: go ## The built-in plugin's digest is the same from a clone, an archive and a changed tree
 	.ci/digest
