@@ -159,6 +159,9 @@ func TestFunctionInEmulator(t *testing.T) {
 // TestFunctionOnS3 is the contract with results in a bucket, as in the cloud. The
 // process stands still while its connections are open, and meets them closed.
 func TestFunctionOnS3(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	server := minio.StartOwn(t)
 	e := function(t, lambdatest.Config{Timeout: 30 * time.Second}, "LESTATS_CACHE="+compiled(t),
 		"LESTATS_STORE=s3://"+server.Bucket+"/function", "LESTATS_S3_ENDPOINT="+server.Endpoint, "LESTATS_S3_MAKE_BUCKET=true",
@@ -217,6 +220,9 @@ func try(ctx context.Context, c *http.Client, method, path, body string) (int, m
 // that was given out is lost or stuck. One environment has so little time that its
 // jobs are still pending when it answers: whoever asks for them runs them.
 func TestFreeze(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	cache, store := "LESTATS_CACHE="+compiled(t), "LESTATS_STORE="+filepath.Join(t.TempDir(), "store")
 	const total = 1000
 	var (

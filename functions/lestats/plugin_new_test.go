@@ -19,6 +19,9 @@ import (
 // knows nothing of this repository, without a network. The other languages, whose
 // compilers not everybody has: make test-walkthrough.
 func TestPluginNewBuildRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	t.Chdir(t.TempDir())
 	t.Setenv("GOPROXY", "off")
 	t.Setenv("GOFLAGS", "")
@@ -48,6 +51,9 @@ func TestPluginNewBuildRun(t *testing.T) {
 // The module is the same to the byte in a folder without git, in a new repository, after
 // a commit and with changes that are none of the plugin's.
 func TestPluginBuildIsReproducible(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	top := t.TempDir()
 	t.Setenv("GOPROXY", "off")
 	t.Setenv("GOFLAGS", "-buildvcs=auto") // go's own default, whatever this machine has set

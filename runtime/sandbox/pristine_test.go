@@ -172,6 +172,9 @@ func TestPristineTables(t *testing.T) {
 }
 
 func TestPristineGo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	ds := newFakeDataset()
 	ways(t, func(t *testing.T, w way) {
 		e := newEngine(t, Config{way: w, CacheDir: goCache, Slots: 3, Limits: Limits{Memory: 32 << 20}}, ds)

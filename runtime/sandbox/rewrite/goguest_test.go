@@ -68,6 +68,9 @@ func goInstance(t testing.TB, h *host, config wazero.RuntimeConfig) (api.Module,
 // TestGoGuest: the same answers rewritten and plain; and from an image of its
 // state the guest remembers nothing, answers the same and spends the same.
 func TestGoGuest(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	ctx := context.Background()
 	plain, _ := goInstance(t, nil, engine())
 	h := &host{slice: 100_000}

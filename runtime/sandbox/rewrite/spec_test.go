@@ -202,6 +202,9 @@ func (v specValue) bits(t *testing.T) (bits []uint64, ok bool) {
 // in two worlds: the modules plain, and rewritten. All outcomes are the same,
 // and they are the expected ones.
 func TestSpecification(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	dir := specTests(t)
 	spectest, err := os.ReadFile(filepath.Join(dir, "testdata", "spectest.wasm"))
 	if err != nil {
@@ -345,6 +348,9 @@ func (r *specRun) instantiate(c *specCommand) (plain, rewritten error) {
 // the engine behind it takes what the engine alone takes, but for what it says
 // that it does not support.
 func TestSameModulesRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	ctx := context.Background()
 	rt := wazero.NewRuntimeWithConfig(ctx, engine())
 	defer func() { _ = rt.Close(ctx) }()
