@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/le-stats-sportifs/lestats/runtime/testtool"
 )
 
 func containsLine(text string, words ...string) bool {
@@ -171,7 +173,7 @@ func TestPluginCompile(t *testing.T) {
 }
 
 func TestDataBuildAndInfo(t *testing.T) {
-	csvFile := filepath.Join(sliceFolder(t), "cdc_npao_slice.csv")
+	csvFile := filepath.Join(testtool.Slice(t), "cdc_npao_slice.csv")
 	arrow := filepath.Join(t.TempDir(), "npao.arrow")
 	code, built, errs := lestats(t, "data", "build", csvFile, "-o", arrow)
 	if code != exitOK || !strings.Contains(errs, "lestats serve --data "+arrow) {
