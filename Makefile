@@ -22,6 +22,8 @@ VERSION := $(shell infra/version)
 # How a plugin in Go is built, here and by `lestats plugin build`: without the state of
 # the git tree, so that its digest depends on the sources and on Go alone.
 GO_WASM := GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 go build -buildmode=c-shared -trimpath -buildvcs=false -ldflags='-s -w'
+# As the program is built, so that what both are made of is compiled once.
+GO_GEN := CGO_ENABLED=0 go run -trimpath -buildvcs=false ./data/gen
 SERVE ?=
 SAM ?=
 ARCH ?= arm64
@@ -125,7 +127,7 @@ $(PLUGIN): always | go
 	$(GO_WASM) -o $@ ./plugins/sportifs
 
 $(SAMPLE): $(wildcard data/gen/*.go runtime/dataset/*.go) data/npao.yaml data/sample.sha256 | go
-	go run ./data/gen -o $@ -check
+	$(GO_GEN) -o $@ -check
 
 bin/lestats: always $(PLUGIN) $(SAMPLE) | go
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w -X main.version=$(VERSION)' -o $@ ./functions/lestats
@@ -215,7 +217,7 @@ tidy:
 
 .PHONY: generated
 generated: $(PLUGIN)
-	go run ./data/gen -check
+	$(GO_GEN) -check
 	if command -v wat2wasm >/dev/null; then runtime/sandbox/testdata/check.sh; else echo 'no wat2wasm (Debian: wabt): the .wasm fixtures were not compared with their .wat'; fi
 
 .PHONY: fmt
