@@ -5,6 +5,11 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
+ifeq ($(filter oneshell,$(.FEATURES)),)
+$(error This is make $(MAKE_VERSION); it takes GNU make 3.82 or newer (on macOS: brew install make, then gmake))
+endif
+# A go.work in a folder above does not know this module.
+export GOWORK := off
 
 # Tools that the build does not need, only tests and checks; each at one version.
 GOLANGCI_LINT_VERSION := v2.15.0
@@ -12,11 +17,13 @@ MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 K6_VERSION := v1.8.1
 SAM_VERSION := 1.170.0
 
-TOOLS := $(CURDIR)/.tools
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-GO_FILES = $(shell git ls-files --cached --others --exclude-standard '*.go' 'go.mod' 'go.sum')
-# What else `lestats` embeds: what `lestats plugin new` writes.
-SCAFFOLD = $(shell git ls-files --cached --others --exclude-standard plugins/sdk plugins/templates plugins/manifest.schema.json)
+TOOLS := .tools
+VERSION := $(shell infra/version)
+# How a plugin in Go is built, here and by `lestats plugin build`: without the state of
+# the git tree, so that its digest depends on the sources and on Go alone.
+GO_WASM := GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 go build -buildmode=c-shared -trimpath -buildvcs=false -ldflags='-s -w'
+# As the program is built, so that what both are made of is compiled once.
+GO_GEN := CGO_ENABLED=0 go run -trimpath -buildvcs=false ./data/gen
 SERVE ?=
 SAM ?=
 ARCH ?= arm64
@@ -26,7 +33,7 @@ ARCH ?= arm64
 .PHONY: help
 help: ## Show this list
 	@echo "make TARGET, where TARGET is one of:"
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## Build, and serve the built-in sample on http://127.0.0.1:8080 (SERVE="--flags" are passed on)
@@ -41,16 +48,26 @@ examples: ## Build the four example plugins into plugins/examples/built; install
 	$(MAKE) -C plugins/examples
 
 .PHONY: test
-test: generate $(TOOLS)/minio $(TOOLS)/goaws ## Install what the tests need and run them all (3 minutes more the first time: it builds MinIO)
+test: test-needs generate $(TOOLS)/minio $(TOOLS)/goaws ## Install what the tests need and run them all (3 minutes more the first time: it builds MinIO)
 	go vet ./...
 	go test -timeout 20m ./...
+
+.PHONY: test-needs
+test-needs: go
+	@missing=(); for need in curl nginx-light:nginx haproxy; do \
+	  PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v "$${need#*:}" >/dev/null || missing+=("$${need%:*}"); done; \
+	[ $${#missing[@]} = 0 ] || infra/install "$${missing[@]}"
 
 .PHONY: check
 check: lint tidy generated ## Format, lint, go.mod, generated files: what must hold before a commit (under 2 minutes)
 
 .PHONY: bench
-bench: generate ## Measure: each question in the sandbox and natively, loading, parsing, start, the store, HTTP
+bench: generate $(TOOLS)/minio $(TOOLS)/goaws ## Measure: each question in the sandbox and natively, loading, parsing, start, the store, HTTP
 	go test -run '^$$' -bench . -benchmem -timeout 30m ./runtime/... ./plugins/... ./functions/...
+
+.PHONY: bench-once
+bench-once: generate $(TOOLS)/minio $(TOOLS)/goaws ## Every benchmark once, the long ones shortened: that each still runs and checks its answers, not how fast
+	go test -short -run '^$$' -bench . -benchtime 1x -timeout 20m ./...
 
 .PHONY: bench-sandbox
 bench-sandbox: build ## The sandbox's performance table, ratios in one run: a quiet machine, 2 minutes
@@ -62,7 +79,7 @@ bench-sandbox: build ## The sandbox's performance table, ratios in one run: a qu
 
 .PHONY: bench-cold
 bench-cold: build ## Lambda: 50 cold starts of bin/lestats, piece by piece, a warm answer, and the peak in 128 MB
-	LESTATS_BINARY=$(CURDIR)/bin/lestats go test -count 1 -v -run In128MB -bench ColdStart -benchtime 50x -timeout 10m ./functions/lestats
+	LESTATS_BINARY="$(CURDIR)/bin/lestats" go test -count 1 -v -run In128MB -bench ColdStart -benchtime 50x -timeout 10m ./functions/lestats
 
 .PHONY: bench-sdks
 bench-sdks: generate ## The same plugin in C, Rust, AssemblyScript and Go: a job's time, and from a module to its first answer
@@ -103,14 +120,23 @@ deploy: $(TOOLS)/sam/bin/sam ## Build the function and deploy it to AWS with you
 PLUGIN := plugins/built/sportifs.wasm
 SAMPLE := data/built/sample.arrow
 
-$(PLUGIN): $(wildcard plugins/sportifs/*.go plugins/sdk/*.go plugins/abi/*.go) go.mod
-	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -trimpath -ldflags='-s -w' -o $@ ./plugins/sportifs
+# Whether there is something to do is the go command's to say: it knows every file that
+# is compiled or embedded, and the compiler too.
+.PHONY: always
+always:
 
-$(SAMPLE): $(wildcard data/gen/*.go runtime/dataset/*.go) data/npao.yaml data/sample.sha256
-	go run ./data/gen -o $@ -check
+$(PLUGIN): always | go
+	$(GO_WASM) -o $@ ./plugins/sportifs
 
-bin/lestats: $(GO_FILES) $(SCAFFOLD) $(PLUGIN) $(SAMPLE) data/npao.yaml
-	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -X main.version=$(VERSION)' -o $@ ./functions/lestats
+$(SAMPLE): $(wildcard data/gen/*.go runtime/dataset/*.go) data/npao.yaml data/sample.sha256 | go
+	$(GO_GEN) -o $@ -check
+
+bin/lestats: always $(PLUGIN) $(SAMPLE) | go
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w -X main.version=$(VERSION)' -o $@ ./functions/lestats
+
+.PHONY: go
+go: # What is missing or too old is told before anything is built.
+	@infra/needs-go
 
 .PHONY: generate
 generate: $(PLUGIN) $(SAMPLE) ## Build the plugin and the sample that are embedded
@@ -120,6 +146,14 @@ generate: $(PLUGIN) $(SAMPLE) ## Build the plugin and the sample that are embedd
 .PHONY: test-race
 test-race: generate $(TOOLS)/minio $(TOOLS)/goaws ## The tests of the packages that share memory, under the race detector
 	go test -race -timeout 30m $$(go list ./runtime/... ./functions/... | grep -v /sandbox/rewrite) # which is one pure function
+
+.PHONY: test-digest
+test-digest: go ## The built-in plugin's digest is the same from a clone, an archive and a changed tree
+	.ci/digest
+
+.PHONY: test-bare
+test-bare: $(TOOLS)/minio $(TOOLS)/goaws ## `make run` and `make test` in a bare Debian, not as root, in a folder with a space in its name; as root on Debian (10 minutes)
+	.ci/bare
 
 .PHONY: test-s3
 test-s3: ## The store's conformance suite against your own server: make test-s3 S3=http://key:secret@127.0.0.1:9000/bucket
@@ -147,24 +181,29 @@ test-columns: $(TOOLS)/python/bin/writers-are-there ## Compare Parquet and Arrow
 
 .PHONY: fuzz
 fuzz: generate ## Run every fuzz target for FUZZTIME (20s)
-	@for pkg in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
+	@for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' data functions plugins runtime | xargs -n1 dirname | sort -u); do \
 	  for target in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$pkg/*_test.go | cut -c6-); do \
 	    echo "== $$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x ./$$pkg; done; done
 
 DURATION ?= 1m
 .PHONY: differential
-differential: ## Compare generated modules, rewritten and compiled, with wazero's interpreter and V8 (where node is) for DURATION (1m)
-	go test -count 1 -v -run 'TestDifferential$$' -differential $(DURATION) -differential.seed $$(date +%s%N) -timeout 0 ./runtime/sandbox/rewrite
+differential: ## Compare generated modules, rewritten and compiled, with wazero's interpreter and V8 (where node is) for DURATION (1m), from SEED (of the clock)
+	go test -count 1 -v -run 'TestDifferential$$' -differential $(DURATION) -differential.seed $(or $(SEED),$$(date +%s%N)) -timeout 0 ./runtime/sandbox/rewrite
 
 .PHONY: test-sam
-test-sam: generate $(TOOLS)/sam/bin/sam $(TOOLS)/minio ## The API's contract through the real sam local start-api; installs SAM, and a Docker engine where none is (8 minutes)
-	command -v busybox >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends busybox-static; } >&2
-	infra/docker/with-engine infra/sam/test
+test-sam: generate $(TOOLS)/sam/bin/sam $(TOOLS)/minio ## `sam build && sam local start-api` in a fresh clone, and the API's contract with MinIO; installs SAM, and a Docker engine where none is (12 minutes)
+	@command -v busybox >/dev/null || infra/install busybox-static
+	infra/docker/with-engine bash -c 'infra/sam/fresh && infra/sam/test'
+
+.PHONY: test-docker
+test-docker: go ## The image lestats-server through docker run: no flags, a read-only root, another user, a volume, PORT (4 minutes)
+	@command -v busybox >/dev/null || infra/install busybox-static
+	infra/docker/with-engine infra/docker/test
 
 .PHONY: test-compose
 test-compose: generate $(TOOLS)/minio $(TOOLS)/goaws ## infra/compose.yaml: the contract, and 400 jobs through a queue and two workers, one of which is killed (3 minutes)
-	command -v busybox >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends busybox-static; } >&2
-	command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 || { apt-get update -qq && apt-get install -y -qq --no-install-recommends docker-compose; } >&2
+	@command -v busybox >/dev/null || infra/install busybox-static
+	@command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 || infra/install docker-compose
 	infra/docker/with-engine infra/compose-test
 
 .PHONY: load
@@ -190,7 +229,7 @@ tidy:
 
 .PHONY: generated
 generated: $(PLUGIN)
-	go run ./data/gen -check
+	$(GO_GEN) -check
 	if command -v wat2wasm >/dev/null; then runtime/sandbox/testdata/check.sh; else echo 'no wat2wasm (Debian: wabt): the .wasm fixtures were not compared with their .wat'; fi
 
 .PHONY: fmt
@@ -199,22 +238,22 @@ fmt: $(TOOLS)/golangci-lint ## Format the Go code
 
 # --- tools: built once, at a pinned version, into .tools ---------------------
 
-$(TOOLS)/golangci-lint:
-	GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+$(TOOLS)/golangci-lint: | go
+	GOBIN="$(CURDIR)/$(TOOLS)" go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 
 GOAWS_FILES := $(wildcard infra/goaws/*)
-$(TOOLS)/goaws: $(GOAWS_FILES)
-	cd infra/goaws && CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o $@ .
+$(TOOLS)/goaws: $(GOAWS_FILES) | go
+	cd infra/goaws && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags="-s -w" -o ../../$@ .
 
-$(TOOLS)/minio:
-	GOBIN=$(TOOLS) CGO_ENABLED=0 go install github.com/minio/minio@$(MINIO_VERSION)
+$(TOOLS)/minio: | go
+	GOBIN="$(CURDIR)/$(TOOLS)" CGO_ENABLED=0 go install github.com/minio/minio@$(MINIO_VERSION)
 
-$(TOOLS)/k6:
-	GOBIN=$(TOOLS) go install go.k6.io/k6@$(K6_VERSION)
+$(TOOLS)/k6: | go
+	GOBIN="$(CURDIR)/$(TOOLS)" go install go.k6.io/k6@$(K6_VERSION)
 
 $(TOOLS)/python/bin/pandas-is-there:
 	python3 -m venv $(TOOLS)/python || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
-	$(TOOLS)/python/bin/pip install --quiet 'pandas>=2,<4'
+	$(TOOLS)/python/bin/python3 -m pip install --quiet 'pandas>=2,<4'
 	touch $@
 
 $(TOOLS)/python/bin/writers-are-there: $(TOOLS)/python/bin/pandas-is-there
@@ -222,8 +261,8 @@ $(TOOLS)/python/bin/writers-are-there: $(TOOLS)/python/bin/pandas-is-there
 	touch $@
 
 $(TOOLS)/sam/bin/sam:
-	python3 -m venv $(TOOLS)/sam
-	$(TOOLS)/sam/bin/pip install -q aws-sam-cli==$(SAM_VERSION)
+	python3 -m venv $(TOOLS)/sam || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
+	$(TOOLS)/sam/bin/python3 -m pip install -q aws-sam-cli==$(SAM_VERSION)
 
 .PHONY: clean
 clean: ## Remove what the build made (not the tools in .tools)

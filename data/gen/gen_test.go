@@ -17,6 +17,7 @@ import (
 	"github.com/le-stats-sportifs/lestats/data"
 	"github.com/le-stats-sportifs/lestats/runtime/dataset"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
+	"github.com/le-stats-sportifs/lestats/runtime/testtool"
 )
 
 var project = func() string {
@@ -332,11 +333,7 @@ func TestTiesAndEmptyGroups(t *testing.T) {
 
 // The names are the published ones, as far as the slice of the real file has them.
 func TestNamesAreTheCDCs(t *testing.T) {
-	folder := os.Getenv("LESTATS_CDC_SLICE")
-	b, err := os.ReadFile(filepath.Join(cmp.Or(folder, "../../../shared/data"), "cdc_npao_slice.csv"))
-	if err != nil && folder == "" {
-		t.Skip("no real CDC rows: there is no shared/data beside the checkout, and LESTATS_CDC_SLICE is not set")
-	}
+	b, err := os.ReadFile(filepath.Join(testtool.Slice(t), "cdc_npao_slice.csv"))
 	if err != nil {
 		t.Fatal(err)
 	}

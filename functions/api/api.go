@@ -223,10 +223,14 @@ func (m *Main) handler() (http.Handler, error) {
 	return httpapi.New(cfg)
 }
 
-// URL is where the server listens; "" of a function.
+// URL is where clients on this machine find the server; "" of a function.
 func (m *Main) URL() string {
 	if m.listener == nil {
 		return ""
+	}
+	host, port, err := net.SplitHostPort(m.listener.Addr().String())
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() { // every address: no client asks for that one
+		return "http://127.0.0.1:" + port
 	}
 	return "http://" + m.listener.Addr().String()
 }

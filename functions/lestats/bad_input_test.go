@@ -39,6 +39,9 @@ func copyPlugins(t testing.TB, from, to, prefix string) (names []string) {
 // what is wrong, ends each hostile job in an error of its own, and answers good
 // questions as if nothing were there.
 func TestServerAmongHostilePlugins(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	folder := t.TempDir()
 	names := append(copyPlugins(t, "../../runtime/sandbox/testdata", folder, "broken-"),
 		copyPlugins(t, "../../runtime/sandbox/testdata/hostile", folder, "hostile-")...)
@@ -141,6 +144,9 @@ func TestServerAmongHostilePlugins(t *testing.T) {
 
 // A queue that is full says so and loses nothing of what it took.
 func TestFullQueue(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	folder := t.TempDir()
 	b, err := os.ReadFile("../../runtime/sandbox/testdata/runaway.wasm")
 	if err != nil {

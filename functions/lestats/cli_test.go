@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
+	"github.com/le-stats-sportifs/lestats/runtime/testtool"
 )
 
 func containsLine(text string, words ...string) bool {
@@ -285,7 +286,7 @@ func TestPluginCompile(t *testing.T) {
 }
 
 func TestDataBuildAndInfo(t *testing.T) {
-	csvFile := filepath.Join(sliceFolder(t), "cdc_npao_slice.csv")
+	csvFile := filepath.Join(testtool.Slice(t), "cdc_npao_slice.csv")
 	arrow := filepath.Join(t.TempDir(), "npao.arrow")
 	code, built, errs := lestats(t, "data", "build", csvFile, "-o", arrow)
 	if code != exitOK || !strings.Contains(errs, "lestats serve --data "+arrow) {
@@ -340,5 +341,26 @@ func TestJobsShow(t *testing.T) {
 func TestVersion(t *testing.T) {
 	if code, out, _ := lestats(t, "version"); code != exitOK || !strings.HasPrefix(out, "lestats ") {
 		t.Errorf("exit code %d, %q", code, out)
+	}
+}
+
+func TestAddress(t *testing.T) {
+	for _, test := range []struct{ listen, port, want, err string }{
+		{"", "", "", ""},
+		{"", "9090", "0.0.0.0:9090", ""},
+		{"", "0", "0.0.0.0:0", ""},
+		{"127.0.0.1:1", "9090", "127.0.0.1:1", ""},
+		{"127.0.0.1:1", "http", "127.0.0.1:1", ""},
+		{"", "http", "", `PORT is "http"`},
+		{"", "65536", "", `PORT is "65536"`},
+		{"", "-1", "", `PORT is "-1"`},
+		{"", "80 ", "", `PORT is "80 "`},
+		{"", "tcp://10.0.0.1:80", "", `takes a number from 0 to 65535`},
+	} {
+		t.Setenv("PORT", test.port)
+		got, err := (&serveCmd{Listen: test.listen}).address()
+		if got != test.want || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+			t.Errorf("--listen %q, PORT=%q: %q, %v; want %q, %s", test.listen, test.port, got, err, test.want, test.err)
+		}
 	}
 }

@@ -187,6 +187,9 @@ func highWater(pid int) (int, error) {
 // sample in a function of 128 MB, in a control group of that size where this
 // process may make one.
 func TestFunctionIn128MB(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	const limit = 128 << 20
 	if os.Getenv(envBinary) == "" { // the test's own takes more, under the race detector several times as much
 		t.Setenv(envBinary, build(t))

@@ -13,6 +13,9 @@ import (
 // TestKillLosesNothing kills the program in the middle of a burst of 1,000 jobs:
 // every id that it gave out ends in done after a restart.
 func TestKillLosesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	store := filepath.Join(t.TempDir(), "store")
 	args := []string{"--store", store, "--workers", "1"}
 	p := serve(t, nil, args...)

@@ -133,9 +133,35 @@ func TestContractAt(t *testing.T) {
 	})
 }
 
+// SAM's emulator makes neither buckets nor queues, and leaves their names in the
+// template in the variables: the contract holds without them, in one process.
+func TestFunctionInEmulator(t *testing.T) {
+	var log bytes.Buffer
+	folder := t.TempDir()
+	e := function(t, lambdatest.Config{Timeout: 30 * time.Second, Output: &log}, "LESTATS_CACHE="+compiled(t), "AWS_SAM_LOCAL=true", "TMPDIR="+folder,
+		"LESTATS_STORE=s3://Results/lestats", "LESTATS_S3_ENDPOINT=", "LESTATS_QUEUE_URL=Jobs")
+	c := client(lambdatest.Gateway{Version: "2.0", Invoke: e.Invoke})
+	contract.Run(t, contract.Way{Base: "https://f.example", Client: c, Function: true})
+	if e.Cold != 1 {
+		t.Errorf("%d processes", e.Cold)
+	}
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
+	if found, err := filepath.Glob(filepath.Join(folder, "lestats-store", "jobs", "*", "*.json")); err != nil || len(found) == 0 {
+		t.Errorf("no results in the container's folder for temporary files: %v, %v", found, err)
+	}
+	if !strings.Contains(log.String(), "SAM's emulator makes no bucket") {
+		t.Errorf("the log does not say where results live: %s", &log)
+	}
+}
+
 // TestFunctionOnS3 is the contract with results in a bucket, as in the cloud. The
 // process stands still while its connections are open, and meets them closed.
 func TestFunctionOnS3(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	server := minio.StartOwn(t)
 	e := function(t, lambdatest.Config{Timeout: 30 * time.Second}, "LESTATS_CACHE="+compiled(t),
 		"LESTATS_STORE=s3://"+server.Bucket+"/function", "LESTATS_S3_ENDPOINT="+server.Endpoint, "LESTATS_S3_MAKE_BUCKET=true",
@@ -202,6 +228,9 @@ func try(ctx context.Context, c *http.Client, method, path, body string) (int, m
 // that was given out is lost or stuck. One environment has so little time that its
 // jobs are still pending when it answers: whoever asks for them runs them.
 func TestFreeze(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	cache, store := "LESTATS_CACHE="+compiled(t), "LESTATS_STORE="+filepath.Join(t.TempDir(), "store")
 	const total = 1000
 	var (

@@ -4,9 +4,11 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -47,7 +49,7 @@ type cli struct {
 	Jobs    jobsCmd    `cmd:"" help:"List the jobs in a store, or show one."`
 	Data    dataCmd    `cmd:"" help:"Look at, convert and download datasets."`
 	Plugin  pluginCmd  `cmd:"" help:"Make plugins, and look at them."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Version versionCmd `cmd:"" help:"Print the version, and the digests of what is built in."`
 }
 
 const description = `Ask a question of a dataset. A sandboxed WebAssembly plugin answers it. The answer is an object in a store under its job's id.
@@ -115,12 +117,28 @@ func handler(name string) string {
 
 type versionCmd struct{}
 
-// Run prints the version of the program and of Go.
+// Run prints the version of the program and of Go, and the digests of what is embedded.
 func (versionCmd) Run(s *streams) error {
 	goVersion := "unknown"
 	if info, ok := debug.ReadBuildInfo(); ok {
 		goVersion = info.GoVersion
 	}
-	_, err := fmt.Fprintf(s.out, "lestats %s (%s)\n", version, goVersion)
-	return err
+	fmt.Fprintf(s.out, "lestats %s (%s)\n", version, goVersion)
+	builtIn, err := fs.Glob(plugins.BuiltIn(), "*.wasm")
+	if err != nil {
+		return err
+	}
+	for _, name := range builtIn {
+		wasm, err := fs.ReadFile(plugins.BuiltIn(), name)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(s.out, "plugin %s sha256:%x\n", strings.TrimSuffix(name, ".wasm"), sha256.Sum256(wasm))
+	}
+	sample, err := wire.OpenDataset(context.Background(), "", "")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(s.out, "sample %s\n", sample.Info().Digest)
+	return errors.Join(err, sample.Close())
 }

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -163,25 +162,4 @@ func (p *process) ask(name, body string) map[string]any {
 	}
 	_, got := p.call("GET", fmt.Sprintf("/api/get_results/%s?wait=20", accepted["job_id"]), "")
 	return got
-}
-
-// sliceFolder is where the real CDC rows are: LESTATS_CDC_SLICE, or shared/data
-// beside the checkout.
-func sliceFolder(t testing.TB) string {
-	t.Helper()
-	folder := os.Getenv("LESTATS_CDC_SLICE")
-	if folder == "" {
-		folder = "../../../shared/data"
-	}
-	folder, err := filepath.Abs(folder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(filepath.Join(folder, "cdc_npao_slice.csv")); err != nil {
-		if os.Getenv("CI") != "" || os.Getenv("LESTATS_CDC_SLICE") != "" {
-			t.Fatal(err)
-		}
-		t.Skip("the CDC's rows are not beside this checkout; LESTATS_CDC_SLICE names their folder")
-	}
-	return folder
 }

@@ -83,6 +83,9 @@ func (p *process) exchange(v validator.Validator, method, path, body string, wan
 // Each example in the description is answered, and each answer is as described; a
 // plugin that comes is in it, and one that goes is not.
 func TestOpenAPIIsTrue(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	folder := t.TempDir()
 	p := serve(t, nil, "--plugins", folder, "--local-shutdown")
 	_, before := p.describe()

@@ -280,6 +280,9 @@ func writeForeign(t *testing.T, d *ownData, years []int16) string {
 // Data of other shapes is described, asked and served; each of the nine answers is
 // what a plain computation finds, under the dataset's own names.
 func TestOwnData(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	marks, csv := schoolMarks(t)
 	series, years := births()
 	for _, c := range []struct {

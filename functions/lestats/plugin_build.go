@@ -111,9 +111,10 @@ func (b *builder) buildGo(ctx context.Context) error {
 	if err := missing("go", "install Go 1.26 or newer"); err != nil {
 		return err
 	}
-	// Without GOWORK=off a go.work further up would leave the folder's module out.
-	return b.run(ctx, []string{"GOOS=wasip1", "GOARCH=wasm", "GOWORK=off"}, b.log,
-		"go", "build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", b.output, ".")
+	// Without GOWORK=off a go.work further up would leave the folder's module out; with
+	// the state of a git tree inside, the digest would change with each commit.
+	return b.run(ctx, []string{"GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOWORK=off"}, b.log,
+		"go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", b.output, ".")
 }
 
 const (

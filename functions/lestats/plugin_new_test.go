@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +19,9 @@ import (
 // knows nothing of this repository, without a network. The other languages, whose
 // compilers not everybody has: make test-walkthrough.
 func TestPluginNewBuildRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	t.Chdir(t.TempDir())
 	t.Setenv("GOPROXY", "off")
 	t.Setenv("GOFLAGS", "")
@@ -40,6 +45,69 @@ func TestPluginNewBuildRun(t *testing.T) {
 	code, out, errs = lestats(t, "ask", "spread", "question=obesity", "least=24", "--plugins", "spread", "-f", "csv")
 	if code != exitOK || !strings.HasPrefix(out, "location,") || strings.Count(out, "\n") < 5 {
 		t.Errorf("exit code %d, %s\n%s", code, out, errs)
+	}
+}
+
+// The module is the same to the byte in a folder without git, in a new repository, after
+// a commit and with changes that are none of the plugin's.
+func TestPluginBuildIsReproducible(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
+	top := t.TempDir()
+	t.Setenv("GOPROXY", "off")
+	t.Setenv("GOFLAGS", "-buildvcs=auto") // go's own default, whatever this machine has set
+	for variable, value := range map[string]string{"GIT_CONFIG_GLOBAL": os.DevNull, "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.org"} {
+		t.Setenv(variable, value)
+	}
+	git := func(args ...string) {
+		t.Helper()
+		if text, err := exec.CommandContext(t.Context(), "git", args...).CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, text)
+		}
+	}
+	build := func() string {
+		t.Helper()
+		if code, _, errs := lestats(t, "plugin", "build", "spread"); code != exitOK {
+			t.Fatalf("exit code %d\n%s", code, errs)
+		}
+		wasm, err := os.ReadFile("spread/spread.wasm")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("%x", sha256.Sum256(wasm))
+	}
+	enter := func(folder string) {
+		t.Helper()
+		folder = filepath.Join(top, folder)
+		if err := os.Mkdir(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		t.Chdir(folder)
+		if code, _, errs := lestats(t, "plugin", "new", "spread", "--lang", "go"); code != exitOK {
+			t.Fatalf("exit code %d\n%s", code, errs)
+		}
+	}
+	enter("plain")
+	want := build()
+	enter("in git")
+	git("init", "-q")
+	for _, step := range []struct {
+		name string
+		do   func()
+	}{
+		{"nothing committed", func() {}},
+		{"committed", func() { git("add", "."); git("commit", "-qm", "a plugin") }},
+		{"a file more", func() {
+			if err := os.WriteFile("notes.txt", nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		step.do()
+		if got := build(); got != want {
+			t.Errorf("%s: the module's digest is %s; without git it is %s", step.name, got, want)
+		}
 	}
 }
 

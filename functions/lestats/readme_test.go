@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/le-stats-sportifs/lestats/runtime/testtool"
 )
 
 func TestReadme(t *testing.T) { typeCommands(t, "../../README.md", 5) }
@@ -18,14 +20,18 @@ func TestReadmeOfData(t *testing.T) { typeCommands(t, "../../data/README.md", 4)
 // typeCommands types the commands of a page's console blocks, in order, and
 // compares what they print. In the expected text "..." stands for anything
 // within a line and a line of only "..." for any lines. The one server that they
-// talk to is this test's; `bin/lestats` is this test binary; `make` is left to CI.
+// talk to is this test's, or the one at LESTATS_TEST_URL; `bin/lestats` is this test binary; `make` is left to CI.
 func typeCommands(t *testing.T, page string, atLeast int) {
 	t.Helper()
 	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := serve(t, nil)
+	testtool.Installed(t, "curl", "curl")
+	at := os.Getenv("LESTATS_TEST_URL")
+	if at == "" {
+		at = serve(t, nil).url
+	}
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -47,12 +53,12 @@ func typeCommands(t *testing.T, page string, atLeast int) {
 			}
 			commands++
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-			cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", strings.ReplaceAll(command, "http://127.0.0.1:8080", p.url))
+			cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", strings.ReplaceAll(command, "http://127.0.0.1:8080", at))
 			cmd.Dir = home
 			cmd.Env = append(os.Environ(), "PATH="+filepath.Join(home, "bin")+":"+os.Getenv("PATH"))
 			out, err := cmd.CombinedOutput()
 			cancel()
-			got := strings.NewReplacer(p.url, "http://127.0.0.1:8080", "\r", "").Replace(string(out))
+			got := strings.NewReplacer(at, "http://127.0.0.1:8080", "\r", "").Replace(string(out))
 			if err != nil {
 				t.Errorf("$ %s\n%v\n%s", command, err, got)
 				continue

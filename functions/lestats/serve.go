@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -84,7 +87,7 @@ type serveCmd struct {
 	storeFlags    `group:"Store:"`
 	logFlags      `group:"Log:"`
 
-	Listen      string        `help:"Address to listen on, 127.0.0.1:8080 by default; port 0 takes a free one." default:"127.0.0.1:8080" placeholder:"HOST:PORT" env:"LESTATS_LISTEN"`
+	Listen      string        `help:"Address to listen on; port 0 takes a free one. Without it: 0.0.0.0 and the variable PORT, where that is set, else 127.0.0.1:8080." placeholder:"HOST:PORT" env:"LESTATS_LISTEN"`
 	Workers     int           `help:"Jobs that run at once; 0: one a core." default:"0" env:"LESTATS_WORKERS,TP_NUM_OF_THREADS"`
 	Queue       int           `help:"Jobs that may wait; one more is told to come back later." default:"1024" env:"LESTATS_QUEUE"`
 	QueueURL    string        `name:"queue-url" help:"Queue of SQS that jobs go to which do not end at once; lestats worker takes them from there. Without it this process runs them." placeholder:"URL" env:"LESTATS_QUEUE_URL"`
@@ -122,12 +125,16 @@ func (c *serveCmd) Run(ctx context.Context, s *streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	hand, err := handOver(ctx, c.QueueURL)
+	listen, err := c.address()
+	if err != nil {
+		return err
+	}
+	hand, err := handOver(ctx, wire.QueueURL(c.QueueURL))
 	if err != nil {
 		return err
 	}
 	server, err := api.Open(ctx, api.Config{
-		Listen:      c.Listen,
+		Listen:      listen,
 		Questions:   c.questionFlags.config(),
 		Store:       c.storeFlags.config(log.Logger),
 		PollPlugins: c.PollPlugins,
@@ -156,6 +163,19 @@ func (c *serveCmd) Run(ctx context.Context, s *streams) (err error) {
 		return err
 	}
 	return errors.Join(server.Run(ctx), server.Close())
+}
+
+// address returns where to listen, "" for the default: --listen, or every address at
+// PORT, which is how platforms for containers (Cloud Run, Heroku) name the port.
+func (c *serveCmd) address() (string, error) {
+	port := os.Getenv("PORT")
+	if c.Listen != "" || port == "" || wire.InFunction() {
+		return c.Listen, nil
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", fmt.Errorf("the variable PORT is %q; it takes a number from 0 to 65535, or use --listen HOST:PORT in its place", port)
+	}
+	return net.JoinHostPort("0.0.0.0", port), nil
 }
 
 // handOver returns what puts a job into a queue, nil if there is none.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/le-stats-sportifs/lestats/runtime/results/storetest/minio"
+	"github.com/le-stats-sportifs/lestats/runtime/testtool"
 )
 
 // seedCase is one answer of the seed's own pandas code.
@@ -34,7 +35,7 @@ func seedCases(t testing.TB, folder string) []seedCase {
 // TestAnswersAreTheSeeds asks the program, over HTTP and on real CDC rows, what
 // the seed was asked, with either store, and compares all answers.
 func TestAnswersAreTheSeeds(t *testing.T) {
-	folder := sliceFolder(t)
+	folder := testtool.Slice(t)
 	cases := seedCases(t, folder)
 	if len(cases) != 192 {
 		t.Fatalf("%d cases, want 192", len(cases))

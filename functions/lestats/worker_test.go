@@ -105,6 +105,9 @@ func work(t testing.TB, args ...string) *process {
 // A server, two workers, one of which is killed at work and replaced: whatever was
 // accepted has an answer, and the queue is empty in the end.
 func TestWorkers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	c := newCloud(t)
 	server := serve(t, nil, "--workers", "1")
 	const limit = "--time-limit=1s" // and so long, about, are messages hidden from others
@@ -233,6 +236,9 @@ func ended(t testing.TB, s *results.Store, id string, within time.Duration) *que
 // Poisoned jobs fail, each with its cause; what is no job's message goes to the dead
 // queue and stays there; a job whose message is dead has failed and can be retried.
 func TestPoison(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	c := newCloud(t)
 	store, jobs, dead := c.results(t), c.open(t, c.queue.Jobs), c.open(t, c.queue.Dead)
 	want := c.poison(t, 6)
@@ -299,6 +305,9 @@ func TestPoison(t *testing.T) {
 // A function that has a queue gives it what takes long, and answers at once; another
 // function runs it, which is frozen between its messages and may be killed.
 func TestFunctionsWithAQueue(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	c := newCloud(t)
 	plugins := t.TempDir()
 	wasm, err := os.ReadFile("../../runtime/sandbox/testdata/faults.wasm")

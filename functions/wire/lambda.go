@@ -7,11 +7,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
@@ -22,6 +26,8 @@ const (
 	EnvRuntimeAPI = "AWS_LAMBDA_RUNTIME_API"
 	// EnvMemory is the memory of such a function, in MiB.
 	EnvMemory = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
+	// EnvEmulator is "true" in a function that SAM's emulator (sam local) runs.
+	EnvEmulator = "AWS_SAM_LOCAL"
 
 	// FunctionClose is how long a function may take to close: it leaves the 500 ms
 	// from SIGTERM to SIGKILL something for the rest.
@@ -37,6 +43,36 @@ const (
 // InFunction reports whether this process is a function of AWS Lambda.
 func InFunction() bool { return os.Getenv(EnvRuntimeAPI) != "" }
 
+// inEmulator reports whether SAM's emulator runs this function.
+func inEmulator() bool { return InFunction() && os.Getenv(EnvEmulator) == "true" }
+
+// QueueURL returns the URL of a queue as the function's variable has it, and "", which
+// is no queue, where SAM's emulator left the queue's name in template.yaml instead: the
+// emulator makes no queues.
+func QueueURL(value string) string {
+	if inEmulator() && !strings.Contains(value, "://") {
+		return ""
+	}
+	return value
+}
+
+// emulatorStore returns a folder for the store at location in SAM's emulator, where
+// there is none: without a location, or where the emulator left the bucket's name in
+// template.yaml, which begins with a capital as no bucket's name does. Otherwise, and
+// outside the emulator, it returns location.
+func emulatorStore(location string, log *slog.Logger) string {
+	bucket, isBucket := strings.CutPrefix(location, "s3://")
+	unset := location == "" || location == DefaultStore
+	unresolved := isBucket && bucket != "" && unicode.IsUpper(rune(bucket[0]))
+	if !inEmulator() || !unset && !unresolved {
+		return location
+	}
+	folder := filepath.Join(os.TempDir(), DefaultStore)
+	log.Warn("SAM's emulator makes no bucket: results live in this container and are lost with it; make sam-local runs MinIO beside it",
+		"store", location, "instead", folder)
+	return folder
+}
+
 // Due is when an invocation has to have done its work, if it ends at deadline: a
 // second is kept for storing, handing over and sending, of a short one a quarter.
 func Due(deadline time.Time) time.Time {
@@ -45,6 +81,7 @@ func Due(deadline time.Time) time.Time {
 
 // small fits a base to a function: one job at a time, in the function's memory.
 func (c *BaseConfig) small() error {
+	c.Store.Location = emulatorStore(c.Store.Location, c.Log)
 	if c.Store.Location == "" || c.Store.Location == DefaultStore {
 		return errors.New("LESTATS_STORE is not set: each request may meet another process of a function, so its results go into a bucket: LESTATS_STORE=s3://bucket/prefix")
 	}

@@ -11,35 +11,8 @@ import (
 	"testing"
 
 	"github.com/le-stats-sportifs/lestats/plugins/sdk/sdktest"
+	"github.com/le-stats-sportifs/lestats/runtime/testtool"
 )
-
-// sliceFolder returns the folder with the CDC's rows and the seed's answers:
-// $LESTATS_CDC_SLICE, or shared/data beside the checkout or above it.
-func sliceFolder(t testing.TB) string {
-	t.Helper()
-	if dir := os.Getenv("LESTATS_CDC_SLICE"); dir != "" {
-		return dir // that it is there is what the tests then rely on
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if found := filepath.Join(dir, "shared", "data"); exists(filepath.Join(found, "cdc_npao_slice.csv")) {
-			return found
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			t.Skip("there is no cdc_npao_slice.csv: set LESTATS_CDC_SLICE to the folder that has it")
-		}
-		dir = up
-	}
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
 
 // columnsOf maps the CDC's headers to the dataset's columns.
 var columnsOf = map[string]string{
@@ -50,7 +23,7 @@ var columnsOf = map[string]string{
 // openSlice opens the CDC's rows, sorted by survey question as a dataset is.
 func openSlice(t testing.TB) *sdktest.Session {
 	t.Helper()
-	f, err := os.Open(filepath.Join(sliceFolder(t), "cdc_npao_slice.csv"))
+	f, err := os.Open(filepath.Join(testtool.Slice(t), "cdc_npao_slice.csv"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +63,7 @@ type expectation struct {
 
 func expectations(t testing.TB) []expectation {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(sliceFolder(t), "cdc_npao_slice.expected.json"))
+	b, err := os.ReadFile(filepath.Join(testtool.Slice(t), "cdc_npao_slice.expected.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

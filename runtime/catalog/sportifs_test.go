@@ -42,7 +42,7 @@ func survey() string {
 // offered with.
 func TestExamplesOfTheBuiltInPlugin(t *testing.T) {
 	dir := t.TempDir()
-	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w",
+	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w",
 		"-o", filepath.Join(dir, "sportifs.wasm"), "github.com/le-stats-sportifs/lestats/plugins/sportifs")
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	if text, err := cmd.CombinedOutput(); err != nil {

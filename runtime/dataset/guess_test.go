@@ -131,6 +131,9 @@ func TestGuessRefuses(t *testing.T) {
 
 // A column of a million values is described and read.
 func TestMillionValues(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	var b strings.Builder
 	b.WriteString("id,sales\n")
 	for i := range 1_000_000 {

@@ -3,37 +3,13 @@ package dataset
 import (
 	"bytes"
 	"context"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/le-stats-sportifs/lestats/data"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
+	"github.com/le-stats-sportifs/lestats/runtime/testtool"
 )
-
-// sliceFile returns the real CDC rows: in the folder LESTATS_CDC_SLICE, or in a
-// folder shared/data beside the checkout.
-func sliceFile(t testing.TB) string {
-	t.Helper()
-	const name = "cdc_npao_slice.csv"
-	if folder := os.Getenv("LESTATS_CDC_SLICE"); folder != "" {
-		return filepath.Join(folder, name) // it must be there
-	}
-	at, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		path := filepath.Join(at, "shared", "data", name)
-		if _, err := os.Stat(path); err == nil {
-			return path
-		}
-		if at == filepath.Dir(at) {
-			t.Skip("no real CDC rows: there is no shared/data beside the checkout, and LESTATS_CDC_SLICE is not set")
-		}
-		at = filepath.Dir(at)
-	}
-}
 
 func npao(t testing.TB) *Descriptor {
 	t.Helper()
@@ -45,7 +21,7 @@ func npao(t testing.TB) *Descriptor {
 }
 
 func TestRealRows(t *testing.T) {
-	ds, err := Open(context.Background(), sliceFile(t), npao(t))
+	ds, err := Open(context.Background(), filepath.Join(testtool.Slice(t), "cdc_npao_slice.csv"), npao(t))
 	if err != nil {
 		t.Fatal(err)
 	}

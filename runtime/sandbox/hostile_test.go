@@ -38,6 +38,9 @@ const (
 const maxHostileRSS = 400 << 20
 
 func TestHostile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	if os.Getenv(hostileEnv) != "" {
 		t.Run("ends", testHostileEnds)
 		t.Run("built", testHostileBuilt)

@@ -1,4 +1,5 @@
-// Package testtool finds the servers that tests start.
+// Package testtool finds what tests need and the module does not hold: programs, and
+// real rows.
 package testtool
 
 import (
@@ -19,7 +20,7 @@ func Find(t testing.TB, name, variable string) string {
 		path = filepath.Join(moduleRoot(t), ".tools", name)
 	}
 	if _, err := os.Stat(path); err != nil { //nolint:gosec // a test's own environment
-		absent(t, fmt.Sprintf("no %s: set %s to its program, or run `make .tools/%s` (%v)", name, variable, name, err))
+		without(t, fmt.Sprintf("no %s: set %s to its program, or run `make .tools/%s` (%v)", name, variable, name, err))
 	}
 	return path
 }
@@ -33,12 +34,38 @@ func Installed(t testing.TB, name, debian string) string {
 			return path
 		}
 	}
-	absent(t, fmt.Sprintf("no %s: install it (Debian: apt-get install %s)", name, debian))
+	without(t, fmt.Sprintf("no %s: install it (Debian: %s; `make test` does)", name, debian))
 	return ""
 }
 
-// absent skips t, or fails it in CI, where nothing may be left out.
-func absent(t testing.TB, message string) {
+// Slice returns the folder with real rows of the CDC's survey (cdc_npao_slice.csv) and the
+// original program's answers about them: LESTATS_CDC_SLICE, or shared/data beside the
+// checkout or above it. Without it t is skipped, or fails where the environment has
+// CI=true or the variable is set.
+func Slice(t testing.TB) string {
+	t.Helper()
+	const rows = "cdc_npao_slice.csv"
+	if folder := os.Getenv("LESTATS_CDC_SLICE"); folder != "" {
+		if _, err := os.Stat(filepath.Join(folder, rows)); err != nil { //nolint:gosec // a test's own environment
+			t.Fatalf("LESTATS_CDC_SLICE: %v", err)
+		}
+		return folder
+	}
+	for at := moduleRoot(t); ; at = filepath.Dir(at) {
+		folder := filepath.Join(at, "shared", "data")
+		if _, err := os.Stat(filepath.Join(folder, rows)); err == nil {
+			return folder
+		}
+		if at == filepath.Dir(at) {
+			break
+		}
+	}
+	without(t, "no real rows of the CDC: there is no shared/data beside the checkout, and LESTATS_CDC_SLICE is not set")
+	return ""
+}
+
+// without ends a test that lacks a tool: CI has to have them all.
+func without(t testing.TB, message string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
 		t.Fatal(message)

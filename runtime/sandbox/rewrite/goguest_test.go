@@ -22,7 +22,7 @@ var goGuest = sync.OnceValues(func() ([]byte, error) {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	out := filepath.Join(dir, "guest.wasm")
-	build := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", out, "./testdata/goguest")
+	build := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", out, "./testdata/goguest")
 	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	if said, err := build.CombinedOutput(); err != nil {
 		return said, err
@@ -68,6 +68,9 @@ func goInstance(t testing.TB, h *host, config wazero.RuntimeConfig) (api.Module,
 // TestGoGuest: the same answers rewritten and plain; and from an image of its
 // state the guest remembers nothing, answers the same and spends the same.
 func TestGoGuest(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	ctx := context.Background()
 	plain, _ := goInstance(t, nil, engine())
 	h := &host{slice: 100_000}

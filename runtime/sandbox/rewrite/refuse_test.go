@@ -155,6 +155,9 @@ func TestTypesAreTheEngines(t *testing.T) {
 // TestSizesAreBounded: modules of many, deep and long things end in bounded time,
 // here and in the engine, and with a small multiple of their size in memory.
 func TestSizesAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	repeat := func(n int, b ...byte) []byte { return slices.Repeat(b, n) }
 	many := func(n int, body []byte) []byte {
 		return wasmOf(types(functype(nil)), section(3, vec(slices.Repeat([][]byte{{0}}, n)...)), section(10, vec(slices.Repeat([][]byte{body}, n)...)))

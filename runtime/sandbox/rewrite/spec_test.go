@@ -193,6 +193,9 @@ var unsupported = []string{"stands at an imported global's value", noVectors}
 // in two worlds: the modules plain, and rewritten. All outcomes are the same,
 // and they are the expected ones.
 func TestSpecification(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	dir := specTests(t)
 	spectest, err := os.ReadFile(filepath.Join(dir, "testdata", "spectest.wasm"))
 	if err != nil {
@@ -337,6 +340,9 @@ func (r *specRun) instantiate(c *specCommand) (plain, rewritten error) {
 // the engine behind it takes what the engine alone takes, but for what it says
 // that it does not support.
 func TestSameModulesRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	ctx := context.Background()
 	rt := wazero.NewRuntimeWithConfig(ctx, engine())
 	defer func() { _ = rt.Close(ctx) }()
