@@ -350,7 +350,7 @@ func TestContractThroughProxies(t *testing.T) {
 			}
 			at := way.url + "/api/get_results/" + job.ID
 			status, header, body := send(t, "GET", at+"?wait=5", "", "", "Accept: text/csv")
-			if status != http.StatusOK || !strings.HasPrefix(header.Get("Content-Type"), "text/csv") || !strings.HasPrefix(body, "location,mean\r\n") {
+			if status != http.StatusOK || !strings.HasPrefix(header.Get("Content-Type"), "text/csv") || !strings.HasPrefix(body, "location,mean,synthetic\r\n") {
 				t.Errorf("CSV: %d %v %.100s", status, header, body)
 			}
 			if status, _, body := send(t, "GET", at, "", "", "Accept: text/csv", "If-None-Match: "+header.Get("ETag")); status != http.StatusNotModified || body != "" {

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -138,8 +139,18 @@ func (l fsLister) read(_ context.Context, name string, s stamp) ([]byte, bool, e
 // folder: what it could lead to elsewhere is not the plugins' owner's to show.
 type folderLister struct{ folder string }
 
+// open opens the folder. Its errors do not name it: they are told to strangers too.
+func (l folderLister) open() (*os.Root, error) {
+	root, err := os.OpenRoot(l.folder)
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		err = at.Err
+	}
+	return root, err
+}
+
 func (l folderLister) list(ctx context.Context) ([]entry, error) {
-	root, err := os.OpenRoot(l.folder) // anew each time: it may come and go
+	root, err := l.open() // anew each time: it may come and go
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +159,7 @@ func (l folderLister) list(ctx context.Context) ([]entry, error) {
 }
 
 func (l folderLister) read(_ context.Context, name string, s stamp) ([]byte, bool, error) {
-	root, err := os.OpenRoot(l.folder)
+	root, err := l.open()
 	if err != nil {
 		return nil, false, badPlugin("the file cannot be read: %w", err)
 	}

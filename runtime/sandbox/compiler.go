@@ -270,6 +270,8 @@ func (p *compiler) verdict(late bool, died error) error {
 		why = "the compiler ran out of time"
 	case code < 0: // a signal that this process has not sent: the system's, where memory is short
 		why = "the compiler was killed, most likely for its memory"
+	case strings.HasPrefix(text, "SIGSEGV:"), strings.HasPrefix(text, "SIGBUS:"): // in Go's own runtime: a fault of the compiler is a panic
+		why = "the compiler crashed, most likely for want of memory"
 	default:
 		return badPlugin("it does not compile: the compiler failed on it (%v): %s", died, cleanLine(p.errors.text()))
 	}

@@ -67,7 +67,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"manifest_too_large", nil, []string{"1048577", "1048576"}},
 		{"manifest_empty", nil, []string{"lestats_v1_describe", "empty"}},
 		{"manifest_not_json", nil, []string{"manifest", "JSON"}},
-		{"manifest_control", nil, []string{"version", "control character"}},
+		{"manifest_control", nil, []string{"version", "U+0007"}},
 		{"manifest_requires", nil, []string{"requires", "gpu"}},
 		{"missing_column", nil, []string{`"valeu"`, `did you mean "value"?`}},
 		{"column_type", nil, []string{`"value"`, "integer", "number"}},
