@@ -24,11 +24,12 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/results/storetest"
 )
 
-// What holds while a hostile job runs on one of two workers.
+// What holds while a hostile job runs on one of two workers. A guest that cannot be
+// interrupted holds up the collector, and all that waits for it, until its limit of a
+// minute; what the machine does to a look is far less than a second.
 const (
-	maxCollection = 50 * time.Millisecond  // runtime.GC() returns within
-	maxLatency    = 100 * time.Millisecond // 99 of 100 requests are answered within
-	minRate       = 0.4                    // of good jobs, against that without the hostile one
+	maxWait = time.Second // a runtime.GC(), and 99 of 100 requests
+	minRate = 0.2         // of good jobs, against that without the hostile one
 )
 
 // besides is a service with good and hostile plugins. Its methods are those of
@@ -81,9 +82,6 @@ type measured struct {
 
 // share is the good jobs' share of what they get alone, from as many cores.
 func (m measured) share(alone measured) float64 { return m.rate / m.cores / (alone.rate / alone.cores) }
-
-// slowed is how much longer things take for what other processes take.
-func (m measured) slowed() float64 { return max(1, 2/m.cores) }
 
 func (m measured) String() string {
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
@@ -154,9 +152,8 @@ func look(t *testing.T, url string, client *http.Client, params string, period t
 // While a hostile guest runs on one of two workers, whichever it is, the service
 // goes on: Go's collector gets its turn, HTTP answers, good jobs get their share.
 // A machine that is busy with other things spoils single looks: the bounds have to
-// hold at once in one look of four, and grow by what other processes take. Where those
-// take more than half, and under the race detector, nothing is timed: good jobs are
-// answered, that is all.
+// hold at once in one look of four. Under the race detector nothing is timed: good jobs
+// are answered, that is all.
 func testHostileBeside(t *testing.T) {
 	ds := surveyDataset(104_000)
 	quiet := slog.New(slog.DiscardHandler)
@@ -220,11 +217,8 @@ func testHostileBeside(t *testing.T) {
 			m := look(t, server.URL, client, params, period)
 			cancel()
 			wg.Wait()
-			slowed := max(m.slowed(), alone.slowed())
-			within := func(d, bound time.Duration) bool { return float64(d) <= float64(bound)*slowed }
 			got := m.share(alone)
-			busy := min(m.cores, alone.cores) < float64(goruntime.NumCPU())/2 // with other things: times tell nothing
-			if underRace || busy || got >= share && within(m.job, maxLatency) && within(m.health, maxLatency) && within(m.collection, maxCollection) {
+			if underRace || got >= share && max(m.job, m.health, m.collection) <= maxWait {
 				ratio = min(ratio, got)
 				worst = measured{min(worst.rate, m.rate), max(worst.health, m.health), max(worst.job, m.job), max(worst.collection, m.collection), min(worst.cores, m.cores)}
 				return
