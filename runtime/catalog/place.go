@@ -142,8 +142,7 @@ type folderLister struct{ folder string }
 // open opens the folder. Its errors do not name it: they are told to strangers too.
 func (l folderLister) open() (*os.Root, error) {
 	root, err := os.OpenRoot(l.folder)
-	var at *fs.PathError
-	if errors.As(err, &at) {
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
 		err = at.Err
 	}
 	return root, err
