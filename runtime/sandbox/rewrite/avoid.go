@@ -82,13 +82,14 @@ type avoider struct {
 	i32, i64 uint32 // the first local of each type
 	f32, f64 uint32
 	// and is set where an and stands before in the same basic block, nonzero where the
-	// instruction before is a constant other than 0.
-	and, nonzero bool
-	last         instr // copied without what it refers to
+	// instruction before is a constant other than 0, negated where an i32.eqz follows.
+	and, nonzero, negated bool
+	last                  instr // its op and n
 }
 
-// read notes an instruction that was read; each is, before it is written in any way.
-func (a *avoider) read(i *instr) {
+// read notes an instruction that r has read; each is, before it is written in any way.
+func (a *avoider) read(i *instr, r *reader) {
+	a.negated = r.pos < len(r.b) && r.b[r.pos] == opI32Eqz
 	a.nonzero = (a.last.op == opI32Const || a.last.op == opI64Const) && a.last.n != 0
 	a.last = instr{op: i.op, n: i.n}
 	switch i.op {
@@ -138,7 +139,7 @@ func (e *encoder) avoider(f *body, n uint32) avoider {
 
 // instr writes an instruction as it was read, or what stands for it.
 func (a *avoider) instr(c *code, i *instr) {
-	if op, ok := opposite(i.op); ok && a.and && !a.nonzero {
+	if op, ok := opposite(i.op); ok && a.and && !a.nonzero && !a.negated {
 		c.op(op)
 		c.op(opI32Eqz)
 		return

@@ -68,7 +68,7 @@ func TestComparisons(t *testing.T) {
 		kinds, indices = append(kinds, functype([]valType{typ, typ}, i32)), append(indices, []byte{byte(k)})
 		exports = append(exports, exported(fmt.Sprint(k), kindFunc, k))
 		var c code
-		zero, and := opcode(opI32Const), opcode(opI32And)
+		zero, and := opI32Const, opcode(opI32And)
 		if typ == i64 {
 			zero, and = opI64Const, opI64And
 		}
