@@ -92,10 +92,11 @@ func (s *slots) count() int {
 }
 
 // jobCost is what one job may ever use, in bytes: memory, which may hold copies of
-// columns that were written to, native stack, which doubles as it grows, and the
-// host's copy of the result.
+// columns that were written to, native stack and the host's copy of the result. A stack
+// that is too small by one frame is replaced by one of twice its size and that frame; both
+// live until it is copied. Old stack and frame are at most Limits.Stack each.
 func (p *Plugin) jobCost() uint64 {
-	return p.reach() + 2*p.limits.Stack + p.limits.Result
+	return p.reach() + 4*p.limits.Stack + p.limits.Result
 }
 
 // acquire returns an instance that is open and has answered nothing yet. It waits

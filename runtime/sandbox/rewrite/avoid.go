@@ -6,6 +6,7 @@ package rewrite
 //   - select of f32 or f64 is written as an if;
 //   - f32.copysign, f64.copysign as shifts of integers;
 //   - f32.convert_i64_u, f64.convert_i64_u with the signed conversion;
+//   - a comparison of integers by order, where an operand may come from an and, as not its opposite;
 //   - on amd64 without BMI1, ctz and clz with popcnt and a conversion;
 //   - on arm64, rem_s and rem_u as a division, a multiplication and a subtraction.
 //
@@ -80,6 +81,41 @@ type avoider struct {
 	faults   faults
 	i32, i64 uint32 // the first local of each type
 	f32, f64 uint32
+	// and is set where an and stands before in the same basic block, nonzero where the
+	// instruction before is a constant other than 0, negated where an i32.eqz follows.
+	and, nonzero, negated bool
+	last                  instr // its op and n
+}
+
+// read notes an instruction that r has read; each is, before it is written in any way.
+func (a *avoider) read(i *instr, r *reader) {
+	a.negated = r.pos < len(r.b) && r.b[r.pos] == opI32Eqz
+	a.nonzero = (a.last.op == opI32Const || a.last.op == opI64Const) && a.last.n != 0
+	a.last = instr{op: i.op, n: i.n}
+	switch i.op {
+	case opI32And, opI64And:
+		a.and = true
+	case opLoop, opIf, opElse, opBrIf:
+		a.and = false
+	}
+}
+
+// opposite is the comparison that is true where one of integers by order is false.
+func opposite(op opcode) (opcode, bool) {
+	for _, lt := range []opcode{opI32LtS, opI64LtS} { // lt_s, lt_u, gt_s, gt_u, le_s, le_u, ge_s, ge_u
+		switch n := op - lt; {
+		case op < lt || n >= 8:
+		case n < 2:
+			return op + 6, true
+		case n < 4:
+			return op + 2, true
+		case n < 6:
+			return op - 2, true
+		default:
+			return op - 6, true
+		}
+	}
+	return op, false
 }
 
 // avoider is that of a function whose scratch locals begin at local n.
@@ -103,6 +139,11 @@ func (e *encoder) avoider(f *body, n uint32) avoider {
 
 // instr writes an instruction as it was read, or what stands for it.
 func (a *avoider) instr(c *code, i *instr) {
+	if op, ok := opposite(i.op); ok && a.and && !a.nonzero && !a.negated {
+		c.op(op)
+		c.op(opI32Eqz)
+		return
+	}
 	switch i.op {
 	case opSelect, opSelectT:
 		t := a.selects[0]

@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	"context"
+	"fmt"
 	"math"
 	"math/bits"
 	"math/rand/v2"
@@ -54,6 +56,92 @@ func TestSelect(t *testing.T) {
 	stillWrong(t, "amd64", "select of floats", wrong, "avoider.choose, scratch.forSelect and body.selects")
 	if got, err := rewritten.ExportedFunction("dead").Call(t.Context()); err != nil || got[0] != 7 {
 		t.Errorf("dead: %v, %v", got, err)
+	}
+}
+
+// Comparisons of an and with zero by order, on which a branch depends: on either side,
+// directly or by way of locals.
+func TestComparisons(t *testing.T) {
+	var kinds, indices, exports, bodies [][]byte
+	add := func(typ valType, op opcode, swapped, locals bool) {
+		k := uint32(len(bodies))
+		kinds, indices = append(kinds, functype([]valType{typ, typ}, i32)), append(indices, []byte{byte(k)})
+		exports = append(exports, exported(fmt.Sprint(k), kindFunc, k))
+		var c code
+		zero, and := opI32Const, opcode(opI32And)
+		if typ == i64 {
+			zero, and = opI64Const, opI64And
+		}
+		c.locals([]localGroup{{2, typ}})
+		operand := func(anded bool, local uint32) {
+			if anded {
+				c.op(opLocalGet, 0)
+				c.op(opLocalGet, 1)
+				c.op(and)
+			} else {
+				c.op(zero)
+				c.bytes(0)
+			}
+			if locals {
+				c.op(opLocalSet, local)
+			}
+		}
+		operand(!swapped, 2)
+		operand(swapped, 3)
+		if locals {
+			c.op(opLocalGet, 2)
+			c.op(opLocalGet, 3)
+		}
+		c.op(op)
+		c.op(opIf)
+		c.bytes(byte(i32))
+		c.i32Const(1)
+		c.op(opElse)
+		c.i32Const(0)
+		c.op(opEnd)
+		c.op(opEnd)
+		bodies = append(bodies, sized(c))
+	}
+	for n := range opcode(8) {
+		for form := range 4 {
+			add(i32, opI32LtS+n, form&1 == 1, form&2 == 2)
+			add(i64, opI64LtS+n, form&1 == 1, form&2 == 2)
+		}
+	}
+	wasm := wasmOf(types(kinds...), section(3, vec(indices...)), section(7, vec(exports...)), section(10, vec(bodies...)))
+	module := func(config wazero.RuntimeConfig) api.Module {
+		r := wazero.NewRuntimeWithConfig(t.Context(), config)
+		t.Cleanup(func() { _ = r.Close(context.Background()) })
+		mod, err := r.Instantiate(t.Context(), wasm)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return mod
+	}
+	right, bare := module(interpreter()), module(engine())
+	rewritten, _ := start(t, wasm, &host{slice: 1 << 40})
+	wrong := 0
+	for k := range bodies {
+		call := func(m api.Module, x uint64) uint64 {
+			got, err := m.ExportedFunction(fmt.Sprint(k)).Call(t.Context(), x, x)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return got[0] & math.MaxUint32
+		}
+		for _, x := range []uint64{0, 1, math.MaxUint32, math.MaxUint64, 1 << 31, 1 << 63} {
+			want := call(right, x)
+			if call(bare, x) != want {
+				wrong++
+			}
+			if got := call(rewritten, x); got != want {
+				t.Errorf("comparison %d of %#x: %d; want %d", k, x, got, want)
+			}
+		}
+	}
+	t.Logf("the compiler alone is wrong in %d of %d", wrong, 6*len(bodies))
+	for _, arch := range []string{"amd64", "arm64"} {
+		stillWrong(t, arch, "comparisons with an and", wrong, "opposite, avoider.read")
 	}
 }
 

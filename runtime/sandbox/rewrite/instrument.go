@@ -40,6 +40,7 @@ func (e *encoder) plain(c *code, f *body) {
 	var i instr
 	for !r.done() {
 		r.instr(&i)
+		avoid.read(&i, &r)
 		avoid.instr(c, &i)
 	}
 }
@@ -85,6 +86,7 @@ func (e *encoder) metered(c *code, f *body, results []valType) {
 	for !r.done() {
 		previous := constant(&i)
 		r.instr(&i)
+		avoid.read(&i, &r)
 		switch i.op {
 		case opBlock, opIf:
 			depth++

@@ -50,11 +50,14 @@ const (
 
 // What the rewriter writes itself, or writes in other instructions.
 const (
+	opI32Eqz         = 0x45
 	opI32Eq          = 0x46
+	opI32LtS         = 0x48
 	opI32GtU         = 0x4b
 	opI32LeU         = 0x4d
 	opI64Eq          = 0x51
 	opI64Ne          = 0x52
+	opI64LtS         = 0x53
 	opI64GtU         = 0x56
 	opI64GeS         = 0x59
 	opI32Clz         = 0x67
