@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/parquet-go/parquet-go/format"
 )
@@ -21,6 +22,8 @@ type physical struct {
 // the values that were asked for.
 type decoder interface {
 	next() (physical, error)
+	// rest are the bytes that follow after the values that were decoded.
+	rest() []byte
 }
 
 var errPageEnds = errors.New("it is damaged: a page ends before its values do")
@@ -71,8 +74,8 @@ func (l layout) decoder(p *page, count int64, b *budget) (decoder, error) {
 	case e == format.Plain:
 		return &plain{l, body}, nil
 	case e == format.RLE && l.kind == format.Boolean:
-		content, _, err := prefixed(body)
-		return &booleans{rle{left: content, width: 1}}, err
+		content, after, err := prefixed(body)
+		return &booleans{rle{left: content, width: 1}, after}, err
 	case e == format.DeltaBinaryPacked && (l.kind == format.Int32 || l.kind == format.Int64):
 		d := &delta{left: body, narrow: l.kind == format.Int32}
 		return d, d.start(count)
@@ -106,6 +109,8 @@ func (d *bitValues) next() (physical, error) {
 	return physical{bits: int64(v)}, nil
 }
 
+func (d *bitValues) rest() []byte { return d.body[(d.at+7)/8:] }
+
 // plain decodes values that stand one after the other.
 type plain struct {
 	layout
@@ -129,6 +134,8 @@ func (d *plain) next() (physical, error) {
 	return v, nil
 }
 
+func (d *plain) rest() []byte { return d.left }
+
 // split decodes BYTE_STREAM_SPLIT: first the first bytes of all values, and so on.
 type split struct {
 	layout
@@ -151,6 +158,8 @@ func (d *split) next() (physical, error) {
 	d.at++
 	return d.fixed(b), nil
 }
+
+func (d *split) rest() []byte { return nil } // as its length was compared before
 
 // rle decodes small integers: runs of one value, and groups of eight packed into bits.
 type rle struct {
@@ -181,9 +190,11 @@ func (d *rle) next() (uint32, error) {
 	return v, nil
 }
 
-// goesOn reports whether a run has more values than were asked for. Packed ones may
-// have up to seven, which fill the last group.
+// goesOn reports whether a run has more values than were asked for. Packed ones may: some
+// writers fill up the last group, and DuckDB groups of groups.
 func (d *rle) goesOn() bool { return d.packed == nil && d.run > 0 }
+
+func (d *rle) rest() []byte { return d.left }
 
 // start reads the head of the next run.
 func (d *rle) start() error {
@@ -234,12 +245,18 @@ func bitsAt(b []byte, at uint64, width uint) uint64 {
 }
 
 // booleans decodes booleans in runs.
-type booleans struct{ rle }
+type booleans struct {
+	rle
+
+	after []byte
+}
 
 func (d *booleans) next() (physical, error) {
 	v, err := d.rle.next()
 	return physical{bits: int64(v)}, err
 }
+
+func (d *booleans) rest() []byte { return slices.Concat(d.left, d.after) }
 
 // delta decodes DELTA_BINARY_PACKED: differences in blocks, which are cut into equal
 // parts that have each its own width.
@@ -297,6 +314,8 @@ func (d *delta) next() (physical, error) {
 	d.at++
 	return d.value(), nil
 }
+
+func (d *delta) rest() []byte { return d.left }
 
 // value is the last one. Differences overflow on purpose.
 func (d *delta) value() physical {
@@ -362,6 +381,8 @@ func (d *lengthened) next() (physical, error) {
 	return physical{bytes: v}, nil
 }
 
+func (d *lengthened) rest() []byte { return d.left }
+
 // frontCoded decodes DELTA_BYTE_ARRAY: of each value, how many bytes it has in common
 // with the one before, and what comes then.
 type frontCoded struct {
@@ -398,3 +419,5 @@ func (d *frontCoded) next() (physical, error) {
 	d.last = append(append(make([]byte, 0, size), d.last[:n]...), suffix.bytes...)
 	return physical{bytes: d.last}, nil
 }
+
+func (d *frontCoded) rest() []byte { return d.suffixes.left }

@@ -26,6 +26,7 @@ type pageHeader struct {
 	values                   int64
 	encoding, levels         format.Encoding
 	levelBytes, repeatLevels int64 // of version 2
+	missing, rows            int64 // of version 2
 	plain                    bool  // of version 2: the values are not compressed
 }
 
@@ -43,7 +44,7 @@ func (h *pageHeader) read(w *thriftWalk) {
 	var kind, encoding, levels int64
 	top := integers(map[int64]*int64{1: &kind, 2: &h.unpacked, 3: &h.packed, 4: &h.crc})
 	page := integers(map[int64]*int64{1: &h.values, 2: &encoding, 3: &levels})
-	second := integers(map[int64]*int64{1: &h.values, 4: &encoding, 5: &h.levelBytes, 6: &h.repeatLevels})
+	second := integers(map[int64]*int64{1: &h.values, 2: &h.missing, 3: &h.rows, 4: &encoding, 5: &h.levelBytes, 6: &h.repeatLevels})
 	w.structure(0, func(id int64, kind byte) bool {
 		switch {
 		case kind != thriftStruct:

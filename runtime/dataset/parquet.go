@@ -151,6 +151,9 @@ func (p *parquetFile) scan(ctx context.Context, chosen []int, add func(int, cell
 		if err := b.takeRows(group.NumRows, len(chosen)); err != nil {
 			return err
 		}
+		if group.NumRows == 0 { // some write no pages then
+			continue
+		}
 		for k, at := range chosen {
 			r, err := p.chunk(group, at, b)
 			if err == nil {
@@ -190,6 +193,8 @@ func (p *parquetFile) chunk(group *format.RowGroup, field int, b *budget) (*chun
 	switch {
 	case group.Columns[at].FilePath != "":
 		return nil, fmt.Errorf("column %s: its values are in another file, %s", quote(column.Name()), quote(group.Columns[at].FilePath))
+	case meta.NumValues != group.NumRows:
+		return nil, fmt.Errorf("it is damaged: the column %s has %d values in a row group of %d rows", quote(column.Name()), meta.NumValues, group.NumRows)
 	case start < int64(len(parquetMagic)) || start > end:
 		return nil, fmt.Errorf("it is damaged: the column %s begins at byte %d", quote(column.Name()), start)
 	case meta.Type != format.Type(column.Type().Kind()) && !isNull:
@@ -251,6 +256,9 @@ func (r *chunkReader) readDictionary(p *page) error {
 		}
 		r.dictionary = append(r.dictionary, c)
 	}
+	if len(values.left) > 0 {
+		return fmt.Errorf("it is damaged: the dictionary of column %s goes on after its %d entries", quote(r.column), p.values)
+	}
 	return nil
 }
 
@@ -267,6 +275,9 @@ func (r *chunkReader) readPage(p *page, add func(cell) error) error {
 			}
 			count += int64(level)
 		}
+	}
+	if p.kind == format.DataPageV2 && (p.missing != p.values-count || p.rows != p.values) {
+		return fmt.Errorf("it is damaged: column %s: a page has %d values, %d of them missing, and its header says %d rows and %d missing", quote(r.column), p.values, p.values-count, p.rows, p.missing)
 	}
 	var indices *rle
 	var values decoder
@@ -305,11 +316,24 @@ func (r *chunkReader) readPage(p *page, add func(cell) error) error {
 			return err
 		}
 	}
-	if indices != nil && indices.goesOn() || r.optional && p.present.goesOn() {
-		return fmt.Errorf("it is damaged: column %s: a run of values goes on after the page's %d", quote(r.column), p.values)
+	var read interface{ rest() []byte } = values
+	if indices != nil {
+		read = indices
+	}
+	over := r.optional && (p.present.goesOn() || len(p.present.left) > 0)
+	if count > 0 { // without values some write something, and some nothing
+		runs, ok := read.(interface{ goesOn() bool })
+		rest := read.rest()
+		over = over || ok && runs.goesOn() || len(rest) > 0 && (p.kind != format.DataPage || string(rest) != fastparquetEnd)
+	}
+	if over {
+		return fmt.Errorf("it is damaged: column %s: a page goes on after its %d values", quote(r.column), p.values)
 	}
 	return nil
 }
+
+// fastparquetEnd is what fastparquet writes behind the values of a page of version 1.
+const fastparquetEnd = "\x00\x00\x00\x00\x00\x00\x00\x00"
 
 // plainDictionary is what older files call both a dictionary and indices into it.
 const plainDictionary format.Encoding = 2
