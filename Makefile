@@ -177,7 +177,7 @@ test-sdks: generate examples ## The SDKs' own tests and the four examples in the
 FUZZTIME ?= 20s
 .PHONY: test-columns
 test-columns: $(TOOLS)/python/bin/writers-are-there ## Compare Parquet and Arrow files of five writers with pyarrow's reading, by value (installs them into .tools)
-	LESTATS_PYTHON=$(TOOLS)/python/bin/python3 go test -count 1 -run TestColumnsOfFiveWriters -timeout 10m ./runtime/dataset
+	LESTATS_PYTHON="$(CURDIR)/$(TOOLS)/python/bin/python3" go test -count 1 -run TestColumnsOfFiveWriters -timeout 10m ./runtime/dataset
 
 .PHONY: fuzz
 fuzz: generate ## Run every fuzz target for FUZZTIME (20s)
@@ -188,7 +188,7 @@ fuzz: generate ## Run every fuzz target for FUZZTIME (20s)
 DURATION ?= 1m
 .PHONY: differential
 differential: ## Compare generated modules, rewritten and compiled, with wazero's interpreter and V8 (where node is) for DURATION (1m), from SEED (of the clock)
-	go test -count 1 -v -run 'TestDifferential$$' -differential $(DURATION) -differential.seed $(or $(SEED),$$(date +%s%N)) -timeout 0 ./runtime/sandbox/rewrite
+	go test -count 1 -v -run 'TestDifferential$$' -timeout 0 ./runtime/sandbox/rewrite -differential=$(DURATION) -differential.seed=$(or $(SEED),$$(date +%s%N))
 
 .PHONY: test-sam
 test-sam: generate $(TOOLS)/sam/bin/sam $(TOOLS)/minio ## `sam build && sam local start-api` in a fresh clone, and the API's contract with MinIO; installs SAM, and a Docker engine where none is (12 minutes)
