@@ -24,6 +24,8 @@ import (
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 	"golang.org/x/sys/unix"
+
+	"github.com/le-stats-sportifs/lestats/runtime/testtool"
 )
 
 const (
@@ -43,6 +45,9 @@ func TestMain(m *testing.M) {
 // readAll reads every file of this folder within the limits.
 func readAll() {
 	for resource, most := range map[int]uint64{unix.RLIMIT_DATA: childMemory, unix.RLIMIT_CPU: childCPU} {
+		if testtool.Race && resource == unix.RLIMIT_DATA {
+			most *= 16 // the detector's shadow is counted
+		}
 		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: most, Max: most}); err != nil {
 			fmt.Println(err)
 			os.Exit(1)

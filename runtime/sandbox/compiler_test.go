@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
+	"github.com/le-stats-sportifs/lestats/runtime/testtool"
 )
 
 // strange is the argument that makes a test binary a compiler that fails.
@@ -88,7 +89,7 @@ func apart(t testing.TB, change func(*Config)) Config {
 		t.Fatal("TestMain does not call CompilerMain")
 	}
 	cfg := Config{Compiler: SelfCompiler(), CacheDir: t.TempDir()}
-	if underRace { // the detector's memory is counted, and its time
+	if testtool.Race { // the detector's memory is counted, and its time
 		cfg.CompileMemory, cfg.CompileTime = 1<<30, 60*time.Second
 		cfg.Budget = 4 << 30
 	}
@@ -151,7 +152,7 @@ func peak(t testing.TB) int {
 func TestCompileBombs(t *testing.T) {
 	cfg := apart(t, func(cfg *Config) {
 		cfg.CompileTime = time.Second
-		if underRace {
+		if testtool.Race {
 			cfg.CompileMemory = 700 << 20
 		}
 	})
@@ -161,7 +162,7 @@ func TestCompileBombs(t *testing.T) {
 			before := peak(t)
 			_, err := e.Load(t.Context(), wasm)
 			wantError(t, err, question.CodeBadPlugin, "it does not compile")
-			if grown := peak(t) - before; grown > 64<<20 && !underRace {
+			if grown := peak(t) - before; grown > 64<<20 && !testtool.Race {
 				t.Errorf("this process has grown by %d bytes for %d bytes of module", grown, len(wasm))
 			}
 			t.Logf("%d bytes: %v", len(wasm), err)

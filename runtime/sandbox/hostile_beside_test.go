@@ -22,6 +22,7 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/render"
 	"github.com/le-stats-sportifs/lestats/runtime/results"
 	"github.com/le-stats-sportifs/lestats/runtime/results/storetest"
+	"github.com/le-stats-sportifs/lestats/runtime/testtool"
 )
 
 // What holds while a hostile job runs on one of two workers. A guest that cannot be
@@ -218,7 +219,7 @@ func testHostileBeside(t *testing.T) {
 			cancel()
 			wg.Wait()
 			got := m.share(alone)
-			if underRace || got >= share && max(m.job, m.health, m.collection) <= maxWait {
+			if testtool.Race || got >= share && max(m.job, m.health, m.collection) <= maxWait {
 				ratio = min(ratio, got)
 				worst = measured{min(worst.rate, m.rate), max(worst.health, m.health), max(worst.job, m.job), max(worst.collection, m.collection), min(worst.cores, m.cores)}
 				return

@@ -19,6 +19,7 @@ import (
 	"unicode"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
+	"github.com/le-stats-sportifs/lestats/runtime/testtool"
 )
 
 // The hostile guests: testdata/hostile has those that can be written down, and
@@ -67,7 +68,7 @@ func TestHostile(t *testing.T) {
 	if err != nil {
 		t.Fatalf("the process with the hostile guests: %v", err)
 	}
-	if rss := peakRSS(cmd.ProcessState); rss > maxHostileRSS && !underRace {
+	if rss := peakRSS(cmd.ProcessState); rss > maxHostileRSS && !testtool.Race {
 		t.Errorf("it used up to %d MB of memory; at most %d", rss>>20, maxHostileRSS>>20)
 	} else {
 		t.Logf("it used up to %d MB of memory", rss>>20)
@@ -391,7 +392,7 @@ func testHostileChanged(t *testing.T) {
 	t.Logf("noise ended with %v", codes)
 	clear(codes)
 	least := 1500
-	if underRace {
+	if testtool.Race {
 		least = 300
 	}
 	end := time.Now().Add(soaking)
