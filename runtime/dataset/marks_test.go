@@ -272,6 +272,22 @@ func TestSyntheticRows(t *testing.T) {
 			t.Errorf("%s: %v", said, err)
 		}
 	}
+	// So does the descriptor of a dataset, which other tools keep.
+	made := *d
+	made.Synthetic = Synthetic{All: true}
+	for text, want := range map[string]bool{string(must(made.encode())): true, string(must(d.encode())): false, "no JSON": false} {
+		var b bytes.Buffer
+		if err := parquet.Write(&b, []record{{"P", 1, "asked"}}, parquet.KeyValueMetadata(metaDescriptor, text)); err != nil {
+			t.Fatal(err)
+		}
+		file, err := openParquet(bytes.NewReader(b.Bytes()), int64(b.Len()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ds, err := readColumnar(t.Context(), file, d); err != nil || ds.Info().Synthetic != want {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
 	// An error below the comment names the line of the file.
 	if _, err := ReadCSV(t.Context(), strings.NewReader("# SYNTHETIC\nclub,points\nP,x\n"), d, nil); err == nil || !strings.Contains(err.Error(), "line 3: column") {
 		t.Error(err)
