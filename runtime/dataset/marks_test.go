@@ -275,7 +275,7 @@ func TestSyntheticRows(t *testing.T) {
 	// So does the descriptor of a dataset, which other tools keep.
 	made := *d
 	made.Synthetic = Synthetic{All: true}
-	for text, want := range map[string]bool{string(must(made.encode())): true, string(must(d.encode())): false, "no JSON": false} {
+	for text, want := range map[string]bool{must(made.encode()): true, must(d.encode()): false, "no JSON": false} {
 		var b bytes.Buffer
 		if err := parquet.Write(&b, []record{{"P", 1, "asked"}}, parquet.KeyValueMetadata(metaDescriptor, text)); err != nil {
 			t.Fatal(err)
