@@ -66,8 +66,8 @@ func openAnyArrow(b []byte) (_ columnar, err error) {
 	case streamBatches:
 		schema = r.r.Schema()
 	}
-	said, _ := schema.Metadata().GetValue(metaSynthetic)
-	a.made = said == "true"
+	meta := schema.Metadata()
+	a.made = saysSynthetic(meta.GetValue)
 	for _, f := range schema.Fields() {
 		kind, refused := arrowKind(f.Type)
 		a.names = append(a.names, field{f.Name, kind, refused})

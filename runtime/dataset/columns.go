@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -194,4 +195,18 @@ func recovered(err *error) {
 		text := fmt.Sprint(p)
 		*err = fmt.Errorf("it is damaged: %s", strings.ToValidUTF8(text[:min(len(text), 200)], "?"))
 	}
+}
+
+// saysSynthetic reports whether a file's metadata say that its figures are generated:
+// as an answer's do, or with the descriptor of a dataset, which other tools keep when
+// they save what they read of a file that WriteArrow made.
+func saysSynthetic(get func(key string) (value string, ok bool)) bool {
+	if said, _ := get(metaSynthetic); said == "true" {
+		return true
+	}
+	text, _ := get(metaDescriptor)
+	var d struct {
+		Synthetic Synthetic `json:"synthetic"`
+	}
+	return json.Unmarshal([]byte(text), &d) == nil && d.Synthetic.All
 }

@@ -343,10 +343,17 @@ func (p *profile) numbers() int {
 }
 
 // nearly reports whether the column would be one of numbers but for few texts: one in
-// ten values, or half of them where they are a few texts again and again.
+// ten values, half of them where they are a few texts again and again, or any part of
+// them where it is one text again and again.
 func (p *profile) nearly() bool {
 	n := p.numbers()
-	if p.Type != question.String || p.texts == 0 || p.padded || n < 2 {
+	if p.Type != question.String || p.texts == 0 || p.padded || n == 0 {
+		return false
+	}
+	if len(p.kinds) == 1 && p.kinds[p.odd] == p.texts && p.texts > 1 {
+		return true
+	}
+	if n < 2 {
 		return false
 	}
 	several := 0

@@ -1,20 +1,23 @@
 package dataset
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
 // checkHeader refuses a CSV whose first line looks like a row: it would be lost without
 // a word. A text above a column of numbers tells a header. Where none does, a number
-// above numbers tells a row, unless the numbers are years in a row above values that
-// are none, as in a table with a column a year.
+// above numbers tells a row, also one that is written for people, unless the numbers are
+// years in a row above values that are none, as in a table with a column a year.
 func (g *guesser) checkHeader() error {
 	var numbers []*profile // columns of numbers whose header is a number too
+	var written *profile   // the first whose header is a number but for how it is written
 	texts, bare := 0, 0
 	for _, p := range g.columns {
 		if p.numbers() == 0 || p.Type == "" || !p.isNumeric() && !p.nearly() {
@@ -25,6 +28,10 @@ func (g *guesser) checkHeader() error {
 			numbers = append(numbers, p)
 		case p.header == "" || isKnownMark(p.header):
 			bare++
+		case isWrittenNumber(p.header):
+			if written == nil {
+				written = p
+			}
 		default:
 			texts++
 		}
@@ -33,6 +40,8 @@ func (g *guesser) checkHeader() error {
 	switch {
 	case texts > 0:
 		odd = noName(numbers)
+	case written != nil:
+		odd = written
 	case len(numbers) > 0:
 		if !g.areYears(numbers) {
 			odd = numbers[0]
@@ -71,6 +80,34 @@ func (p *profile) isNumeric() bool { return p.Type != question.String && p.missi
 func isNumber(text string) bool {
 	_, err := parseNumber(text)
 	return err == nil
+}
+
+// isWrittenNumber reports whether text is a number as people write it, such as 1,234 or
+// 1 000 or $5 or 5% or (5) or 12*, or one that no float64 holds. A range, a date and an
+// age such as 65+ are none: they are the headers of many tables.
+func isWrittenNumber(text string) bool {
+	if _, err := strconv.ParseFloat(text, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		return true
+	}
+	if _, err := strconv.ParseInt(text, 0, 64); err == nil { // 0x1F, 1_000
+		return true
+	}
+	text = strings.TrimLeftFunc(text, func(r rune) bool {
+		return strings.ContainsRune("+-−(~", r) || unicode.IsSpace(r) || unicode.Is(unicode.Sc, r)
+	})
+	text = strings.TrimRightFunc(text, func(r rune) bool {
+		return strings.ContainsRune(")%‰*†‡", r) || unicode.IsSpace(r) || unicode.Is(unicode.Sc, r)
+	})
+	digits := 0
+	for _, r := range text {
+		switch {
+		case unicode.IsDigit(r):
+			digits++
+		case !strings.ContainsRune(".,'’_", r) && !unicode.IsSpace(r):
+			return false
+		}
+	}
+	return digits > 0
 }
 
 // firstLine is the header for a message.
@@ -124,7 +161,19 @@ func (g *guesser) areYears(columns []*profile) bool {
 		}
 	}
 	return len(years) > 2 || slices.ContainsFunc(g.columns, func(p *profile) bool {
-		return !isNumber(p.header) && (p.has(groupWords) > 0 || p.has(indicatorWords) > 0 || p.has(categoryWords) > 0 || p.has(stratumWords) > 0 ||
-			p.has([]string{"name", "code", "id", "iso", "unit", "sex", "gender"}) > 0)
+		return !isNumber(p.header) && slices.ContainsFunc(headerWords, p.names)
 	})
+}
+
+// headerWords are words of which one in a header tells that it is one.
+var headerWords = [][]string{groupWords, indicatorWords, categoryWords, stratumWords, {"name", "code", "id", "iso", "unit", "sex", "gender"}}
+
+// names reports whether the header has one of the words as the name of a column, and not
+// as a value does: Store 1 above Store 2 is a row.
+func (p *profile) names(words []string) bool {
+	if p.has(words) == 0 {
+		return false
+	}
+	below := &profile{Column: Column{Name: nameOf(p.odd, "column", map[string]bool{})}}
+	return slices.Contains(words, p.Name) || below.has(words) == 0
 }

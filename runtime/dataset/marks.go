@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,6 +39,9 @@ func newMarks(texts []string) *marks {
 		}
 		if v, err := parseNumber(text); err == nil {
 			m.numbers = append(m.numbers, v)
+			if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
+				m.integers = append(m.integers, int64(v)) // 99.0 is 99
+			}
 		}
 	}
 	return m

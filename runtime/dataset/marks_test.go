@@ -28,6 +28,7 @@ func TestMissingMarks(t *testing.T) {
 		{"a number is a number", "team,score\nX,1\nX,-999\nY,3\n", Hints{}, "team/score: 1 -999 3", ""},
 		{"unless the user says so, however it is written", "team,score\nX,1.5\nX,-999\nY,-999.0\nY,3\n", Hints{Missing: []string{"-999"}}, "team/score: 1.5 <nil> <nil> 3", "-999"},
 		{"of integers", "team,score\nX,1\nX,-999\nY,-999.0\nY,3\n", Hints{Missing: []string{"-999"}}, "team/score: 1 <nil> <nil> 3", "-999"},
+		{"of integers, as a fraction", "team,score\nX,1\nX,99\nY,3\n", Hints{Missing: []string{"99.0"}}, "team/score: 1 <nil> 3", "99.0"},
 		{"Namibia and sodium", "country,element,score\nNA,Na,1\nZA,H,2\nNA,-,NA\nBW,He,4\n", Hints{Stratum: "element"}, "country/score: 4 1 <nil> 2", "NA"},
 		{"a dimension of marks", "club,note,score\nX,NA,1\nY,NA,2\n", Hints{}, "club/score: 1 2", ""},
 		{"codes", "code,score\n01,1\n-,2\n07,3\n", Hints{}, "code/score: 2 1 3", ""},
@@ -37,6 +38,7 @@ func TestMissingMarks(t *testing.T) {
 		{"which of two", "team,goals,games\nX,2,10\nX,NA,11\nY,40,12\n", Hints{}, `it cannot be guessed what is averaged: say --measure with one of "goals", "games"`, ""},
 		{"this of two", "team,score,games\nX,2,10\nX,NA,11\nY,40,12\n", Hints{Measure: "score"}, "team/score: 2 <nil> 40", "NA"},
 		{"a word that is no mark", "team,score,games\nX,2,10\nX,few,11\nY,40,12\n", Hints{}, `"score" holds numbers but for 1 values, the first "few" in row 2. If that stands for no value, say --missing "few"; otherwise correct it; --measure "games" averages "games"`, ""},
+		{"a word in most rows", "team,score,games\nX,2,10\nX,few,11\nY,few,12\nY,few,13\n", Hints{}, `"score" holds numbers but for 3 values, the first "few" in row 2`, ""},
 		{"the other, as said", "team,score,games\nX,2,10\nX,few,11\nY,40,12\n", Hints{Measure: "games"}, "team/games: 10 11 12", ""},
 		{"the word, as said", "team,score,games\nX,2,10\nX,few,11\nY,40,12\n", Hints{Measure: "score", Missing: []string{"few"}}, "team/score: 2 <nil> 40", "few"},
 		{"the word, without saying so", "team,score,games\nX,2,10\nX,few,11\nY,40,12\n", Hints{Measure: "score"}, `--measure: "score" holds texts, such as "few" in row 2; a measure is numbers. If it stands for no value, say --missing "few"`, ""},
@@ -268,6 +270,22 @@ func TestSyntheticRows(t *testing.T) {
 		}
 		if ds, err := readColumnar(t.Context(), file, d); err != nil || ds.Info().Synthetic != want {
 			t.Errorf("%s: %v", said, err)
+		}
+	}
+	// So does the descriptor of a dataset, which other tools keep.
+	made := *d
+	made.Synthetic = Synthetic{All: true}
+	for text, want := range map[string]bool{must(made.encode()): true, must(d.encode()): false, "no JSON": false} {
+		var b bytes.Buffer
+		if err := parquet.Write(&b, []record{{"P", 1, "asked"}}, parquet.KeyValueMetadata(metaDescriptor, text)); err != nil {
+			t.Fatal(err)
+		}
+		file, err := openParquet(bytes.NewReader(b.Bytes()), int64(b.Len()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ds, err := readColumnar(t.Context(), file, d); err != nil || ds.Info().Synthetic != want {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 	// An error below the comment names the line of the file.

@@ -43,8 +43,7 @@ func openParquet(r io.ReaderAt, size int64) (_ columnar, err error) {
 		return nil, fmt.Errorf("it is not the Parquet file that it seems to be: %w", err)
 	}
 	p := &parquetFile{r: r, size: size, groups: f.Metadata().RowGroups, columns: f.Root().Columns()}
-	said, _ := f.Lookup(metaSynthetic)
-	p.made = said == "true"
+	p.made = saysSynthetic(f.Lookup)
 	rows := int64(0)
 	for g := range p.groups {
 		n := p.groups[g].NumRows
