@@ -168,7 +168,7 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 	}
 	m.server = &http.Server{
 		Handler: handler,
-		// else net/http itself answers OPTIONS *, whatever the Host is
+		// else net/http answers OPTIONS * with 200, past the handler and its log
 		DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout:            5 * time.Second,
 		ReadTimeout:                  15 * time.Second,
