@@ -97,7 +97,7 @@ func TestSchemaAgreesWithTheHost(t *testing.T) {
 		{`"version":"1"`, `"version":"1","title":"` + strings.Repeat("x", 4097) + `"`}, {`"version":"1"`, `"version":"1","title":"` + strings.Repeat("é", 4000) + `"`},
 		{`"params":[]`, `"params":[` + strings.TrimSuffix(strings.Repeat(`{"name":"a","type":"number"},`, 65), ",") + `]`},
 		// taken
-		{`"name":"demo"`, `"name":"demo","later":{"unknown":1}`}, {`"params":[],`, ``}, {`"version":"1"`, `"version":"1","title":"a\tb\nc","requires":[]`},
+		{`"name":"demo"`, `"name":"demo","later":{"unknown":1}`}, {`"params":[],`, ``}, {`"version":"1"`, `"version":"1","description":"a\tb\nc","requires":[]`},
 		param(`"type":"integer","list":true,"default":[1,2],"min":0`), param(`"type":"integer","list":true,"default":1`), param(`"type":"column","column":"location","select":true,"default":"Ohio"`),
 		param(`"type":"choice","choices":["x","y"],"default":"y"`), param(`"type":"boolean","default":false,"required":false,"select":false,"column":""`),
 		result(`"layout":"nested","keys":[{"name":"k","type":"string"},{"name":"l","type":"integer"}]`), result(`"layout":"","keys":[]`), result(`"layout":"record","chart":"pie"`),

@@ -314,6 +314,26 @@ func TestRebinding(t *testing.T) {
 	}
 }
 
+// OPTIONS * is answered as all requests are, and not by net/http.
+func TestOptionsOfNoPath(t *testing.T) {
+	p := serve(t, nil)
+	for host, want := range map[string]int{"evil.example": http.StatusNotFound, "localhost": http.StatusNotFound} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, p.url, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host, req.URL.Opaque = host, "*"
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("OPTIONS * for %s: %d, want %d", host, resp.StatusCode, want)
+		}
+	}
+}
+
 func TestBadAllowedHost(t *testing.T) {
 	code, _, errs := lestats(t, "serve", "--listen", "127.0.0.1:0", "--store", t.TempDir(), "--allowed-host", "https://stats.example/")
 	if code != exitFailed || !strings.Contains(errs, "--allowed-host") || !strings.Contains(errs, "stats.example.org") {

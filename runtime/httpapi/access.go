@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -70,9 +71,10 @@ func loopbackHost(host string) bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
-// forwarding are headers by which a proxy says that the client is somebody else;
-// X-Forwarded-* are more of them.
-var forwarding = []string{"Forwarded", "Via", "X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "Fastly-Client-Ip"}
+// forwarding is in the names of headers by which proxies say that the client is
+// somebody else, beside Via: X-Forwarded-For, X-Original-Forwarded-For, X-Real-IP,
+// Fly-Client-IP, X-Original-URL, X-Envoy-External-Address, X-Amzn-Trace-Id.
+var forwarding = regexp.MustCompile(`^Via$|Forward|(Real|Client|Connecting|User)-?Ip$|^X-(Original|Rewrite|Envoy|Amzn|Remote|Proxy)|^(Proxy|Remote-Addr|Max-Forwards|Cf-Ray)`)
 
 // mayShutDown allows the holder of the admin key. Where there is none, and
 // Config.LocalShutdown says so, it allows a client on this machine that is neither a
@@ -100,7 +102,7 @@ func (a *api) mayShutDown(r *http.Request) error {
 		return forbidden("without an admin key, a shutdown is asked for at a loopback address, not at %.100q", r.Host)
 	}
 	for name := range r.Header {
-		if strings.HasPrefix(name, "X-Forwarded-") || slices.Contains(forwarding, name) {
+		if forwarding.MatchString(name) {
 			return forbidden("this request was forwarded (%s), and the server has no admin key", name)
 		}
 	}

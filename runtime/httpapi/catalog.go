@@ -30,7 +30,8 @@ func (a *api) plugins(w *response, r *http.Request) error {
 	for i := range infos {
 		info := &infos[i]
 		// The folder or bucket is the operator's business; the log and the command line have it.
-		info.Source = path.Base(filepath.ToSlash(info.Source))
+		// A file's name is whatever somebody gave it.
+		info.Source = question.Visible(path.Base(filepath.ToSlash(info.Source)))
 		if info.Error != nil {
 			info.Error = public(info.Error, "")
 		}

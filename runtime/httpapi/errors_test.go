@@ -88,14 +88,14 @@ func TestEveryRouteReportsErrors(t *testing.T) {
 		stored := question.AsError(tt.err)
 		s = serve(t)
 		id := s.finished(t, question.Job{Status: question.Failed, Error: stored})
-		s.catalog.more = []question.PluginInfo{{Source: "s3://secret/secret-prefix/plugins/new.wasm", Error: stored}, {Source: "/secret/path/old.wasm", Serving: true}}
+		s.catalog.more = []question.PluginInfo{{Source: "s3://secret/secret-prefix/plugins/new.wasm", Error: stored}, {Source: "/secret/path/old\u202e\u200b.wasm", Serving: true}}
 		for _, target := range []string{"/api/get_results/" + id, "/api/jobs?detail=1", "/api/plugins"} {
 			w := s.do("GET", target, "")
 			if strings.Contains(strings.ToLower(w.Body.String()), "secret") || !strings.Contains(w.Body.String(), `"code":"`+string(tt.code)+`"`) {
 				t.Errorf("%s: %s", target, w.Body)
 			}
 		}
-		if w := s.do("GET", "/api/plugins", ""); !strings.Contains(w.Body.String(), `"source":"new.wasm"`) || !strings.Contains(w.Body.String(), `"source":"old.wasm"`) {
+		if w := s.do("GET", "/api/plugins", ""); !strings.Contains(w.Body.String(), `"source":"new.wasm"`) || !strings.Contains(w.Body.String(), `"source":"old\\u202e\\u200b.wasm"`) {
 			t.Errorf("%s", w.Body)
 		}
 	}

@@ -95,10 +95,10 @@ func (m *Manifest) check(report reporter) {
 	if m.Version == "" {
 		report.badf(`"version" is missing; give one, such as "1.0.0"`)
 	}
-	for _, t := range []struct{ key, text string }{
-		{"version", m.Version}, {"title", m.Title}, {"description", m.Description},
-		{"license", m.License}, {"homepage", m.Homepage},
-	} {
+	for _, t := range []struct{ key, text string }{{"version", m.Version}, {"title", m.Title}, {"homepage", m.Homepage}} {
+		report(checkLine(t.key, t.text))
+	}
+	for _, t := range []struct{ key, text string }{{"description", m.Description}, {"license", m.License}} {
 		report(checkText(t.key, t.text))
 	}
 	if len(m.Requires) > 0 {
@@ -144,9 +144,8 @@ func (m *Manifest) check(report reporter) {
 
 func (m *Manifest) checkQuestion(at string, q *Question, report reporter) {
 	at = fmt.Sprintf("%s (%s)", at, q.Name)
-	for _, t := range []struct{ key, text string }{{".title", q.Title}, {".description", q.Description}} {
-		report(checkText(at+t.key, t.text))
-	}
+	report(checkLine(at+".title", q.Title))
+	report(checkText(at+".description", q.Description))
 	if len(q.Params) > MaxParams {
 		report.badf("%s has %d parameters; at most %d", at, len(q.Params), MaxParams)
 		return
@@ -170,9 +169,8 @@ func (m *Manifest) checkQuestion(at string, q *Question, report reporter) {
 }
 
 func (m *Manifest) checkParam(at string, p *Param, report reporter) {
-	for _, t := range []struct{ key, text string }{{" title", p.Title}, {" description", p.Description}} {
-		report(checkText(at+t.key, t.text))
-	}
+	report(checkLine(at+" title", p.Title))
+	report(checkText(at+" description", p.Description))
 	switch p.Type {
 	case ParamColumn:
 		if !slices.ContainsFunc(m.Columns, func(c ColumnNeed) bool { return c.Name == p.Column }) {
@@ -187,7 +185,7 @@ func (m *Manifest) checkParam(at string, p *Param, report reporter) {
 			if c == "" || slices.Contains(p.Choices[:i], c) {
 				report.badf("%s: choice %q is empty or stands there twice", at, c)
 			}
-			report(checkText(at+" choice", c))
+			report(checkLine(at+" choice", c))
 		}
 	case ParamNumber, ParamInteger, ParamBoolean:
 	default:
@@ -248,7 +246,7 @@ func (m *Manifest) checkResult(at string, r *Result, report reporter) {
 	case r.Layout == LayoutNested && len(r.Keys) < 2:
 		report.badf("%s: the layout nested needs at least two columns in result.keys", at)
 	}
-	report(checkText(at+": result.chart", r.Chart))
+	report(checkLine(at+": result.chart", r.Chart))
 	for i, c := range columns {
 		report(checkName(at+": result column", c.Name))
 		if slices.ContainsFunc(columns[:i], func(o ResultColumn) bool { return o.Name == c.Name }) {
@@ -261,7 +259,7 @@ func (m *Manifest) checkResult(at string, r *Result, report reporter) {
 			report.badf(`%s: the result column %q has the unit of %q, which "columns" does not list`, at, c.Name, c.UnitOf)
 		}
 		for _, t := range []string{c.Title, c.Unit} {
-			report(checkText(at+": result column "+c.Name, t))
+			report(checkLine(at+": result column "+c.Name, t))
 		}
 	}
 }
@@ -282,6 +280,15 @@ func checkText(key, text string) *Error {
 		return badManifest("%q has the control or invisible character %U at byte %d; leave it out", key, r, i)
 	}
 	return nil
+}
+
+// checkLine is checkText for what stands in a line with other things: what follows a
+// line end in it would be taken for the host's own words.
+func checkLine(key, text string) *Error {
+	if i := strings.IndexAny(text, "\n\t"); i >= 0 {
+		return badManifest("%q has the control or invisible character %U at byte %d; it is one line", key, text[i], i)
+	}
+	return checkText(key, text)
 }
 
 // abbreviate quotes s for a message, cut where it is long.

@@ -42,7 +42,8 @@ func TestManifestTextsAreVisible(t *testing.T) {
 				{"name":"m","type":"column","column":"cX","list":true,"default":["X"]}],
 			"result":{"layout":"map","chart":"X","keys":[{"name":"k","type":"string","title":"X"}],
 				"values":[{"name":"w","type":"number","title":"X","unit":"X"},{"name":"u","type":"number","unit_of":"v"}]}}]}`
-	if _, err := ParseManifest([]byte(strings.ReplaceAll(manifest, "X", `\u00e9\n`))); err != nil {
+	lines := strings.NewReplacer(`"description":"X"`, `"description":"\u00e9\n\tX"`, `"license":"X"`, `"license":"\n"`)
+	if _, err := ParseManifest([]byte(strings.ReplaceAll(lines.Replace(manifest), "X", `\u00e9`))); err != nil {
 		t.Fatal(err)
 	}
 	parts := strings.Split(manifest, "X")
