@@ -327,5 +327,5 @@ func Explain(err error) string {
 	if len(e.Hint) == 0 {
 		return err.Error()
 	}
-	return err.Error() + "\n\nWhat would have been right:\n  " + strings.Join(e.Hint, "\n  ")
+	return err.Error() + "\n\nTry one of:\n  " + strings.Join(e.Hint, "\n  ")
 }
