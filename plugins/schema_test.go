@@ -3,6 +3,7 @@ package plugins_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/le-stats-sportifs/lestats/plugins"
+	"github.com/le-stats-sportifs/lestats/plugins/abi"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
@@ -82,7 +84,7 @@ func TestSchemaAgreesWithTheHost(t *testing.T) {
 		{`"columns"`, `"requires":["gpu"],"columns"`}, {`"type":"string"`, `"type":"text"`}, {`"name":"location"`, `"name":""`},
 		{`"name":"location"`, `"name":"value"`}, {asked, ``}, {asked, asked + "," + asked}, {`"name":"mean","params"`, `"name":"a-b","params"`},
 		{`"params":[]`, `"params":[{"name":"where","type":"number"}]`}, {`"params":[]`, `"params":[{"name":"a","type":"number"},{"name":"a","type":"number"}]`},
-		param(`"type":"date"`), param(`"type":"column","column":"x"`), param(`"type":"column"`), param(`"type":"number","select":true`),
+		param(`"type":"colour"`), param(`"type":"column","column":"x"`), param(`"type":"column"`), param(`"type":"number","select":true`),
 		param(`"type":"number","column":"value"`), param(`"type":"choice"`), param(`"type":"choice","choices":[]`), param(`"type":"choice","choices":[""]`),
 		param(`"type":"choice","choices":["x","x"]`), param(`"type":"number","choices":["x"]`), param(`"type":"number","choices":[]`),
 		param(`"type":"choice","choices":["x"],"min":1`), param(`"type":"number","min":2,"max":1`), param(`"type":"number","min":"2"`),
@@ -107,6 +109,32 @@ func TestSchemaAgreesWithTheHost(t *testing.T) {
 			t.Fatalf("%q changes nothing", change)
 		}
 		agree(t, schema, []byte(text))
+	}
+}
+
+// Every type of parameter has a kind in the contract, and the schema takes it with
+// whatever the host takes.
+func TestEveryParameterType(t *testing.T) {
+	schema := manifestSchema(t)
+	needs := map[question.ParamType]string{
+		question.ParamColumn: `,"column":"location"`,
+		question.ParamChoice: `,"choices":["x","y"]`,
+	}
+	for _, kind := range question.ParamTypes() {
+		if abi.ParamKind(string(kind)) == 0 {
+			t.Errorf("abi.ParamKind does not know %q", kind)
+		}
+		accepted := 0
+		for _, more := range []string{``, `,"default":"x"`, `,"default":1`, `,"default":1.5`, `,"default":true`, `,"min":1,"max":2`, `,"select":true`} {
+			text := []byte(strings.Replace(demo, `"params":[]`, fmt.Sprintf(`"params":[{"name":"a","type":%q%s%s}]`, kind, needs[kind], more), 1))
+			agree(t, schema, text)
+			if _, err := question.ParseManifest(text); err == nil {
+				accepted++
+			}
+		}
+		if accepted < 2 {
+			t.Errorf("the host takes %d declarations of %q; add what the type needs", accepted, kind)
+		}
 	}
 }
 

@@ -6,13 +6,13 @@ import (
 	"strconv"
 )
 
-// madeUp stands in the column Datasource of every row. The descriptor of the CDC's survey
-// knows it as the value that makes a file synthetic.
-const madeUp = "SYNTHETIC: generated figures, not the survey's"
+// syntheticSource is the value of the column Datasource in every row. The descriptor of
+// the CDC's survey recognizes a synthetic file by it.
+const syntheticSource = "SYNTHETIC: generated figures, not the survey's"
 
-// writeCSV writes the rows in the published file's form: its header and columns,
-// lines that end in CRLF, quotes where needed, a footnote where there is no value.
-// Every row says that it is synthetic.
+// writeCSV writes the rows in the form of the published file: its header and columns,
+// lines that end in CRLF, quotes where needed, a footnote for each missing value. Every
+// row is marked as synthetic.
 func writeCSV(w io.Writer, rows []row) error {
 	out := csv.NewWriter(w)
 	out.UseCRLF = true
@@ -23,7 +23,7 @@ func writeCSV(w io.Writer, rows []row) error {
 	for i := range rows {
 		r := &rows[i]
 		year := strconv.Itoa(r.year)
-		record = append(record[:0], year, year, r.location.abbr, r.location.name, madeUp,
+		record = append(record[:0], year, year, r.location.abbr, r.location.name, syntheticSource,
 			r.survey.class, r.survey.topic, r.survey.text, "", "Value")
 		if r.present {
 			value := tenths(r.value)
@@ -48,7 +48,7 @@ func writeCSV(w io.Writer, rows []row) error {
 	return out.Error()
 }
 
-// tenths writes n tenths as the published file does: 12.3, and 12 without a point.
+// tenths formats n tenths as the published file does: 12.3, and 12 without a point.
 func tenths(n int) string {
 	if n%10 == 0 {
 		return strconv.Itoa(n / 10)

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -90,8 +91,8 @@ func TestBadFlags(t *testing.T) {
 		says string
 		args []string
 	}{
-		{"say what to do", nil},
-		{`"more" is no flag`, []string{"-check", "more"}},
+		{"nothing to do", nil},
+		{`"more" is not a flag`, []string{"-check", "more"}},
 		{"not defined", []string{"-nope"}},
 		{"no such file", []string{"-check", "-sum", "none"}},
 		{"no such file", []string{"-update", "-sum", "none/sum"}},
@@ -122,7 +123,7 @@ func TestCSVIsTheSameDataset(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Info() != sample.Info() {
+	if !reflect.DeepEqual(got.Info(), sample.Info()) {
 		t.Errorf("got %+v, want %+v", got.Info(), sample.Info())
 	}
 	if d, err = dataset.ParseDescriptor(data.NPAO); err != nil {

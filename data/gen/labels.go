@@ -1,8 +1,8 @@
 //nolint:goconst // tables repeat names
 package main
 
-// What is the CDC's in the sample is here: the names of things, which are in the
-// public domain. No figure is.
+// This file has what the sample takes from the CDC: names, which are in the public
+// domain, and no figures.
 
 // header is the published file's, to the space at the end of one name.
 var header = []string{
@@ -17,7 +17,7 @@ var header = []string{
 	"StratificationID1",
 }
 
-// survey is one question of the survey, and how the sample answers it.
+// survey is one question of the survey, and the parameters of its generated answers.
 type survey struct {
 	id, class, classID, topic, topicID, text string
 
@@ -63,7 +63,7 @@ var surveys = []survey{
 		everyYear, 250, 1, 14},
 }
 
-// location is a place that the survey is about.
+// location is a place that the survey covers.
 type location struct {
 	abbr, name string
 	id         int
@@ -147,7 +147,7 @@ type stratum struct {
 // race is the id of the category whose shares differ most from place to place.
 const race = "RACE"
 
-// A stratum's name stands a second time in the column of its category.
+// A stratum's name is repeated in the column of its category.
 var strata = []stratum{
 	{"Total", "OVR", "Total", "Total", "OVERALL", 1000, 0},
 	{"Gender", "GEN", "Gender", "Male", "MALE", 460, 6},

@@ -9,8 +9,8 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// row is one row of the sample. Its figures are whole numbers, in tenths of a
-// percent: floating point may come out differently on another processor.
+// row is one row of the sample. Its figures are integers, in tenths of a percent:
+// floating-point results may differ between processors.
 type row struct {
 	survey   *survey
 	location *location
@@ -23,7 +23,7 @@ type row struct {
 	size     int // people asked
 }
 
-// What draw is about, so that no two draws have the same arguments.
+// The first argument of draw, so that no two draws have the same arguments.
 const (
 	aboutNeed = iota
 	aboutPlace
@@ -47,16 +47,16 @@ func draw(n int, about, a, b, c, d int) int {
 	return int(high)
 }
 
-// around returns a number in [-n, n], more often a small one.
+// around returns a number in [-n, n], small ones being more likely.
 func around(n int, about, a, b, c, d int) int {
 	return draw(n+1, about, a, b, c, d) - draw(n+1, about, a, b, c, d|1<<11)
 }
 
-// twins are locations with the same figures throughout, so that two groups have
-// equal means to the last bit: the order by name is then all that tells them apart.
+// twins are locations with identical figures, so that two groups have means that are
+// equal to the last bit and only their names decide their order.
 var twins = map[string]string{"Oregon": "Colorado", "Tennessee": "Kentucky"}
 
-// like returns the location whose figures l has: itself, but for a twin.
+// like returns the location whose figures l shares: l itself, except for a twin.
 func like(l int) int {
 	name, ok := twins[locations[l].name]
 	if !ok {
@@ -112,7 +112,7 @@ func absent(l, year int) bool {
 	}
 }
 
-// figure makes up the row of a survey question, location, stratum and year.
+// figure generates the row of a survey question, location, stratum and year.
 func figure(q, l, s, year int) row {
 	survey, stratum := &surveys[q], &strata[s]
 	r := row{survey: survey, location: &locations[l], stratum: stratum, year: year}
@@ -123,7 +123,7 @@ func figure(q, l, s, year int) row {
 		size = size * (8 + draw(190, aboutGroupSize, l, s, 0, 0)) * (8 + draw(190, aboutGroupSize, l, s, 1, 0)) / 10_000
 	}
 	if size < 50 || draw(300, aboutGap, q, l, s, y) == 0 || survey.classID == "FV" && r.location.name == virginIslands {
-		return r // with so few, the CDC publishes nothing; and one location never answers two questions
+		return r // the CDC publishes nothing for so few people; and one location lacks two questions
 	}
 
 	need := around(60, aboutNeed, l, 0, 0, 0) + stratum.need
@@ -187,7 +187,7 @@ func columns(rows []row) []question.Column {
 		c := question.Column{Name: name, Type: question.Number, Numbers: make([]float64, n), Valid: question.NewBitmap(n)}
 		for i := range rows {
 			if rows[i].present {
-				c.Numbers[i] = float64(of(&rows[i])) / 10 // the nearest number there is, as parsing gives it
+				c.Numbers[i] = float64(of(&rows[i])) / 10 // the nearest float64, as parsing gives it
 				c.Valid.Set(i)
 			}
 		}
@@ -217,6 +217,6 @@ func columns(rows []row) []question.Column {
 		size,
 		text("category", func(r *row) string { return r.stratum.category }),
 		text("stratum", func(r *row) string { return r.stratum.name }),
-		text("datasource", func(*row) string { return madeUp }),
+		text("datasource", func(*row) string { return syntheticSource }),
 	}
 }

@@ -1,102 +1,83 @@
 // Package api is the HTTP function: it serves runtime/httpapi over a store, a
 // pool and a catalog, as a local server or as a function of AWS Lambda: there an
-// HTTP API or a function URL (payload version 2.0) or a REST API (1.0) sends the
+// HTTP API, a function URL, a REST API or an Application Load Balancer sends the
 // requests, as each event says. Main is what `lestats serve` starts and what the
 // end-to-end tests start.
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"html/template"
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/functions/wire"
+	"github.com/le-stats-sportifs/lestats/runtime/chart"
 	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
 	"github.com/le-stats-sportifs/lestats/runtime/jobs"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
-	"github.com/le-stats-sportifs/lestats/runtime/render"
+	"github.com/le-stats-sportifs/lestats/runtime/queue"
+	"github.com/le-stats-sportifs/lestats/runtime/web"
 )
 
-// Config says what a server runs on.
+// Config configures a server. As in wire.Config, each exported field without kong:"-" is a
+// flag of `lestats serve`.
 type Config struct {
-	Listen    string // host:port; "" is 127.0.0.1:8080, port 0 takes a free one
-	Questions wire.QuestionsConfig
-	Store     wire.StoreConfig
-	// PollPlugins is how often plugins/ of a store in a bucket is looked at, each
-	// time with a request; 0: every second, negative: the bucket has no plugins.
-	PollPlugins time.Duration
-	Workers     int           // of the pool; 0: one a core
-	Queue       int           // jobs that may wait; 0: 1,024
-	TimeLimit   time.Duration // wall clock a job; 0: 5 s
-	Retention   time.Duration // how long results are kept; 0: 7 days, negative: for ever
-	ClientKey   string        // of all requests but the probes'; "": they need none
-	AdminKey    string        // asked of every graceful_shutdown; "": there is none, see LocalShutdown
-	// LocalShutdown: without an AdminKey, clients on this machine may shut it down; see
-	// httpapi.Config.
-	LocalShutdown bool
-	// AllowedHosts are the names, beside loopback ones, that a request may give as its
-	// Host. Without any, a server that has no ClientKey and listens on a loopback address
-	// answers to loopback names alone, and any other to every name. Not for a Function.
-	AllowedHosts []string
-	Version      string
-	Log          *slog.Logger // nil is slog.Default()
+	Listen string `help:"Address to listen on; port 0 picks a free port. Default: 0.0.0.0:$PORT if the variable PORT is set, else ${listen}." placeholder:"HOST:PORT" env:"LESTATS_LISTEN"`
 
-	// Function: this process is a function of AWS Lambda. It does not listen, it takes
-	// events from AWS_LAMBDA_RUNTIME_API; it has one worker, it ends each job before it
-	// answers, and nothing happens in the background.
-	Function bool
-	// MemoryMiB is the memory of a Function; 0: what AWS_LAMBDA_FUNCTION_MEMORY_SIZE says.
-	MemoryMiB int
-	// Hand is given a job that did not end at once (within 2 s in a Function, 10 ms in
-	// a server), and sees to it that some other process runs it; nil: a server runs it,
-	// in a Function it waits for somebody to ask for its result.
-	Hand func(ctx context.Context, job *question.Job) error
+	wire.Config `set:"queue_url=Default: the server runs them itself."`
+
+	Queue     int           `help:"Jobs that may wait. When that many are waiting, new ones are refused with 503." default:"${queue}" env:"LESTATS_QUEUE"`
+	Retention time.Duration `help:"How long results are kept; a negative value keeps them for ever." default:"${retention}" env:"LESTATS_RETENTION"`
+	ClientKey string        `name:"api-key" help:"Key that clients must send (X-Api-Key: KEY), except to /healthz and /readyz. Default: no key is needed." placeholder:"KEY" env:"LESTATS_API_KEY"`
+	AdminKey  string        `help:"Key that graceful_shutdown requires (Authorization: Bearer KEY), from this machine too. Without it, and without --local-shutdown, graceful_shutdown is off." placeholder:"KEY" env:"LESTATS_ADMIN_KEY"`
+
+	LocalShutdown bool     `help:"Without an admin key, allow graceful_shutdown to every client on this machine. Do not use it behind a reverse proxy on the same machine: if the proxy adds no header, all its clients look local." env:"LESTATS_LOCAL_SHUTDOWN"`
+	AllowedHosts  []string `name:"allowed-host" help:"Host names that requests may use besides loopback names, separated by commas. Needed if the server has no API key, listens on a loopback address and a reverse proxy passes the public Host on. If set, other names are refused on every address." placeholder:"NAME" env:"LESTATS_ALLOWED_HOST"`
+	CORSOrigins   []string `name:"cors-origin" help:"Origins of web pages that may use the API from a browser, separated by commas, such as https://stats.example.org. * lets all pages read but not ask, and excludes an API key. Default: none." placeholder:"ORIGIN" env:"LESTATS_CORS_ORIGIN"`
+
+	BasePath string `help:"Path under which clients reach the service, behind a proxy or in an API mapping of API Gateway, such as /stats. It is removed from requests that begin with it and put before links. Default: the root." placeholder:"/PATH" env:"LESTATS_BASE_PATH"`
+
+	ShutdownDelay time.Duration `help:"How long a stopping server still accepts requests while /readyz already fails, so that a load balancer stops sending any." default:"0s" env:"LESTATS_SHUTDOWN_DELAY"`
 }
-
-// Defaults of Config.
-const (
-	DefaultListen    = "127.0.0.1:8080"
-	DefaultTimeLimit = 5 * time.Second
-)
 
 // maxWait is the longest that a client may wait for a result in one request.
 const maxWait = 30 * time.Second
 
-// drainLimit bounds how long a stopping server works on what it accepted; what
-// is left by then is taken up at the next start.
-const drainLimit = 30 * time.Second
+// maxKept is how many bytes of rendered answers are kept for the next client. They are part
+// of the memory budget. A function has at most a sixteenth of its memory for them.
+const maxKept = 32 << 20
 
-// lostInQueue is how long after it was accepted a job that was handed over is taken
-// for one that the queue never got. It may have been waiting there; that is no harm.
-const lostInQueue = time.Hour
+// stopLimit bounds how long a server takes to stop, all in all: as long as Kubernetes
+// gives. What it has accepted and not finished by then stays in the store, for other
+// processes or the next start.
+const stopLimit = 30 * time.Second
 
-func (c *Config) validate() error {
-	if c.Listen == "" {
-		c.Listen = DefaultListen
+// readLimit is what clients have of that to read their responses.
+const readLimit = 5 * time.Second
+
+// complete fills in the defaults and refuses values that cannot work.
+func (c *Config) complete() error {
+	if err := c.Complete(); err != nil {
+		return err
 	}
-	if c.TimeLimit == 0 {
-		c.TimeLimit = DefaultTimeLimit
+	c.Listen, c.Queue = cmp.Or(c.Listen, wire.DefaultListen), cmp.Or(c.Queue, wire.DefaultQueue)
+	c.Retention = max(cmp.Or(c.Retention, wire.DefaultRetention), 0) // the pool's 0 is for ever
+	c.Reserved = maxKept
+	if c.Function {
+		c.Reserved = min(c.Reserved, int64(c.FunctionMiB)<<20/16)
 	}
-	switch {
-	case c.Retention == 0:
-		c.Retention = jobs.DefaultRetention
-	case c.Retention < 0:
-		c.Retention = 0
+	if c.Queue < 0 {
+		return fmt.Errorf("queue %d: it takes 1 or more, or 0 for %d", c.Queue, wire.DefaultQueue)
 	}
-	if c.Log == nil {
-		c.Log = slog.Default()
-	}
-	switch {
-	case c.TimeLimit < 0:
-		return fmt.Errorf("time limit %s: it must be above zero", c.TimeLimit)
-	case c.Workers < 0:
-		return fmt.Errorf("workers %d: 1 or more, or 0 for one a core", c.Workers)
-	case c.Queue < 0:
-		return fmt.Errorf("queue %d: 1 or more, or 0 for the default", c.Queue)
+	if c.ShutdownDelay < 0 || c.ShutdownDelay > stopLimit-2*readLimit {
+		return fmt.Errorf("shutdown delay %s: it takes at most %s, because a server stops within %s", c.ShutdownDelay, stopLimit-2*readLimit, stopLimit)
 	}
 	return nil
 }
@@ -108,6 +89,7 @@ type Main struct {
 	listener net.Listener // nil in a function
 	server   *http.Server // nil in a function
 	function *function    // nil in a server
+	stopping atomic.Bool
 }
 
 // Open loads dataset and plugins, opens the store, takes up unfinished jobs and
@@ -125,39 +107,22 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 			err = errors.Join(err, wire.ReportInit(ctx, err))
 		}
 	}()
-	if err := cfg.validate(); err != nil {
+	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
 	m.cfg = cfg
-	m.base, err = wire.OpenBase(ctx, wire.BaseConfig{
-		Questions:   cfg.Questions,
-		Store:       cfg.Store,
-		PollPlugins: cfg.PollPlugins,
-		Pool:        cfg.pool(),
-		Function:    cfg.Function,
-		MemoryMiB:   cfg.MemoryMiB,
-		Log:         cfg.Log,
-	})
+	pool, err := cfg.pool(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Function {
-		handler, err := m.handler()
-		if err != nil {
-			return nil, err
-		}
-		m.function = &function{handler: handler, large: m.base.Store, log: cfg.Log}
-		if cfg.Hand == nil {
-			m.function.limit = cfg.TimeLimit
-		}
-		if err := m.base.Pool.Start(ctx); err != nil {
-			return nil, err
-		}
-		m.base.Log(cfg.Log, cfg.Version, begin)
-		return m, nil
+	m.base, err = wire.OpenBase(ctx, cfg.Config, pool)
+	if err != nil {
+		return nil, err
 	}
-	if m.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen); err != nil {
-		return nil, fmt.Errorf("cannot listen on %s: %w; choose another address with --listen", cfg.Listen, err)
+	if !cfg.Function {
+		if m.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen); err != nil {
+			return nil, fmt.Errorf("cannot listen on %s: %w; choose another address, such as --listen 127.0.0.1:8081", cfg.Listen, err)
+		}
 	}
 	handler, err := m.handler()
 	if err != nil {
@@ -166,8 +131,16 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 	if err := m.base.Pool.Start(ctx); err != nil {
 		return nil, err
 	}
+	if cfg.Function {
+		m.function = &function{handler: handler, large: m.base.Store, log: cfg.Log, fresh: m.base.Fresh}
+		if cfg.QueueURL == "" {
+			m.function.limit = cfg.TimeLimit
+		}
+		m.base.Log(begin)
+		return m, nil
+	}
 	m.server = &http.Server{
-		Handler: handler,
+		Handler: httpapi.Compress(handler),
 		// else net/http answers OPTIONS * with 200, past the handler and its log
 		DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout:            5 * time.Second,
@@ -180,23 +153,27 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 	return m, nil
 }
 
-// pool is what the pool of this process is like.
-func (c *Config) pool() jobs.Config {
-	pool := jobs.Config{
-		Workers:   c.Workers,
-		Queue:     c.Queue,
-		TimeLimit: c.TimeLimit,
-		Retention: c.Retention,
-		Grace:     jobs.DefaultGrace,
-		Hand:      c.Hand,
-	}
-	if c.Hand != nil {
-		pool.Lost = lostInQueue
+// pool returns how the pool of this process differs from others. A server without a queue
+// of its own has one in memory.
+func (c *Config) pool(ctx context.Context) (jobs.Config, error) {
+	pool := jobs.Config{Intake: c.Queue, Retention: c.Retention, OnDemand: c.Function}
+	switch {
+	case c.QueueURL != "":
+		q, err := queue.Open(ctx, queue.Config{URL: c.QueueURL, Log: c.Log})
+		if err != nil {
+			return pool, err
+		}
+		pool.Queue = q
+	case !c.Function:
+		pool.Queue, pool.Receive = queue.NewMemory(time.Hour), true
 	}
 	if c.Function {
-		freeze(&pool)
+		pool.Grace = graceQueue
+		if pool.Queue == nil {
+			pool.Grace = graceAlone
+		}
 	}
-	return pool
+	return pool, nil
 }
 
 func (m *Main) handler() (http.Handler, error) {
@@ -206,23 +183,69 @@ func (m *Main) handler() (http.Handler, error) {
 		Jobs:      m.base.Pool,
 		Dataset:   ds.Info(),
 		Schema:    ds,
-		Ready:     m.base.Ready,
-		Render:    httpapi.Renderers{Seed: render.AppendSeedJSON, Rows: render.AppendRowsJSON, CSV: render.CSV, Arrow: render.Arrow},
+		Ready:     m.ready,
+		Formats:   wire.Formats,
 		MaxWait:   maxWait,
+		MaxKept:   m.cfg.Reserved,
 		ClientKey: m.cfg.ClientKey,
 		AdminKey:  m.cfg.AdminKey,
 		Version:   m.cfg.Version,
 		Log:       m.cfg.Log,
 
 		LocalShutdown: m.cfg.LocalShutdown,
+		BasePath:      m.cfg.BasePath,
 		CheckHost:     m.LoopbackNames() || m.listener != nil && len(m.cfg.AllowedHosts) > 0,
 		Hosts:         m.cfg.AllowedHosts,
+		Origins:       m.cfg.CORSOrigins,
 	}
 	if m.cfg.Function {
-		cfg.Jobs = finisher{m.base.Pool, m.cfg.Hand == nil, 2 * m.cfg.TimeLimit}
-		cfg.NoShutdown = "a cloud function has one process a request; to stop it, set its reserved concurrency to 0"
+		cfg.Jobs = onDemand{m.base.Pool, m.cfg.QueueURL == ""}
+		cfg.NoShutdown = "a cloud function has one process per request; to stop it, set its reserved concurrency to 0"
+	}
+	site, err := m.site(cfg.Jobs)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range site.Pages() {
+		cfg.Pages = append(cfg.Pages, httpapi.Page{ID: p.ID, Path: p.Path, Summary: p.Summary, MediaType: p.MediaType, Frame: p.Frame,
+			Serve: func(w http.ResponseWriter, r *http.Request, v httpapi.View) error { return p.Serve(w, r, web.View(v)) }})
+	}
+	cfg.Frame = func(w http.ResponseWriter, v httpapi.View, here, title string, content template.HTML) error {
+		return site.Frame(w, web.View(v), here, title, content)
+	}
+	cfg.ErrorPage = func(w http.ResponseWriter, r *http.Request, v httpapi.View, e *question.Error) {
+		site.ErrorPage(w, r, web.View(v), e)
 	}
 	return httpapi.New(cfg)
+}
+
+// site returns what makes the pages.
+func (m *Main) site(jobs web.Jobs) (*web.Site, error) {
+	ds := m.base.Questions.Dataset
+	return web.New(web.Config{
+		Catalog:      publicCatalog{m.base.Questions},
+		Answer:       m.base.Pool.Answer,
+		Draw:         wire.Draw,
+		DrawingStyle: chart.Style,
+		Dataset:      ds.Info(),
+		Schema:       ds,
+		Formats:      wire.Formats,
+		Version:      m.cfg.Version,
+		Jobs:         jobs,
+		Counts:       m.base.Questions.Counts,
+		Limits: func(plugin string) web.Limits {
+			l := m.base.Questions.Engine.Limits(plugin)
+			return web.Limits{Memory: l.Memory, Result: l.Result, Fuel: l.Fuel, Time: l.Time}
+		},
+	})
+}
+
+// publicCatalog is the catalog as clients may see it.
+type publicCatalog struct{ web.Catalog }
+
+// Plugins returns what GET /api/plugins shows.
+func (c publicCatalog) Plugins() []question.PluginInfo {
+	return httpapi.PublicPlugins(c.Catalog.Plugins())
 }
 
 // URL is where clients on this machine find the server; "" of a function.
@@ -258,29 +281,40 @@ func (m *Main) closeLimit() time.Duration {
 	return 5 * time.Second
 }
 
-// Run serves until ctx ends; then it stops intake, finishes what was accepted
-// (30 s at most; what is left is taken up at the next start) and returns.
+// ready returns nil if jobs can be answered and the server is not about to stop.
+func (m *Main) ready(ctx context.Context) error {
+	if m.stopping.Load() {
+		return errors.New("the server is about to stop")
+	}
+	return m.base.Ready(ctx)
+}
+
+// Run serves until ctx ends. Then readiness fails, and after ShutdownDelay it accepts no
+// more jobs, finishes those that it accepted, and returns; all that takes at most 30 s.
+// What is left stays in the store, for other processes or the next start.
 func (m *Main) Run(ctx context.Context) error {
 	if m.function != nil {
 		return m.runFunction(ctx)
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- m.server.Serve(m.listener) }()
+	go func() { failed <- m.server.Serve(listener{m.listener}) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("the server stopped: %w", err)
 	case <-ctx.Done():
 	}
-	m.cfg.Log.Info("stopping: intake is closed, accepted jobs are being finished")
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainLimit)
+	m.cfg.Log.Info("stopping: accepted jobs are being finished")
+	m.stopping.Store(true)
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
+	defer cancel()
+	time.Sleep(m.cfg.ShutdownDelay)
+	drain, cancel := context.WithTimeout(limit, stopLimit-m.cfg.ShutdownDelay-readLimit)
 	defer cancel()
 	if err := m.base.Pool.Close(drain); err != nil { // nothing is lost: it is pending in the store
-		m.cfg.Log.Warn("not everything was finished; the next start takes it up", "err", err)
+		m.cfg.Log.Warn("not everything was finished; other processes or the next start run it", "err", err)
 	}
-	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	if err := m.server.Shutdown(shutdown); err != nil {
-		m.cfg.Log.Warn("somebody was still reading", "err", errors.Join(err, m.server.Close()))
+	if err := m.server.Shutdown(limit); err != nil {
+		m.cfg.Log.Warn("a client was still reading its response", "err", errors.Join(err, m.server.Close()))
 	}
 	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("the server stopped: %w", err)

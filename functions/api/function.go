@@ -11,28 +11,21 @@ import (
 )
 
 const (
-	// handAfter is how long a job may take before it goes to the queue, where there
-	// is one: its client polls, and a function costs by the millisecond.
-	handAfter = 2 * time.Second
-	// lostMost is how many jobs that were left behind are run in one request.
-	lostMost = 16
+	// graceQueue is how long a function waits for a job before it sends it to the queue.
+	// Its client polls, and a function costs by the millisecond.
+	graceQueue = 250 * time.Millisecond
+	// graceAlone is how long a function waits where there is no queue: as long as the
+	// invocation has.
+	graceAlone = time.Hour
+	// maxLost is how many jobs that were left behind are run in one request.
+	maxLost = 16
 )
 
-// freeze fits a pool to a process that stands still between requests. Nobody gives
-// it time to end a job but those who wait for it.
-func freeze(c *jobs.Config) {
-	c.Grace = handAfter
-	if c.Hand == nil {
-		c.Grace = time.Hour // as long as the invocation has
-		c.Hand = func(context.Context, *question.Job) error { return nil }
-	}
-}
-
-// dueKey is the key of the instant by which an invocation has to have done its work.
+// dueKey is the context key of the time by which an invocation must have done its work.
 type dueKey struct{}
 
-// inTime returns a context that ends when the invocation has to have done its work,
-// also where the request's own, which ends with the client, was left behind.
+// inTime returns a context that ends when the invocation must have done its work, also
+// where the request's own, which ends with the client, was left behind.
 func inTime(ctx context.Context) (context.Context, context.CancelFunc) {
 	if due, ok := ctx.Value(dueKey{}).(time.Time); ok {
 		return context.WithDeadline(ctx, due)
@@ -40,71 +33,83 @@ func inTime(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithCancel(ctx)
 }
 
-// finisher is a pool in a function: what it is asked is done when it returns, or
-// given away. A job that is nobody's is run when somebody asks for it.
-type finisher struct {
+// onDemand is a pool in a function: whatever it does is done when it returns, because the
+// process may stand still then. Without a queue, whoever asks for a job runs it.
+type onDemand struct {
 	*jobs.Pool
 
-	alone bool          // nobody is handed what does not end in time
-	lost  time.Duration // a run that began so long ago has died
+	alone bool // there is no queue
 }
 
 // Submit runs a job, if it ends in time.
-func (f finisher) Submit(ctx context.Context, req question.Request) (*question.Job, error) {
+func (d onDemand) Submit(ctx context.Context, req question.Request) (*question.Job, error) {
 	ctx, cancel := inTime(ctx)
 	defer cancel()
-	return f.Pool.Submit(ctx, req)
+	return d.Pool.Submit(ctx, req)
 }
 
 // Retry runs a job again.
-func (f finisher) Retry(ctx context.Context, id string) (*question.Job, error) {
+func (d onDemand) Retry(ctx context.Context, id string) (*question.Job, error) {
 	ctx, cancel := inTime(ctx)
 	defer cancel()
-	return f.Pool.Retry(ctx, id)
+	return d.Pool.Retry(ctx, id)
 }
 
-// Get returns a job, and runs it first if it is nobody's.
-func (f finisher) Get(ctx context.Context, id string) (*question.Job, error) {
-	job, err := f.Pool.Get(ctx, id)
-	if err != nil || job.Status.Final() || !f.alone || time.Since(job.Started) <= f.lost {
+// Get returns a job, and runs it first if nobody else does.
+func (d onDemand) Get(ctx context.Context, id string) (*question.Job, error) {
+	job, err := d.Pool.Get(ctx, id)
+	if err != nil || job.Status.Final() || !d.alone {
 		return job, err
 	}
 	ctx, cancel := inTime(context.WithoutCancel(ctx)) // a short wait would interrupt it again and again
 	defer cancel()
-	return f.Run(ctx, id)
+	return d.Run(ctx, id)
 }
 
-// Wait is Get, and waits for who has the job.
-func (f finisher) Wait(ctx context.Context, id string) (*question.Job, error) {
-	job, err := f.Get(ctx, id)
+// Wait is Get, and waits for another process that runs the job.
+func (d onDemand) Wait(ctx context.Context, id string) (*question.Job, error) {
+	job, err := d.Get(ctx, id)
 	if err != nil || job.Status.Final() {
 		return job, err
 	}
-	return f.Pool.Wait(ctx, id)
+	return d.Pool.Wait(ctx, id)
 }
 
-// List lists jobs. One that an invocation left behind when it was killed, before it
-// gave the id out, is run first: nobody will ask for it.
-func (f finisher) List(ctx context.Context, before string, limit int) ([]*question.Job, error) {
-	if err := f.runLost(ctx); err != nil {
+// Watch returns a job as Get does, and no changes: a function sends its response whole.
+func (d onDemand) Watch(ctx context.Context, id string) (<-chan *question.Job, error) {
+	job, err := d.Get(ctx, id)
+	if err != nil {
 		return nil, err
 	}
-	return f.Pool.List(ctx, before, limit)
+	states := make(chan *question.Job, 1)
+	states <- job
+	close(states)
+	return states, nil
+}
+
+// List lists jobs. Without a queue it first runs jobs that an invocation left behind when
+// it was killed: their ids may not have been given out, so nobody may ask for them.
+func (d onDemand) List(ctx context.Context, before string, limit int) ([]*question.Job, error) {
+	if err := d.recover(ctx); err != nil {
+		return nil, err
+	}
+	return d.Pool.List(ctx, before, limit)
 }
 
 // Unfinished counts jobs, after what List does first.
-func (f finisher) Unfinished(ctx context.Context) (int, error) {
-	if err := f.runLost(ctx); err != nil {
+func (d onDemand) Unfinished(ctx context.Context) (int, error) {
+	if err := d.recover(ctx); err != nil {
 		return 0, err
 	}
-	return f.Pool.Unfinished(ctx)
+	return d.Pool.Unfinished(ctx)
 }
 
-func (f finisher) runLost(ctx context.Context) error {
-	if !f.alone {
-		return nil // it is the queue's
+func (d onDemand) recover(ctx context.Context) error {
+	if !d.alone {
+		return nil // the worker does that
 	}
-	return f.RunLost(ctx, lostMost)
+	_, err := d.Recover(ctx, maxLost)
+	return err
 }
 
 // runFunction takes events until ctx ends, which SIGTERM does, and releases what

@@ -25,7 +25,7 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
 	"github.com/le-stats-sportifs/lestats/runtime/jobs"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
-	"github.com/le-stats-sportifs/lestats/runtime/question/questiontest"
+	"github.com/le-stats-sportifs/lestats/runtime/queue"
 	"github.com/le-stats-sportifs/lestats/runtime/results"
 	"github.com/le-stats-sportifs/lestats/runtime/results/s3"
 	"github.com/le-stats-sportifs/lestats/runtime/results/storetest"
@@ -39,7 +39,8 @@ var quiet = slog.New(slog.DiscardHandler)
 // open opens a server or a function over the built-in sample and plugin.
 func open(t *testing.T, change func(*Config)) *Main {
 	t.Helper()
-	cfg := Config{Listen: "127.0.0.1:0", Store: wire.StoreConfig{Location: filepath.Join(t.TempDir(), "store")}, Log: quiet}
+	cfg := Config{Listen: "127.0.0.1:0"}
+	cfg.Location, cfg.Log = filepath.Join(t.TempDir(), "store"), quiet
 	change(&cfg)
 	m, err := Open(t.Context(), cfg)
 	if err != nil {
@@ -56,17 +57,21 @@ func open(t *testing.T, change func(*Config)) *Main {
 func ways(invoke func(context.Context, []byte) ([]byte, error)) map[string]contract.Way {
 	way := func(g lambdatest.Gateway, base, under string) contract.Way {
 		g.Invoke = invoke
-		return contract.Way{Base: base, Under: under, Client: &http.Client{Transport: &g, CheckRedirect: noRedirect}, Function: true}
+		last := g.Version == lambdatest.ALB && !g.Multi
+		return contract.Way{Base: base, Under: under, Client: &http.Client{Transport: &g, CheckRedirect: noRedirect}, Function: true, Last: last}
 	}
 	const host = "https://f.example"
 	return map[string]contract.Way{
 		"HTTP API":               way(lambdatest.Gateway{Version: "2.0"}, host, ""),
 		"HTTP API, stage":        way(lambdatest.Gateway{Version: "2.0", Stage: "prod"}, host+"/prod", "/prod"),
-		"function URL, no host":  way(lambdatest.Gateway{Version: "2.0", NoHost: true}, host, ""),
+		"HTTP API, no host":      way(lambdatest.Gateway{Version: "2.0", NoHost: true}, host, ""),
+		"function URL":           way(lambdatest.Gateway{Version: "2.0", URL: true}, host, ""),
 		"HTTP API 1.0, stage":    way(lambdatest.Gateway{Version: "1.0", Stage: "prod"}, host+"/prod", "/prod"),
 		"REST API":               way(lambdatest.Gateway{}, host, "/Prod"),
 		"REST API, stage kept":   way(lambdatest.Gateway{Version: "1.0", Stage: "Prod"}, host+"/Prod", "/Prod"),
 		"REST API 1.0, no stage": way(lambdatest.Gateway{Version: "1.0", NoHost: true}, host, ""),
+		"load balancer":          way(lambdatest.Gateway{Version: lambdatest.ALB, Multi: true}, host, ""),
+		"load balancer, one":     way(lambdatest.Gateway{Version: lambdatest.ALB}, host, ""),
 	}
 }
 
@@ -74,26 +79,51 @@ func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 
 // The contract holds in all ways of serving.
 func TestContract(t *testing.T) {
-	t.Run("plain HTTP", func(t *testing.T) {
-		m := open(t, func(*Config) {})
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- m.Run(ctx) }()
-		client := &http.Client{Transport: &http.Transport{}}
-		contract.Run(t, contract.Way{Base: m.URL(), Client: client})
-		client.CloseIdleConnections()
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
+	for name, tt := range map[string]struct{ before, under string }{
+		"plain HTTP":                         {"", ""},
+		"plain HTTP, base path":              {"/stats/v-2", "/stats/v-2"},
+		"plain HTTP, a proxy removed a base": {"", "/stats"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := open(t, func(c *Config) { c.BasePath = tt.under })
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- m.Run(ctx) }()
+			client := &http.Client{Transport: &http.Transport{}}
+			contract.Run(t, contract.Way{Base: m.URL() + tt.before, Under: tt.under, Client: client})
+			client.CloseIdleConnections()
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for base, all := range map[string]func(func(context.Context, []byte) ([]byte, error)) map[string]contract.Way{"": ways, "/stats": mappedWays} {
+		m := open(t, func(c *Config) { c.Function, c.BasePath = true, base })
+		for name, way := range all(func(ctx context.Context, event []byte) ([]byte, error) {
+			ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+			defer cancel()
+			return m.function.Invoke(ctx, event)
+		}) {
+			t.Run(name, func(t *testing.T) { contract.Run(t, way) })
 		}
-	})
-	m := open(t, func(c *Config) { c.Function = true })
-	for name, way := range ways(func(ctx context.Context, event []byte) ([]byte, error) {
-		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-		defer cancel()
-		return m.function.Invoke(ctx, event)
-	}) {
-		t.Run(name, func(t *testing.T) { contract.Run(t, way) })
+	}
+}
+
+// mappedWays are those of a function whose base path is /stats: by a custom domain, with
+// a stage in the path or without, and past the custom domain.
+func mappedWays(invoke func(context.Context, []byte) ([]byte, error)) map[string]contract.Way {
+	way := func(g lambdatest.Gateway, before, under string) contract.Way {
+		g.Invoke = invoke
+		return contract.Way{Base: "https://f.example" + before, Under: under, Client: &http.Client{Transport: &g, CheckRedirect: noRedirect}, Function: true}
+	}
+	return map[string]contract.Way{
+		"HTTP API, mapping":        way(lambdatest.Gateway{Version: "2.0", Stage: "prod"}, "/stats", "/stats"),
+		"HTTP API 1.0, mapping":    way(lambdatest.Gateway{Version: "1.0", Stage: "prod"}, "/stats", "/stats"),
+		"HTTP API, past a mapping": way(lambdatest.Gateway{Version: "2.0", Stage: "prod"}, "/prod", "/prod/stats"),
+		"REST API, mapping":        way(lambdatest.Gateway{Mapped: true}, "/stats", "/stats"),
+		"REST API, past a mapping": way(lambdatest.Gateway{}, "", "/Prod/stats"),
+		"load balancer, base path": way(lambdatest.Gateway{Version: lambdatest.ALB, Multi: true}, "/stats", "/stats"),
 	}
 }
 
@@ -105,9 +135,9 @@ func TestAnswersAreTheSame(t *testing.T) {
 	fmt.Fprint(zip, strings.Repeat("obesity", 1000))
 	zip.Close()
 	mux := http.NewServeMux()
-	for _, code := range questiontest.Codes(t) {
-		mux.HandleFunc("/code/"+string(code), func(w http.ResponseWriter, _ *http.Request) {
-			httpapi.Fail(w, question.Errorf(code, "so it is").About("p", "h"))
+	for _, info := range question.Codes {
+		mux.HandleFunc("/code/"+string(info.Code), func(w http.ResponseWriter, _ *http.Request) {
+			httpapi.Fail(w, question.Errorf(info.Code, "so it is").WithParam("p", "h"))
 		})
 	}
 	bodies := map[string]string{
@@ -129,6 +159,7 @@ func TestAnswersAreTheSame(t *testing.T) {
 		b, err := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "%s %s %q %q %q %v", r.Method, r.URL.Path, r.URL.Query()["q"], b, r.Header.Values("X-Many"), err)
 	})
+	mux.HandleFunc("/nasty/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "%q %q", r.URL.Path, r.URL.Query()) })
 
 	server := httptest.NewServer(mux)
 	defer server.Close()
@@ -153,23 +184,78 @@ func TestAnswersAreTheSame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return fmt.Sprintf("%d %q %q %q %q", resp.StatusCode, resp.Header.Get("Content-Type"), resp.Header.Get("Content-Encoding"), resp.Header["Set-Cookie"], b)
+		cookies := strings.Join(resp.Header["Set-Cookie"], ", ") // of which a load balancer may send one header only
+		return fmt.Sprintf("%d %q %q %q %q", resp.StatusCode, resp.Header.Get("Content-Type"), resp.Header.Get("Content-Encoding"), cookies, b)
 	}
 	requests := [][3]string{
 		{"POST", "/echo?q=1&q=a%26b+c", "\x00\xff body"}, {"DELETE", "/echo", ""}, {"PUT", "/echo?q=%E2%82%AC", "é"}, {"GET", "/echo?q", ""},
 	}
+	for _, raw := range nasty {
+		requests = append(requests, [3]string{"GET", "/nasty/?q=" + raw + "&" + raw + "=q", ""})
+		if !strings.Contains(raw, "%2F") && !strings.Contains(raw, "%3F") { // a separator for an HTTP API
+			requests = append(requests, [3]string{"GET", "/nasty/" + raw, ""})
+		}
+	}
 	for name := range bodies {
 		requests = append(requests, [3]string{"GET", "/body/" + name, ""})
 	}
-	for _, code := range questiontest.Codes(t) {
-		requests = append(requests, [3]string{"GET", "/code/" + string(code), ""})
+	for _, info := range question.Codes {
+		requests = append(requests, [3]string{"GET", "/code/" + string(info.Code), ""})
 	}
 	for _, r := range requests {
 		want := exchange(plain, r[0], r[1], r[2])
 		for name, way := range all {
+			if way.Last && strings.Count(r[1], "q=") > 1 {
+				continue
+			}
 			if got := exchange(way, r[0], r[1], r[2]); got != want {
 				t.Errorf("%s %s, %s:\n%s\nwant\n%s", r[0], r[1], name, got, want)
 			}
+		}
+	}
+}
+
+// nasty are texts in a URL that must not be decoded twice, or not at all.
+var nasty = []string{
+	"", "a", "a+b", "a%20b", "a%2Bb", "a%26b", "a%3Db", "a%23b", "a%25b", "a%2520b", "a%252520b", "a%252Bb", "a%2526b", "100%25", "%25", "%2525", "%2541",
+	"%C3%A9", "%E2%82%AC", "%F0%9F%8F%83", "%25C3%25A9", "%22quoted%22", "%5Cback", "%3Cb%3E", "a%2Fb", "a%3Fb", "~a-b._c", "a,b", "a:b", "a@b", "%7B%7D", "%0A", "%00",
+}
+
+// A load balancer that sends the last value of each name only is served with that.
+func TestLastValues(t *testing.T) {
+	f := &function{log: quiet, handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%q %q %s %s", r.URL.Query(), r.Header["X-Many"], r.RemoteAddr, r.Host)
+	})}
+	for _, tt := range []struct{ event, want string }{
+		{`{"requestContext":{"elb":{}},"httpMethod":"GET","path":"/","queryStringParameters":{"q":"a%2526b"},"headers":{"x-many":"b","host":"evil/../x","x-forwarded-for":"203.0.113.9, 198.51.100.7"}}`,
+			`map["q":["a%26b"]] ["b"] 198.51.100.7 evil/../x`},
+		{`{"requestContext":{"elb":{}},"httpMethod":"GET","path":"/","multiValueQueryStringParameters":{"q":["1","2"]},"multiValueHeaders":{"x-many":["a","b"],"host":["h"]},"headers":{"x-many":"no"}}`,
+			`map["q":["1" "2"]] ["a" "b"]  h`},
+		// as its health checks are
+		{`{"requestContext":{"elb":{"targetGroupArn":"arn:aws:elasticloadbalancing:r:1:targetgroup/t/1"}},"httpMethod":"GET","path":"/","queryStringParameters":{},"headers":{"user-agent":"ELB-HealthChecker/2.0"},"body":"","isBase64Encoded":false}`,
+			`map[] []  localhost`},
+	} {
+		status, header, body := invoke(t, f, tt.event)
+		if status != http.StatusOK || body != tt.want || !strings.HasPrefix(header["Content-Type"], "text/plain") {
+			t.Errorf("%s: %d %v %s; want %s", tt.event, status, header, body, tt.want)
+		}
+	}
+}
+
+// A load balancer takes an answer of the kind of its event only, with the status as text.
+func TestAnswerOfLoadBalancer(t *testing.T) {
+	f := &function{log: quiet, handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Add("Vary", "Accept")
+		w.Header().Add("Vary", "Prefer")
+		w.WriteHeader(http.StatusNotFound)
+	})}
+	for event, want := range map[string]string{
+		`{"requestContext":{"elb":{}},"httpMethod":"GET","path":"/","headers":{}}`:           `{"statusCode":404,"statusDescription":"404 Not Found","headers":{"Vary":"Accept-Encoding, Accept, Prefer"},"multiValueHeaders":null,"isBase64Encoded":false}`,
+		`{"requestContext":{"elb":{}},"httpMethod":"GET","path":"/","multiValueHeaders":{}}`: `{"statusCode":404,"statusDescription":"404 Not Found","headers":null,"multiValueHeaders":{"Vary":["Accept-Encoding","Accept","Prefer"]},"isBase64Encoded":false}`,
+	} {
+		out, err := f.Invoke(t.Context(), []byte(event))
+		if err != nil || strings.TrimSpace(string(out)) != want {
+			t.Errorf("%s: %s, %v; want %s", event, out, err, want)
 		}
 	}
 }
@@ -232,8 +318,8 @@ func TestBadEvents(t *testing.T) {
 	})}
 
 	for _, event := range []string{
-		"", "null", "[]", "1", "{", `{}`, `{"Records":[{"messageId":"1","eventSource":"aws:sqs"}]}`, `{"version":"0","detail-type":"Scheduled Event"}`, `{"key1":"value1"}`,
-		`{"version":2}`,
+		"", "null", "[]", "1", "{", `{"Records":[{"messageId":"1","eventSource":"aws:sqs"}]}`, `{"Records":[{"eventSource":"aws:s3"}]}`, `{"key1":"value1"}`,
+		`{"version":2}`, `{"records":{}}`, `{"Event":"s3:ObjectCreated:Put"}`,
 	} {
 		if out, err := f.Invoke(t.Context(), []byte(event)); err == nil {
 			t.Errorf("%s was answered: %s", event, out)
@@ -243,6 +329,8 @@ func TestBadEvents(t *testing.T) {
 		`{"version":"3.0","requestContext":{}}`, `{"version":"1","requestContext":{"stage":"x"}}`,
 		`{"version":"2.0","rawPath":1}`, `{"version":"2.0","rawPath":"/x","isBase64Encoded":true,"body":"%%%","requestContext":{"http":{"method":"POST"}}}`,
 		`{"version":"1.0","path":"/x","httpMethod":"POST","isBase64Encoded":true,"body":"YQ"}`, `{"httpMethod":"GET","path":[]}`,
+		`{"httpMethod":"GET","path":[],"requestContext":{"elb":{}}}`, `{"httpMethod":"B A D","path":"/","requestContext":{"elb":{}},"headers":{}}`,
+		`{"httpMethod":"POST","path":"/","requestContext":{"elb":{}},"multiValueHeaders":{},"body":"%","isBase64Encoded":true}`,
 		`{"httpMethod":"B A D","path":"/"}`, `{"version":"2.0","rawPath":"/x","rawQueryString":"\u0001","requestContext":{"http":{"method":"GET"}}}`,
 	} {
 		status, header, body := invoke(t, f, event)
@@ -280,14 +368,54 @@ func TestBadEvents(t *testing.T) {
 	}
 }
 
+// What people and schedules send to see whether a function is there is answered with what
+// it takes, at level info; the example in it is answered with 200.
+func TestTestEvents(t *testing.T) {
+	var log bytes.Buffer
+	f := &function{log: slog.New(slog.NewTextHandler(&log, nil)), handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/readyz" {
+			httpapi.Fail(w, question.Errorf(question.CodeUnknownRoute, "%s", r.URL.Path))
+		}
+		w.WriteHeader(http.StatusOK)
+	})}
+	for name, event := range lambdatest.TestEvents {
+		log.Reset()
+		out, err := f.Invoke(t.Context(), []byte(event))
+		var answer struct {
+			Reason  string
+			Example json.RawMessage
+		}
+		if err != nil || json.Unmarshal(out, &answer) != nil || !strings.Contains(answer.Reason, "HTTP API") || !strings.Contains(log.String(), "level=INFO") {
+			t.Errorf("%s: %s, %v; log %s", name, out, err, &log)
+			continue
+		}
+		if status, _, body := invoke(t, f, string(answer.Example)); status != http.StatusOK {
+			t.Errorf("%s: the example is answered with %d %s", name, status, body)
+		}
+	}
+	// The console's templates of gateways are requests, of a route that is not here.
+	for name, event := range map[string]string{
+		"REST API": `{"body":"eyJ0ZXN0IjoiYm9keSJ9","resource":"/{proxy+}","path":"/path/to/resource","httpMethod":"POST","isBase64Encoded":true,"queryStringParameters":{"foo":"bar"},"multiValueQueryStringParameters":{"foo":["bar"]},"pathParameters":{"proxy":"/path/to/resource"},"stageVariables":{"baz":"qux"},"headers":{"Host":"1234567890.execute-api.us-east-1.amazonaws.com"},"requestContext":{"accountId":"123456789012","resourceId":"123456","stage":"prod","requestId":"c6af9ac6-7b61-11e6-9a41-93e8deadbeef","requestTime":"09/Apr/2015:12:34:56 +0000","requestTimeEpoch":1428582896000,"identity":{"sourceIp":"127.0.0.1"},"path":"/prod/path/to/resource","resourcePath":"/{proxy+}","httpMethod":"POST","apiId":"1234567890","protocol":"HTTP/1.1"}}`,
+		"HTTP API": `{"version":"2.0","routeKey":"$default","rawPath":"/path/to/resource","rawQueryString":"parameter1=value1&parameter1=value2","cookies":["cookie1"],"headers":{"Header1":"value1"},"queryStringParameters":{"parameter1":"value1,value2"},"requestContext":{"accountId":"123456789012","apiId":"api-id","domainName":"id.execute-api.us-east-1.amazonaws.com","domainPrefix":"id","http":{"method":"POST","path":"/path/to/resource","protocol":"HTTP/1.1","sourceIp":"192.168.0.1/32","userAgent":"agent"},"requestId":"id","routeKey":"$default","stage":"$default","time":"12/Mar/2020:19:03:58 +0000","timeEpoch":1583348638390},"body":"eyJ0ZXN0IjoiYm9keSJ9","isBase64Encoded":true}`,
+		"ALB":      `{"requestContext":{"elb":{"targetGroupArn":"arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/lambda-279XGJDqGZ5rsrHC2Fjr/49e9d65c45c6791a"}},"httpMethod":"GET","path":"/lambda","queryStringParameters":{"query":"1234ABCD"},"headers":{"accept":"text/html","host":"lambda-alb-123578498.us-east-1.elb.amazonaws.com"},"body":"","isBase64Encoded":false}`,
+	} {
+		if status, _, body := invoke(t, f, event); status != http.StatusNotFound {
+			t.Errorf("%s: %d %s", name, status, body)
+		}
+	}
+}
+
 // An answer that Lambda would not take is told by address, where the store has
 // addresses, and is an error where it has none. What just fits is sent.
 func TestLargeAnswers(t *testing.T) {
 	big := map[string][]byte{
-		"/fits":   bytes.Repeat([]byte("a"), mostAnswer),
-		"/text":   bytes.Repeat([]byte("a"), mostAnswer+1),
-		"/quotes": bytes.Repeat([]byte(`"`), mostAnswer/2+1),
-		"/bytes":  bytes.Repeat([]byte{0xff}, mostAnswer/4*3+3),
+		"/fits":   bytes.Repeat([]byte("a"), maxAnswer),
+		"/text":   bytes.Repeat([]byte("a"), maxAnswer+1),
+		"/quotes": bytes.Repeat([]byte(`"`), maxAnswer/2+1),
+		"/bytes":  bytes.Repeat([]byte{0xff}, maxAnswer/4*3+3),
+		// behind a load balancer
+		"/fits 1": bytes.Repeat([]byte("a"), maxALBAnswer),
+		"/text 1": bytes.Repeat([]byte("a"), maxALBAnswer+1),
 	}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/x-large")
@@ -296,20 +424,28 @@ func TestLargeAnswers(t *testing.T) {
 		w.Write(big[r.URL.Path])
 	})
 	server := testminio.Start(t)
-	objects, _, err := wire.OpenObjects(t.Context(), wire.StoreConfig{Location: fmt.Sprintf("s3://%s/large-%d", server.Bucket, time.Now().UnixNano()), S3: s3.Config{
+	objects, err := s3.Open(t.Context(), s3.Config{
+		URL:      fmt.Sprintf("s3://%s/large-%d", server.Bucket, time.Now().UnixNano()),
 		Endpoint: server.Endpoint, AccessKey: server.AccessKey, SecretKey: server.SecretKey, CreateBucket: true,
-	}})
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer objects.Close()
 	for name, way := range ways((&function{handler: handler, large: results.New(objects), log: quiet}).Invoke) {
+		if testing.Short() && name != "HTTP API" && name != "REST API" {
+			continue
+		}
 		for path, want := range big {
-			resp, err := way.Client.Get(way.Base + path)
+			resp, err := way.Client.Get(way.Base + strings.ReplaceAll(path, " ", "%20"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if path != "/fits" {
+			whole := path == "/fits 1"
+			if !strings.HasPrefix(name, "load balancer") {
+				whole = strings.HasPrefix(path, "/fits") || path == "/text 1"
+			}
+			if !whole {
 				body, _ := io.ReadAll(resp.Body)
 				var v struct{ Status, Location string }
 				if err := json.Unmarshal(body, &v); err != nil || resp.StatusCode != http.StatusSeeOther || v.Status != "done" || v.Location != resp.Header.Get("Location") {
@@ -348,7 +484,8 @@ func (failingSharer) Share(context.Context, []byte, string, string) (string, err
 // slowRunner answers when it is let, or when it is stopped.
 type slowRunner struct{ gate chan struct{} }
 
-func (slowRunner) Check(question.Request) error { return nil }
+func (slowRunner) Check(question.Request) error  { return nil }
+func (slowRunner) Refresh(context.Context) error { return nil }
 
 func (r slowRunner) Answer(ctx context.Context, _ question.Request) (*question.Answer, error) {
 	select {
@@ -377,12 +514,31 @@ func TestShortFunction(t *testing.T) {
 	}
 }
 
-// finish returns the jobs of a function over a store.
-func finish(t *testing.T, store *results.Store, r jobs.Runner, hand func(context.Context, *question.Job) error) finisher {
+// Each request has the function look for new plugins first, in the time that it has; a test
+// event does not.
+func TestLooksForPlugins(t *testing.T) {
+	looked := 0
+	f := &function{log: quiet, handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, looked) }), fresh: func(ctx context.Context) {
+		if _, ok := ctx.Deadline(); ok {
+			looked++
+		}
+	}}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for n, event := range []string{`{"httpMethod":"GET","path":"/"}`, `{"version":"2.0","rawPath":"/","requestContext":{"http":{"method":"GET"}}}`, `{"requestContext":{"elb":{}},"httpMethod":"GET","path":"/"}`} {
+		if out, err := f.Invoke(ctx, []byte(event)); err != nil || !strings.Contains(string(out), fmt.Sprintf(`"body":"%d"`, n+1)) {
+			t.Errorf("%s: %s, %v", event, out, err)
+		}
+	}
+	if _, err := f.Invoke(ctx, []byte(`{}`)); err != nil || looked != 3 {
+		t.Errorf("looked %d times, %v", looked, err)
+	}
+}
+
+// demand returns the jobs of a function over a store.
+func demand(t *testing.T, store *results.Store, r jobs.Runner, q jobs.Queue) onDemand {
 	t.Helper()
-	cfg := jobs.Config{Workers: 1, TimeLimit: time.Minute, Frozen: true, Hand: hand, Log: quiet}
-	freeze(&cfg)
-	pool, err := jobs.New(cfg, store, r)
+	pool, err := jobs.New(jobs.Config{Workers: 1, TimeLimit: time.Minute, OnDemand: true, Queue: q, Grace: time.Hour, Log: quiet}, store, r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -396,7 +552,7 @@ func finish(t *testing.T, store *results.Store, r jobs.Runner, hand func(context
 			t.Error(err)
 		}
 	})
-	return finisher{pool, hand == nil, 2 * time.Minute}
+	return onDemand{pool, q == nil}
 }
 
 // A job that does not end in time stays, can be seen, and is run by whoever asks
@@ -404,7 +560,7 @@ func finish(t *testing.T, store *results.Store, r jobs.Runner, hand func(context
 func TestJobOutlivesItsInvocation(t *testing.T) {
 	store := results.New(&storetest.Memory{})
 	r := slowRunner{make(chan struct{})}
-	one, two := finish(t, store, r, nil), finish(t, store, r, nil)
+	one, two := demand(t, store, r, nil), demand(t, store, r, nil)
 	invocation := context.WithValue(t.Context(), dueKey{}, time.Now().Add(time.Second))
 	job, err := one.Submit(context.WithoutCancel(invocation), question.Request{Question: "q"})
 	if err != nil || job.Status.Final() {
@@ -427,33 +583,36 @@ func TestJobOutlivesItsInvocation(t *testing.T) {
 	}
 }
 
-// With a queue a long job goes there, and nobody else runs it; without the queue's
-// answer it is not accepted.
-func TestJobIsHandedOver(t *testing.T) {
-	store := results.New(&storetest.Memory{})
-	var queue []string
-	var away error
+// downQueue takes nothing.
+type downQueue struct{ jobs.Queue }
+
+func (downQueue) Send(context.Context, string) error {
+	return question.Errorf(question.CodeQueueUnavailable, "the queue does not answer")
+}
+
+// With a queue a long job goes there, and whoever asks for it does not run it; without the
+// queue's answer it is not accepted.
+func TestJobIsSent(t *testing.T) {
+	store, q := results.New(&storetest.Memory{}), queue.NewMemory(time.Minute)
 	r := slowRunner{make(chan struct{})}
-	jobs := finish(t, store, r, func(_ context.Context, job *question.Job) error {
-		if away == nil {
-			queue = append(queue, job.ID)
-		}
-		return away
-	})
+	pool := demand(t, store, r, q)
 	invocation := context.WithValue(t.Context(), dueKey{}, time.Now().Add(time.Second))
-	job, err := jobs.Submit(invocation, question.Request{Question: "q"})
-	if err != nil || job.Status.Final() || len(queue) != 1 || queue[0] != job.ID {
-		t.Fatalf("%+v, %v, %v", job, err, queue)
+	job, err := pool.Submit(invocation, question.Request{Question: "q"})
+	if err != nil || job.Status.Final() {
+		t.Fatalf("%+v, %v", job, err)
 	}
-	if job, err := jobs.Get(t.Context(), job.ID); err != nil || job.Status != question.Queued {
+	if messages, err := q.Receive(t.Context(), 10); err != nil || len(messages) != 1 || messages[0].ID != job.ID {
+		t.Errorf("%v, %v", messages, err)
+	}
+	if job, err := pool.Get(t.Context(), job.ID); err != nil || job.Status != question.Queued {
 		t.Errorf("%+v, %v", job, err)
 	}
-	away = question.Errorf(question.CodeStoreUnavailable, "the queue does not answer")
+	down := demand(t, store, r, downQueue{})
 	invocation = context.WithValue(t.Context(), dueKey{}, time.Now().Add(time.Second))
-	if _, err := jobs.Submit(invocation, question.Request{Question: "q"}); question.CodeOf(err) != question.CodeStoreUnavailable {
+	if _, err := down.Submit(invocation, question.Request{Question: "q"}); question.CodeOf(err) != question.CodeQueueUnavailable {
 		t.Errorf("%v", err)
 	}
-	if n, err := jobs.Unfinished(t.Context()); n != 1 || err != nil {
+	if n, err := pool.Unfinished(t.Context()); n != 1 || err != nil {
 		t.Errorf("%d unfinished, %v", n, err)
 	}
 }
@@ -465,8 +624,8 @@ func TestFunctionConfig(t *testing.T) {
 		memory string
 		want   string
 	}{
-		"no store":  {func(c *Config) { c.Store.Location = "" }, "", "LESTATS_STORE"},
-		"default":   {func(c *Config) { c.Store.Location = wire.DefaultStore }, "", "LESTATS_STORE"},
+		"no store":  {func(c *Config) { c.Location = "" }, "", "LESTATS_STORE"},
+		"default":   {func(c *Config) { c.Location = wire.DefaultStore }, "", "LESTATS_STORE"},
 		"no memory": {func(*Config) {}, "many", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"},
 	} {
 		var told []string
@@ -476,7 +635,8 @@ func TestFunctionConfig(t *testing.T) {
 		}))
 		t.Setenv(wire.EnvRuntimeAPI, strings.TrimPrefix(api.URL, "http://"))
 		t.Setenv(wire.EnvMemory, tt.memory)
-		cfg := Config{Function: true, Store: wire.StoreConfig{Location: t.TempDir()}, Log: quiet}
+		var cfg Config
+		cfg.Function, cfg.Location, cfg.Log = true, t.TempDir(), quiet
 		tt.change(&cfg)
 		_, err := Open(t.Context(), cfg)
 		api.Close()
@@ -487,4 +647,25 @@ func TestFunctionConfig(t *testing.T) {
 			t.Errorf("%s: Lambda was told %q", name, told)
 		}
 	}
+}
+
+// Whatever an event holds, the answer is an error or a response with a status, which
+// Lambda and its sender take.
+func FuzzInvoke(f *testing.F) {
+	f.Add(`{"version":"2.0","rawPath":"/%41","rawQueryString":"a=%2541&a","requestContext":{"domainName":"a.lambda-url.","http":{"method":"GET"}}}`)
+	f.Add(`{"httpMethod":"GET","path":"/%41?","multiValueQueryStringParameters":{"a":["%41",""]},"multiValueHeaders":{"Host":["h"]},"requestContext":{"stage":"s","path":"/s/%41?"}}`)
+	f.Add(`{"requestContext":{"elb":{}},"httpMethod":"PUT","path":"/%41?","queryStringParameters":{"a&b":"%zz#"},"headers":{"host":"/@:","x-forwarded-for":","},"isBase64Encoded":true,"body":"YQ=="}`)
+	function := &function{log: quiet, large: results.New(&storetest.Memory{}), handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.URL, r.Host, r.RemoteAddr)
+	})}
+	f.Fuzz(func(t *testing.T, event string) {
+		out, err := function.Invoke(t.Context(), []byte(event))
+		var answer struct {
+			StatusCode int
+			Reason     string
+		}
+		if err == nil && (json.Unmarshal(out, &answer) != nil || answer.Reason == "" && answer.StatusCode != http.StatusOK && answer.StatusCode != http.StatusBadRequest) {
+			t.Errorf("%s", out)
+		}
+	})
 }

@@ -35,9 +35,8 @@ func copyPlugins(t testing.TB, from, to, prefix string) (names []string) {
 	return names
 }
 
-// A server whose plugin folder is full of broken and hostile plugins says of each
-// what is wrong, ends each hostile job in an error of its own, and answers good
-// questions as if nothing were there.
+// A server whose plugin folder is full of broken and hostile plugins reports what is wrong
+// with each, ends each hostile job with its own error, and still answers good questions.
 func TestServerAmongHostilePlugins(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: it takes long")
@@ -91,7 +90,7 @@ func TestServerAmongHostilePlugins(t *testing.T) {
 		t.Errorf("%d plugins serve and %d are refused; there are %d", serving, len(refused), len(names)+1)
 	}
 	for file, want := range map[string]string{
-		"text.wasm": "WebAssembly", "empty.wasm": "WebAssembly", "cut.wasm": "damaged",
+		"text.wasm": "WebAssembly", "empty.wasm": "WebAssembly", "cut.wasm": "ends unexpectedly",
 		"broken-no_answer.wasm": "lestats_v1_answer", "broken-wrong_signature.wasm": "lestats_v1_",
 		"broken-manifest_not_json.wasm": "manifest", "broken-missing_column.wasm": "column",
 		"broken-reserved_export.wasm": "__lestats", "broken-no_memory.wasm": "memory",
@@ -142,7 +141,7 @@ func TestServerAmongHostilePlugins(t *testing.T) {
 	}
 }
 
-// A queue that is full says so and loses nothing of what it took.
+// A full queue refuses new jobs and loses no accepted one.
 func TestFullQueue(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: it takes long")
@@ -189,8 +188,8 @@ func TestFullQueue(t *testing.T) {
 	}
 }
 
-// While the store is away nothing is accepted that could be lost; what was
-// accepted before is there when it is back.
+// While the store is unavailable, no job is accepted that could be lost. Jobs accepted
+// before are there when it is back.
 func TestStoreGoesAway(t *testing.T) {
 	root := t.TempDir()
 	store, away := filepath.Join(root, "store"), filepath.Join(root, "away")
@@ -231,7 +230,7 @@ func TestStoreGoesAway(t *testing.T) {
 	}
 }
 
-// What is sent to the real server, over a real connection, gets its code.
+// Bad requests to the real server, over a real connection, get their codes.
 func TestBadRequests(t *testing.T) {
 	p := serve(t, nil, "--local-shutdown")
 	long := `{"question":"` + strings.Repeat("x", 64<<10) + `"}`
@@ -259,24 +258,24 @@ func TestBadRequests(t *testing.T) {
 		{"an id that nobody gave out", "GET", "/api/get_results/01936ac2-5b00-7c3e-9a41-999999999999", "", 404, "unknown_job"},
 		{"to cancel that", "DELETE", "/api/jobs/01936ac2-5b00-7c3e-9a41-999999999999", "", 404, "unknown_job"},
 	} {
-		status, got := p.call(tt.method, tt.path, tt.body, "Content-Type", "application/json")
+		status, got := p.call(tt.method, tt.path, tt.body, "Content-Type: application/json")
 		code, _ := got["code"].(string)
 		if status != tt.status || got["status"] != "error" || code == "" || (tt.code != "" && code != tt.code) || got["reason"] == "" {
 			t.Errorf("%s: %d, %v; want %d, %s", tt.name, status, got, tt.status, tt.code)
 		}
 	}
-	if status, got := p.call("POST", "/api/states_mean", "question=x", "Content-Type", "application/x-www-form-urlencoded"); status != http.StatusUnsupportedMediaType {
+	if status, got := p.call("POST", "/api/states_mean", "question=x", "Content-Type: application/x-www-form-urlencoded"); status != http.StatusUnsupportedMediaType {
 		t.Errorf("a form: %d, %v", status, got)
 	}
 
-	// Shutting down: no new job, and those accepted are finished.
+	// Shutting down: new jobs are refused, accepted ones are finished.
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var seen bytes.Buffer
 	for range 4 {
 		wg.Go(func() {
 			for range 50 {
-				status, b, err := p.try("POST", "/api/states_mean", fmt.Sprintf(`{"question":%q}`, obesity), "Content-Type", "application/json")
+				status, b, err := p.try("POST", "/api/states_mean", fmt.Sprintf(`{"question":%q}`, obesity), "Content-Type: application/json")
 				if err != nil || (status != http.StatusAccepted && (status != http.StatusServiceUnavailable || !bytes.Contains(b, []byte("shutting_down")))) {
 					mu.Lock()
 					fmt.Fprintf(&seen, "%d %s %v\n", status, b, err)
@@ -290,7 +289,7 @@ func TestBadRequests(t *testing.T) {
 	if seen.Len() > 0 {
 		t.Errorf("while it shut down:\n%.2000s", seen.String())
 	}
-	if status, got := p.call("POST", "/api/states_mean", fmt.Sprintf(`{"question":%q}`, obesity), "Content-Type", "application/json"); status != http.StatusServiceUnavailable || got["code"] != "shutting_down" {
+	if status, got := p.call("POST", "/api/states_mean", fmt.Sprintf(`{"question":%q}`, obesity), "Content-Type: application/json"); status != http.StatusServiceUnavailable || got["code"] != "shutting_down" {
 		t.Errorf("after the shutdown: %d, %v", status, got)
 	}
 	if _, got := p.call("GET", "/api/num_jobs", ""); fmt.Sprint(got["data"]) != "0" {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/le-stats-sportifs/lestats/functions/api"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 	"github.com/le-stats-sportifs/lestats/runtime/testtool"
 )
@@ -31,10 +32,13 @@ func TestHelpTeaches(t *testing.T) {
 		want []string
 	}{
 		{nil, []string{"lestats serve", "lestats ask states_mean question=obesity", "plugin", "data", "jobs"}},
+		{[]string{"help"}, []string{"lestats serve"}},
+		{[]string{"help", "data", "pull"}, []string{"npao"}},
+		{[]string{"--version"}, []string{"lestats ", "sample sha256:"}},
 		{[]string{"serve", "--help"}, []string{"LESTATS_STORE", "LESTATS_DATA", "TP_NUM_OF_THREADS", "127.0.0.1:8080", "AWS_ACCESS_KEY_ID", "Examples:"}},
 		{[]string{"ask", "--help"}, []string{"year=2015..2020", "Examples:"}},
 		{[]string{"data", "--help"}, []string{"init", "build", "pull", "info"}},
-		{[]string{"data", "init", "--help"}, []string{"--measure", "--group", "--indicator", "--category", "--stratum", "--best", "--force", "--missing", "header", "Only group and measure are needed", "Examples:"}},
+		{[]string{"data", "init", "--help"}, []string{"--measure", "--group", "--indicator", "--category", "--stratum", "--best", "--force", "--missing", "header", "Only group and measure are required", "Examples:"}},
 	} {
 		code, out, errs := lestats(t, tt.args...)
 		if code != exitOK || errs != "" {
@@ -42,7 +46,7 @@ func TestHelpTeaches(t *testing.T) {
 		}
 		for _, w := range tt.want {
 			if !strings.Contains(out, w) {
-				t.Errorf("%v does not tell of %q:\n%s", tt.args, w, out)
+				t.Errorf("%v does not mention %q:\n%s", tt.args, w, out)
 			}
 		}
 	}
@@ -54,7 +58,7 @@ func TestWrongCommandLine(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"srve"}, exitUsage, `"lestats --help" tells more`},
+		{[]string{"srve"}, exitUsage, `"lestats --help" shows the usage`},
 		{[]string{"serve", "--prot", "1"}, exitUsage, "--prot"},
 		{[]string{"ask"}, exitUsage, "question"},
 		{[]string{"ask", "states_mean", "obesity"}, exitFailed, "name=value"},
@@ -78,8 +82,8 @@ func TestWrongCommandLine(t *testing.T) {
 	}
 }
 
-// What strangers wrote does not act on a terminal, whichever way it takes there; what
-// programs read has it to the byte.
+// Untrusted text cannot act on a terminal, whichever way it gets there. Output for programs
+// has it byte for byte.
 func TestTerminal(t *testing.T) {
 	t.Chdir(t.TempDir())
 	const evil = "Uruguay\u202e\x1b[2J\u200b"
@@ -127,15 +131,14 @@ columns:
 		if format != "json" {
 			continue
 		}
-		var means map[string]float64
-		if err := json.Unmarshal([]byte(out), &means); err != nil || means[evil] != 1 {
-			t.Errorf("%q: %v", out, err)
+		if means := dataOf(t, out); means[evil] != 1.0 {
+			t.Errorf("%q", out)
 		}
 	}
 }
 
-// A word that is no value and no part of just one is an error, however near it is to a
-// value, and so is a name that is not quite one. What is near is a hint.
+// A word that is neither a value nor part of exactly one is an error, however close it is to a
+// value, and so is a misspelt name. Similar values are hints.
 func TestAskTakesNoOtherValue(t *testing.T) {
 	t.Chdir(t.TempDir())
 	const rows = "country,year,points\nFR,2020,1\nNorth Korea,2020,2\nVirginia,2021,3\nWest Virginia,2021,4\n"
@@ -184,6 +187,7 @@ func TestAskTakesNoOtherValue(t *testing.T) {
 		{[]string{"best5", "best=low", "--where", "year=..2020"}, "country,mean\nFR,1.0\nNorth Korea,2.0\n", "best: lowest\n"},
 	} {
 		code, out, errs := lestats(t, append(append([]string{"ask"}, tt.args...), "--data", "k.csv", "-f", "csv")...)
+		errs, _, _ = strings.Cut(errs, "Rows: ") // what to read the figures with care for
 		if code != exitOK || strings.ReplaceAll(out, "\r\n", "\n") != tt.out || errs != tt.note {
 			t.Errorf("%q: exit code %d\n%s%s\nwant\n%s%s", tt.args, code, out, errs, tt.out, tt.note)
 		}
@@ -195,9 +199,8 @@ func TestAsk(t *testing.T) {
 	if code != exitOK {
 		t.Fatal(errs)
 	}
-	var means map[string]any
-	if err := json.Unmarshal([]byte(out), &means); err != nil || len(means) != 6 || means["Kentucky"] != 25.4 || means["synthetic"] != true {
-		t.Errorf("%s: %v", out, err)
+	if means := dataOf(t, out); len(means) != 5 || means["Kentucky"] != 25.4 {
+		t.Errorf("%s", out)
 	}
 	for _, want := range []string{"SYNTHETIC", "Percent of adults aged 18 years and older who have obesity"} {
 		if !strings.Contains(errs, want) {
@@ -225,7 +228,7 @@ func TestAsk(t *testing.T) {
 	}
 }
 
-// A limits file bounds one plugin, and each limit has its own code.
+// A limits file limits one plugin, and each limit has its own error code.
 func TestAskWithLimits(t *testing.T) {
 	folder := t.TempDir()
 	for limit, want := range map[string]string{"result: 100": "result_too_large", "speed: 5": "speed"} {
@@ -265,7 +268,7 @@ func TestPluginList(t *testing.T) {
 func TestPluginCompile(t *testing.T) {
 	cache := filepath.Join(t.TempDir(), "compiled")
 	code, out, errs := lestats(t, "plugin", "compile", "--cache", cache)
-	if code != exitOK || !containsLine(out, "sportifs", "is compiled in "+cache) {
+	if code != exitOK || !containsLine(out, "sportifs", "compiled", "into "+cache) {
 		t.Fatalf("exit code %d, %s\n%s", code, out, errs)
 	}
 	compiled := 0
@@ -289,7 +292,7 @@ func TestDataBuildAndInfo(t *testing.T) {
 	csvFile := filepath.Join(testtool.Slice(t), "cdc_npao_slice.csv")
 	arrow := filepath.Join(t.TempDir(), "npao.arrow")
 	code, built, errs := lestats(t, "data", "build", csvFile, "-o", arrow)
-	if code != exitOK || !strings.Contains(errs, "lestats serve --data "+arrow) {
+	if code != exitOK || !strings.Contains(errs, " serve --data "+arrow) {
 		t.Fatal(errs)
 	}
 	code, info, errs := lestats(t, "data", "info", arrow)
@@ -318,12 +321,16 @@ func TestDataBuildAndInfo(t *testing.T) {
 	if answers[0] != answers[1] {
 		t.Error("a CSV and the .arrow file made of it answer differently")
 	}
+	t.Setenv("LESTATS_DATA", arrow)
+	if code, again, errs := lestats(t, "data", "info"); code != exitOK || again != info {
+		t.Errorf("LESTATS_DATA: %s%s", again, errs)
+	}
 }
 
 func TestJobsShow(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "store")
 	p := serve(t, nil, "--store", store)
-	_, got := p.call("POST", "/api/states_mean", `{"question":"Percent of adults aged 18 years and older who have obesity"}`, "Prefer", "wait=20")
+	_, got := p.call("POST", "/api/states_mean", `{"question":"Percent of adults aged 18 years and older who have obesity"}`, "Prefer: wait=20")
 	id, _ := got["job_id"].(string)
 	if code := p.stop(); code != 0 {
 		t.Fatal(p.log)
@@ -358,7 +365,7 @@ func TestAddress(t *testing.T) {
 		{"", "tcp://10.0.0.1:80", "", `takes a number from 0 to 65535`},
 	} {
 		t.Setenv("PORT", test.port)
-		got, err := (&serveCmd{Listen: test.listen}).address()
+		got, err := (&serveCmd{Config: api.Config{Listen: test.listen}}).address()
 		if got != test.want || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 			t.Errorf("--listen %q, PORT=%q: %q, %v; want %q, %s", test.listen, test.port, got, err, test.want, test.err)
 		}

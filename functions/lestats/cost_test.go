@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -32,7 +33,7 @@ const (
 	processor           = 1769         // MB of memory that come with one processor
 	memory              = 512          // MB, the template's default
 	latency             = 15 * time.Millisecond
-	handedAfter         = 2 * time.Second // how long a function tries a job before it goes to the queue
+	handedAfter         = 250 * time.Millisecond // how long a function tries a job before it goes to the queue
 	million             = 1e6
 	priceQueue          = 0.40  // a million requests of SQS
 	priceStorage        = 0.023 // S3, a GB and month
@@ -40,15 +41,32 @@ const (
 	objectKB, keptMonth = 2.0, 7.0 / 30
 )
 
-// BenchmarkCost counts what a job needs in the cloud, asked for from one process and
-// fetched from another, and prints what a million of them cost. A processor's time is measured
+// report makes TestCost and TestWorkersScale reports, with their targets: make cost, make
+// bench-worker.
+var report = flag.Bool("report", false, "measure long enough to judge, and fail where a target is missed")
+
+// The targets of a million jobs, in dollars.
+const (
+	maxShort  = 9
+	maxQueued = 25
+)
+
+// TestCost counts what a job needs in the cloud, asked for from one process and fetched
+// from another, and prints what a million of them cost. A processor's time is measured
 // here, and stretched to the share of one that the function has; each request to S3
 // is taken to last latency.
-func BenchmarkCost(b *testing.B) {
-	server := testminio.Start(b)
+func TestCost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
+	short, batches := 20, 2
+	if *report {
+		short, batches = 1000, 20
+	}
+	server := testminio.Start(t)
 	target, err := url.Parse(server.Endpoint)
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	var mu sync.Mutex
 	requests := map[string]int{}
@@ -65,24 +83,25 @@ func BenchmarkCost(b *testing.B) {
 	}})
 	defer counting.Close()
 	store := fmt.Sprintf("LESTATS_STORE=s3://%s/cost-%d", server.Bucket, time.Now().UnixNano())
-	cache := "LESTATS_CACHE=" + compiled(b)
+	cache := "LESTATS_CACHE=" + compiled(t)
+	seldom := "LESTATS_PLUGINS_POLL=1h" // one listing in 30 s of a process is no job's
 	// The one that is asked and the one that the answer is fetched from.
 	var processes [2]*lambdatest.Environment
 	var clients [2]*http.Client
 	for i := range processes {
-		e := function(b, lambdatest.Config{Timeout: 30 * time.Second, MemoryMiB: memory}, store, cache, "LESTATS_S3_ENDPOINT="+counting.URL, "LESTATS_S3_MAKE_BUCKET=true",
+		e := function(t, lambdatest.Config{Timeout: 30 * time.Second, MemoryMiB: memory}, store, cache, seldom, "LESTATS_S3_ENDPOINT="+counting.URL, "LESTATS_S3_MAKE_BUCKET=true",
 			"AWS_ACCESS_KEY_ID="+server.AccessKey, "AWS_SECRET_ACCESS_KEY="+server.SecretKey)
 		processes[i], clients[i] = e, client(lambdatest.Gateway{Version: "2.0", Invoke: e.Invoke})
 	}
 	job := func() {
-		b.Helper()
-		status, v := exchange(b, clients[0], "POST", "/api/states_mean", askObesity)
+		t.Helper()
+		status, v := exchange(t, clients[0], "POST", "/api/states_mean", askObesity)
 		id, _ := v["job_id"].(string)
 		if status != http.StatusAccepted || id == "" {
-			b.Fatal(status, v)
+			t.Fatal(status, v)
 		}
-		if status, v := exchange(b, clients[1], "GET", "/api/get_results/"+id, ""); !answered(status, v) {
-			b.Fatal(status, v)
+		if status, v := exchange(t, clients[1], "GET", "/api/get_results/"+id, ""); !answered(status, v) {
+			t.Fatal(status, v)
 		}
 	}
 	count := func(requests map[string]int) counts {
@@ -92,65 +111,97 @@ func BenchmarkCost(b *testing.B) {
 	}
 	spent := func() (all time.Duration) {
 		for _, e := range processes {
-			all += cpuTime(b, e.Pid())
+			all += cpuTime(t, e.Pid())
 		}
 		return all
 	}
 	job() // the start is no job's
 	var out strings.Builder
 	fmt.Fprintf(&out, "prices of %s, of a million jobs, each asked for and fetched once, US$\n", pricesSeen)
-	begin, jobs, before := spent(), 0, count(requests)
-	for b.Loop() {
+	begin, before := spent(), count(requests)
+	for range short {
 		job()
-		jobs++
 	}
-	short := cost{&out, (spent() - begin) / time.Duration(jobs), count(requests).per(before, jobs), 0}
-	fmt.Fprintf(&out, "\nA job that ends at once: %s\n", short.needs())
-	short.linef(million*short.billed().Seconds()*memory/1024*priceGBSecond, "Lambda, %d ms a job at %d MB, arm64", short.billed().Milliseconds(), memory)
-	short.linef(2*priceInvocations, "Lambda, 2 invocations a job")
-	short.rest()
+	direct := cost{&out, (spent() - begin) / time.Duration(short), count(requests).per(before, short), 0}
+	fmt.Fprintf(&out, "\nA job that ends at once: %s\n", direct.needs())
+	direct.linef(million*direct.billed().Seconds()*memory/1024*priceGBSecond, "Lambda, %d ms per job at %d MB, arm64", direct.billed().Milliseconds(), memory)
+	direct.linef(2*priceInvocations, "Lambda, 2 invocations per job")
+	direct.rest()
 
-	// Through the queue: what the worker does with ten jobs a message batch is measured,
-	// the two seconds before that are the template's.
-	worker := function(b, lambdatest.Config{Timeout: 60 * time.Second, MemoryMiB: memory, Env: []string{"_HANDLER=worker"}}, store, cache, "LESTATS_S3_ENDPOINT="+counting.URL,
+	// Through the queue: what the worker does with batches of ten jobs is measured, and
+	// the time before that is what a function gives a job.
+	worker := function(t, lambdatest.Config{Timeout: 60 * time.Second, MemoryMiB: memory, Env: []string{"_HANDLER=worker"}}, store, cache, seldom, "LESTATS_S3_ENDPOINT="+counting.URL,
 		"AWS_ACCESS_KEY_ID="+server.AccessKey, "AWS_SECRET_ACCESS_KEY="+server.SecretKey)
 	processes[0] = worker
-	objects := testStore(b, counting.URL, server, store)
+	objects := testStore(t, counting.URL, server, store)
 	queued := 0
 	batch := func() {
-		b.Helper()
+		t.Helper()
 		var bodies []string
-		for range queue.MostMessages {
-			job := pendingJob(b)
-			if err := objects.PutPending(b.Context(), job); err != nil {
-				b.Fatal(err)
+		for range queue.MaxMessages {
+			job := pendingJob(t)
+			if err := objects.PutPending(t.Context(), job); err != nil {
+				t.Fatal(err)
 			}
 			bodies = append(bodies, queue.Body(job.ID))
 			queued++
 		}
-		if answer, err := worker.Invoke(b.Context(), sqsEvent("jobs", bodies...)); err != nil || string(answer) != `{"batchItemFailures":[]}` {
-			b.Fatalf("%s, %v", answer, err)
+		if answer, err := worker.Invoke(t.Context(), sqsEvent("jobs", bodies...)); err != nil || string(answer) != `{"batchItemFailures":[]}` {
+			t.Fatalf("%s, %v", answer, err)
 		}
 		for _, body := range bodies {
 			id, _ := queue.Job(body)
-			if status, v := exchange(b, clients[1], "GET", "/api/get_results/"+id, ""); status != http.StatusOK || v["status"] != "done" {
-				b.Fatal(status, v)
+			if status, v := exchange(t, clients[1], "GET", "/api/get_results/"+id, ""); status != http.StatusOK || v["status"] != "done" {
+				t.Fatal(status, v)
 			}
 		}
 	}
 	batch()
 	begin, queued, before = spent(), 0, count(requests)
-	for range 20 {
+	for range batches {
 		batch()
 	}
 	long := cost{&out, (spent() - begin) / time.Duration(queued), count(requests).per(before, queued), 0}
 	fmt.Fprintf(&out, "\nA job that goes through the queue, beside its own time in the worker: %s\n", long.needs())
-	long.linef(million*(long.billed()+handedAfter).Seconds()*memory/1024*priceGBSecond, "Lambda, %d ms a job at %d MB, arm64: 2 s of them before it is handed over", (long.billed() + handedAfter).Milliseconds(), memory)
-	long.linef(2.1*priceInvocations, "Lambda, 2.1 invocations a job")
-	long.linef(1.2*priceQueue, "SQS, 1.2 requests a job: sent alone, received and deleted by tens")
+	long.linef(million*(long.billed()+handedAfter).Seconds()*memory/1024*priceGBSecond, "Lambda, %d ms per job at %d MB, arm64: %d of them before it is queued", (long.billed() + handedAfter).Milliseconds(), memory, handedAfter.Milliseconds())
+	long.linef(2.1*priceInvocations, "Lambda, 2.1 invocations per job")
+	long.linef(1.2*priceQueue, "SQS, 1.2 requests per job: sent alone, received and deleted by tens")
 	long.rest()
-	b.Log("\n" + out.String())
-	b.ReportMetric(short.total, "$/million")
+	hourly(&out, &direct, &long)
+	t.Log("\n" + out.String())
+	if n := direct.s3; n != (counts{writes: 1, reads: 1}) {
+		t.Errorf("a job that ends at once needs %+v", n)
+	}
+	if *report && (direct.total > maxShort || long.total > maxQueued) {
+		t.Errorf("the targets are %d and %d dollars", maxShort, maxQueued)
+	}
+}
+
+// The public quotas of AWS that a million jobs an hour come near to, or pass.
+const (
+	quotaHTTPAPI     = 10_000 // requests a second, of an account in a region
+	quotaConcurrency = 1000   // processes of all functions at the same time; 10 in a new account
+	quotaPerProcess  = 10     // requests a second for each process that the account may have
+	quotaWrites      = 3500   // a second, under one prefix of a bucket
+	quotaReads       = 5500
+	ownTime          = 100 * time.Millisecond // of a queued job in its worker: an example
+)
+
+// hourly prints what a million jobs an hour use of each quota, for jobs that end at once and
+// for queued ones, most used first as it is at the template's size.
+func hourly(out *strings.Builder, direct, long *cost) {
+	second := million / time.Hour.Seconds()
+	fmt.Fprintf(out, "\nA million jobs an hour, %.0f a second: at once, and queued with %d ms of their own in the worker\n", second, ownTime.Milliseconds())
+	line := func(what string, direct, long, quota float64) {
+		fmt.Fprintf(out, "  %-58s %6.0f %6.0f of %6.0f\n", what, direct*second, long*second, quota)
+	}
+	line("HTTP API, requests per second", 2, 2, quotaHTTPAPI)
+	line("Lambda, requests per second at 1,000 processes", 2, 2.1, quotaConcurrency*quotaPerProcess)
+	get := direct.billed().Seconds() / 2
+	line("Lambda, processes of the API", direct.billed().Seconds(), get+handedAfter.Seconds(), quotaConcurrency)
+	line("Lambda, processes of the worker", 0, (long.billed() + ownTime).Seconds(), quotaConcurrency)
+	line("S3, writes, listings and deletions per second", direct.s3.writes+direct.s3.lists+direct.s3.deletes, long.s3.writes+long.s3.lists+long.s3.deletes, quotaWrites)
+	line("S3, reads per second", direct.s3.reads, long.s3.reads, quotaReads)
 }
 
 // counts are requests to S3, by method.
@@ -189,29 +240,29 @@ func (c *cost) linef(dollars float64, format string, args ...any) {
 func (c *cost) rest() {
 	c.linef((c.s3.writes+c.s3.lists)*priceWrites, "S3, writes and listings")
 	c.linef(c.s3.reads*priceReads, "S3, reads")
-	c.linef(objectKB*keptMonth*priceStorage, "S3, 2 KB a job for 7 days")
-	c.linef(2*priceHTTPAPI, "HTTP API, 2 requests a job (the function URL: 0)")
+	c.linef(objectKB*keptMonth*priceStorage, "S3, 2 KB per job for 7 days")
+	c.linef(2*priceHTTPAPI, "HTTP API, 2 requests per job (the function URL: 0)")
 	fmt.Fprintf(c.out, "  %-72s %7.2f\n", "all", c.total)
 }
 
 // testStore opens the store of a location, through this endpoint.
-func testStore(b *testing.B, endpoint string, server *testminio.Server, location string) *results.Store {
-	b.Helper()
-	objects, err := s3.Open(b.Context(), s3.Config{URL: strings.TrimPrefix(location, "LESTATS_STORE="), Endpoint: endpoint, AccessKey: server.AccessKey, SecretKey: server.SecretKey})
+func testStore(t *testing.T, endpoint string, server *testminio.Server, location string) *results.Store {
+	t.Helper()
+	objects, err := s3.Open(t.Context(), s3.Config{URL: strings.TrimPrefix(location, "LESTATS_STORE="), Endpoint: endpoint, AccessKey: server.AccessKey, SecretKey: server.SecretKey})
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	store := results.New(objects)
-	b.Cleanup(func() { _ = store.Close() })
+	t.Cleanup(func() { _ = store.Close() })
 	return store
 }
 
 // cpuTime is the processor's time that a process has had, in steps of 10 ms.
-func cpuTime(b *testing.B, pid int) time.Duration {
-	b.Helper()
+func cpuTime(t *testing.T, pid int) time.Duration {
+	t.Helper()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	_, after, _ := strings.Cut(string(stat), ") ") // the program's name may hold anything
 	fields := strings.Fields(after)
@@ -219,7 +270,7 @@ func cpuTime(b *testing.B, pid int) time.Duration {
 	for _, i := range []int{11, 12} { // of the user, of the system
 		n, err := strconv.Atoi(fields[i])
 		if err != nil {
-			b.Fatal(err)
+			t.Fatal(err)
 		}
 		ticks += n
 	}

@@ -10,15 +10,18 @@ import (
 	"time"
 )
 
-// TestKillLosesNothing kills the program in the middle of a burst of 1,000 jobs:
-// every id that it gave out ends in done after a restart.
+// TestKillLosesNothing kills the program in the middle of a burst of 1,000 jobs, most of
+// which wait behind slow ones: every id that it gave out ends in done after a restart.
 func TestKillLosesNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: it takes long")
 	}
 	store := filepath.Join(t.TempDir(), "store")
-	args := []string{"--store", store, "--workers", "1"}
+	args := []string{"--plugins", faultsFolder(t), "--store", store, "--workers", "1", "--time-limit", "1s"}
 	p := serve(t, nil, args...)
+	for range 5 {
+		p.call("POST", "/api/endless_loop", "{}")
+	}
 
 	const clients, burst = 8, 1000
 	var (
@@ -58,7 +61,11 @@ func TestKillLosesNothing(t *testing.T) {
 	}
 	p.kill()
 	wg.Wait()
-	t.Logf("killed after %d ids were given out", len(ids))
+	pending, err := filepath.Glob(filepath.Join(store, "pending", "*"))
+	if err != nil || len(pending) < 10 {
+		t.Errorf("%d jobs are pending, %v: nothing was lost", len(pending), err)
+	}
+	t.Logf("killed after %d ids were given out, with %d jobs pending", len(ids), len(pending))
 
 	p = serve(t, nil, args...)
 	for _, id := range ids {
@@ -69,30 +76,5 @@ func TestKillLosesNothing(t *testing.T) {
 	}
 	if code := p.stop(); code != 0 {
 		t.Errorf("exit code %d after SIGTERM\n%s", code, p.log)
-	}
-}
-
-// TestTermFinishesWhatWasAccepted stops the program with SIGTERM right after a
-// burst; the next start has nothing left to do.
-func TestTermFinishesWhatWasAccepted(t *testing.T) {
-	store := filepath.Join(t.TempDir(), "store")
-	p := serve(t, nil, "--store", store)
-	var ids []string
-	for i := range 50 {
-		_, got := p.call("POST", "/api/global_mean", fmt.Sprintf(`{"question":"Percent of adults aged 18 years and older who have obesity","where":{"year":%d}}`, 2011+i%13))
-		id, _ := got["job_id"].(string)
-		ids = append(ids, id)
-	}
-	if code := p.stop(); code != 0 {
-		t.Fatalf("exit code %d\n%s", code, p.log)
-	}
-	code, out, errs := lestats(t, "jobs", "list", "--store", store, "-n", "1000")
-	if code != exitOK {
-		t.Fatal(errs)
-	}
-	for _, id := range ids {
-		if !containsLine(out, id, "done") {
-			t.Fatalf("job %s is not done in\n%s", id, out)
-		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// moduleTop is the folder of go.mod.
+// moduleTop is the folder that holds go.mod.
 const moduleTop = "../.."
 
 var (
@@ -25,7 +25,7 @@ var (
 	declaration = regexp.MustCompile(`(?m)^func ((?:Test|Benchmark|Fuzz|Example)\w+)\(`)
 )
 
-// Every make target, path, link, test and benchmark that a document names is there.
+// Every make target, path, link, test and benchmark that a document names exists.
 func TestDocuments(t *testing.T) {
 	makefile, err := os.ReadFile(filepath.Join(moduleTop, "Makefile"))
 	if err != nil {
@@ -37,9 +37,9 @@ func TestDocuments(t *testing.T) {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && path != moduleTop && (strings.HasPrefix(name, ".") || name == "node_modules" || name == "target"):
+		case d.IsDir() && path != moduleTop && name != ".github" && (strings.HasPrefix(name, ".") || name == "node_modules" || name == "target"):
 			return fs.SkipDir
-		case strings.HasSuffix(name, ".md") && name != "CHANGELOG.md": // which tells of what has gone
+		case strings.HasSuffix(name, ".md") && name != "CHANGELOG.md": // which names removed things
 			text, err := os.ReadFile(path)
 			documents[path] = string(text)
 			return err
@@ -57,7 +57,7 @@ func TestDocuments(t *testing.T) {
 	}
 	for _, path := range slices.Sorted(maps.Keys(documents)) {
 		text := documents[path]
-		var code []string // pieces that a reader may type or look for
+		var code []string // what a reader may type or look for
 		for _, m := range codeFence.FindAllStringSubmatch(text, -1) {
 			code = append(code, m[1])
 		}
@@ -88,8 +88,8 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
-// exists reports whether a path, which may be a pattern, is in one of the folders, or is
-// what the build makes there.
+// exists reports whether a path, which may be a pattern, exists in one of the folders or
+// is built there.
 func exists(t *testing.T, path string, folders ...string) bool {
 	t.Helper()
 	if strings.Contains(path, "/built/") || strings.HasSuffix(path, "/built") {

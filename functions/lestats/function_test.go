@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -86,6 +85,9 @@ func TestFunction(t *testing.T) {
 	cache := "LESTATS_CACHE=" + compiled(t)
 	for name, version := range map[string]string{"HTTP API": "2.0", "REST API": ""} {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && version == "" {
+				t.Skip("-short: functions/api has the contract in all versions")
+			}
 			e := function(t, lambdatest.Config{Timeout: 30 * time.Second}, cache, "LESTATS_STORE="+filepath.Join(t.TempDir(), "store"))
 			way := contract.Way{Base: "https://f.example", Client: client(lambdatest.Gateway{Version: version, Invoke: e.Invoke}), Function: true}
 			if version == "" {
@@ -151,7 +153,7 @@ func TestFunctionInEmulator(t *testing.T) {
 	if found, err := filepath.Glob(filepath.Join(folder, "lestats-store", "jobs", "*", "*.json")); err != nil || len(found) == 0 {
 		t.Errorf("no results in the container's folder for temporary files: %v, %v", found, err)
 	}
-	if !strings.Contains(log.String(), "SAM's emulator makes no bucket") {
+	if !strings.Contains(log.String(), "SAM's emulator creates no bucket") {
 		t.Errorf("the log does not say where results live: %s", &log)
 	}
 }
@@ -202,25 +204,15 @@ func exchange(t testing.TB, c *http.Client, method, path, body string) (int, map
 }
 
 func try(ctx context.Context, c *http.Client, method, path, body string) (int, map[string]any, error) {
-	r, err := http.NewRequestWithContext(ctx, method, "https://f.example"+path, strings.NewReader(body))
-	if err != nil {
-		return 0, nil, err
-	}
-	r.Header.Set("Content-Type", "application/json")
-	resp, err := c.Do(r)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
+	status, _, b, err := send(ctx, c, method, "https://f.example"+path, body, "Content-Type: application/json")
 	if err != nil {
 		return 0, nil, err
 	}
 	var v map[string]any
 	if err := json.Unmarshal(b, &v); err != nil {
-		return 0, nil, fmt.Errorf("%d %q: %w", resp.StatusCode, b, err)
+		return 0, nil, fmt.Errorf("%d %q: %w", status, b, err)
 	}
-	return resp.StatusCode, v, nil
+	return status, v, nil
 }
 
 // TestFreeze sends 1,000 jobs through processes that stand still between requests,
@@ -365,12 +357,10 @@ func readJob(ctx context.Context, c *http.Client, id string) (int, map[string]an
 // has answered, and can be seen and cancelled; one that is longer than a job may be
 // has failed.
 func TestLongJobInAFunction(t *testing.T) {
-	plugins := t.TempDir()
-	wasm, err := os.ReadFile("../../runtime/sandbox/testdata/faults.wasm")
-	if err != nil {
-		t.Fatal(err)
+	if testing.Short() {
+		t.Skip("-short: it waits for time limits")
 	}
-	drop(t, plugins, wasm)
+	plugins := faultsFolder(t)
 	store := "LESTATS_STORE=" + filepath.Join(t.TempDir(), "store")
 	cache := "LESTATS_CACHE=" + compiled(t)
 	hasty := function(t, lambdatest.Config{Timeout: 2 * time.Second}, cache, store, "LESTATS_PLUGINS="+plugins, "LESTATS_TIME_LIMIT=1m")
@@ -398,7 +388,7 @@ func TestLongJobInAFunction(t *testing.T) {
 	c = client(lambdatest.Gateway{Invoke: patient.Invoke})
 	for range 100 {
 		status, v := exchange(t, c, "GET", "/api/get_results/"+id, "")
-		if v["status"] == "running" { // if its last run was killed, it is taken for alive for 0.6 s
+		if v["status"] == "running" {
 			time.Sleep(50 * time.Millisecond)
 			continue
 		}
@@ -419,7 +409,7 @@ func TestLongJobInAFunction(t *testing.T) {
 func TestFunctionEnds(t *testing.T) {
 	e := function(t, lambdatest.Config{Timeout: 30 * time.Second, Shutdown: 20 * time.Second}, "LESTATS_CACHE="+compiled(t), "LESTATS_STORE="+filepath.Join(t.TempDir(), "store"))
 	var failed *lambdatest.FunctionError
-	if out, err := e.Invoke(t.Context(), []byte(`{"Records":[{"eventSource":"aws:sqs"}]}`)); !errors.As(err, &failed) || !strings.Contains(failed.Body, "no HTTP request") {
+	if out, err := e.Invoke(t.Context(), []byte(`{"Records":[{"eventSource":"aws:sqs"}]}`)); !errors.As(err, &failed) || !strings.Contains(failed.Body, "not an HTTP request") {
 		t.Errorf("%s, %v", out, err)
 	}
 	c := client(lambdatest.Gateway{Version: "2.0", Invoke: e.Invoke})

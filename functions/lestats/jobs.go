@@ -4,95 +4,158 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
-	"text/tabwriter"
+	"strings"
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/functions/wire"
+	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 	"github.com/le-stats-sportifs/lestats/runtime/results"
 )
 
 type jobsCmd struct {
 	List jobsListCmd `cmd:"" default:"withargs" help:"List jobs, newest first."`
-	Show jobsShowCmd `cmd:"" help:"Show one job: its state, and its result."`
+	Show jobsShowCmd `cmd:"" help:"Show the status and the result of one job."`
 }
 
 type jobsListCmd struct {
-	storeFlags `group:"Store:"`
+	wire.StoreConfig `group:"Store:"`
 
-	Limit  int    `short:"n" help:"How many at the most." default:"20"`
-	Before string `help:"Only jobs older than this one, to page on." placeholder:"ID"`
+	Limit  int    `short:"n" help:"The most jobs to list." default:"20"`
+	Before string `help:"List only jobs older than this one, for the next page." placeholder:"ID"`
+	JSON   bool   `name:"json" help:"Print JSON, as GET /api/jobs?detail=1 returns it; next is the value of --before for the next page."`
 }
 
-// Run lists finished jobs and, on the first page, those that are not yet final.
+// Help is what `lestats jobs list --help` adds.
+func (jobsListCmd) Help() string {
+	return `It reads the store and writes nothing to it; a server may be using it.
+
+Example:
+
+  lestats jobs list --store ./results -n 5`
+}
+
+// Run lists the jobs, whether they have ended or not.
 func (c *jobsListCmd) Run(ctx context.Context, s *streams) error {
 	if c.Limit < 1 || c.Limit > 1000 {
-		return fmt.Errorf("--limit %d: 1 to 1000", c.Limit)
+		return fmt.Errorf("--limit %d: it takes 1 to 1000", c.Limit)
 	}
-	return withStore(ctx, &c.storeFlags, s, func(store *results.Store) error {
-		var list []*question.Job
-		if c.Before == "" {
-			pending, err := store.Pending(ctx, "", c.Limit)
-			if err != nil {
-				return err
-			}
-			slices.Reverse(pending)
-			list = pending
-		}
-		done, err := store.Outcomes(ctx, c.Before, c.Limit)
+	return withStore(ctx, c.StoreConfig, s, func(store *results.Store) error {
+		list, more, err := c.page(ctx, store)
 		if err != nil {
 			return err
 		}
-		list = append(list, done...)
+		if c.JSON {
+			next := ""
+			if more {
+				next = list[len(list)-1].ID
+			}
+			_, err := unchanged(s.out).Write(append(httpapi.ListBody(list, true, next), '\n'))
+			return err
+		}
 		if len(list) == 0 {
-			fmt.Fprintf(s.err, "%s holds no jobs.\n", c.Store)
+			fmt.Fprintf(s.err, "%s holds no jobs.\n", c.Location)
 			return nil
 		}
-		w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "ID\tSTATUS\tQUESTION\tCREATED (UTC)\tTOOK")
-		for _, j := range list[:min(len(list), c.Limit)] {
-			took := "-"
-			if !j.Finished.IsZero() && !j.Started.IsZero() {
-				took = j.Finished.Sub(j.Started).Round(10 * time.Microsecond).String()
+		return aligned(s.out, func(w io.Writer) {
+			fmt.Fprintln(w, "ID\tSTATUS\tQUESTION\tCREATED (UTC)\tTOOK")
+			for _, j := range list {
+				took := "-"
+				if !j.Finished.IsZero() && !j.Started.IsZero() {
+					took = j.Finished.Sub(j.Started).Round(10 * time.Microsecond).String()
+				}
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", j.ID, j.Status, j.Request.Question, j.Created.UTC().Format(time.DateTime), took)
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", j.ID, j.Status, j.Request.Question, j.Created.UTC().Format(time.DateTime), took)
-		}
-		return w.Flush()
+		})
 	})
 }
 
-type jobsShowCmd struct {
-	storeFlags `group:"Store:"`
+// mostPending is how many jobs that have not ended are listed, as over HTTP.
+const mostPending = 10_000
 
-	ID     string `arg:"" help:"The job's id."`
-	Note   string `help:"How what is printed says that figures are synthetic, where they are: a column (in JSON, a key), a comment before the header of CSV, or none." enum:"column,comment,none" default:"column"`
-	Format string `short:"f" help:"table, json (as over HTTP), rows (JSON, an object a row) or csv." enum:"table,json,rows,csv" default:"table"`
+// page returns one page of jobs, and whether there are older ones.
+func (c *jobsListCmd) page(ctx context.Context, store *results.Store) (list []*question.Job, more bool, err error) {
+	// Jobs that end meanwhile become outcomes, so outcomes are read last.
+	pending, err := store.Pending(ctx, "", mostPending)
+	if err != nil {
+		return nil, false, err
+	}
+	done, err := store.Outcomes(ctx, c.Before, c.Limit+1)
+	if err != nil {
+		return nil, false, err
+	}
+	ended := map[string]bool{}
+	for _, j := range done {
+		ended[j.ID] = true
+	}
+	list = done
+	for _, j := range pending {
+		if !ended[j.ID] && (c.Before == "" || j.ID < c.Before) {
+			list = append(list, j)
+		}
+	}
+	slices.SortFunc(list, func(a, b *question.Job) int { return strings.Compare(b.ID, a.ID) })
+	more = len(list) > c.Limit
+	return list[:min(len(list), c.Limit)], more, nil
 }
 
-// Run prints the job's state to the error stream and its result, if it has one,
-// to the other. A job that failed is this command's error.
+type jobsShowCmd struct {
+	wire.StoreConfig `group:"Store:"`
+
+	ID string `arg:"" help:"The job's id."`
+
+	output
+}
+
+// Help is what `lestats jobs show --help` adds.
+func (jobsShowCmd) Help() string {
+	return `It reads the store and writes nothing to it; a server may be using it. With --json it prints what GET /api/get_results/ID answers.
+
+Example:
+
+  lestats jobs show 0190b0a2-8c5e-7abc-8def-0123456789ab --store ./results -f csv`
+}
+
+// Run prints the job's status to the error stream and its result, if it has one, to the
+// output. If the job failed, so does this command, with the job's error.
 func (c *jobsShowCmd) Run(ctx context.Context, s *streams) error {
-	return withStore(ctx, &c.storeFlags, s, func(store *results.Store) error {
+	if _, err := question.ParseID(c.ID); err != nil {
+		return err
+	}
+	return withStore(ctx, c.StoreConfig, s, func(store *results.Store) error {
 		j, err := store.Get(ctx, c.ID)
+		if err != nil {
+			return err
+		}
+		f, err := c.format()
 		if err != nil {
 			return err
 		}
 		fmt.Fprintf(s.err, "%s: %s, asked %s UTC\n", j.Request.Question, j.Status, j.Created.UTC().Format(time.DateTime))
 		switch {
 		case j.Result != nil:
-			return write(s, c.Format, question.Note(c.Note), j.Result, j.Provenance)
+			return c.write(s, j, j.Answer().Caption(nil, j.Request, question.DatasetInfo{}))
+		case j.Error != nil && f.Value != nil:
+			fmt.Fprintf(unchanged(s.out), "%s\n", httpapi.ErrorBody(j.Error, j.ID))
+			return j.Error
 		case j.Error != nil:
 			return j.Error
+		case f.Value != nil:
+			_, err := fmt.Fprintf(unchanged(s.out), "%s\n", httpapi.RunningBody(j))
+			return err
 		default:
 			return nil
 		}
 	})
 }
 
-func withStore(ctx context.Context, f *storeFlags, s *streams, do func(*results.Store) error) (err error) {
-	store, _, err := wire.OpenStore(ctx, f.config(slog.New(slog.NewTextHandler(s.err, nil))))
+// withStore opens a store for reading, for the time of do.
+func withStore(ctx context.Context, cfg wire.StoreConfig, s *streams, do func(*results.Store) error) (err error) {
+	cfg.ReadOnly = true
+	store, err := wire.OpenStore(ctx, cfg, slog.New(slog.NewTextHandler(s.err, nil)))
 	if err != nil {
 		return err
 	}

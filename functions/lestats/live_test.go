@@ -26,7 +26,7 @@ func guest(t testing.TB, version int) []byte {
 	return bytes.ReplaceAll(wasm, []byte("1.0.0"), fmt.Appendf(nil, "1.0.%d", version))
 }
 
-// drop puts a plugin into a folder as cp does.
+// drop writes a plugin into a folder as cp does.
 func drop(t testing.TB, folder string, wasm []byte) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(folder, "good.wasm"), wasm, 0o600); err != nil {
@@ -34,11 +34,11 @@ func drop(t testing.TB, folder string, wasm []byte) {
 	}
 }
 
-// patience is how long a server may take for what it promises within two seconds: a
-// busy machine, and the race detector, take longer.
+// patience is how long tests wait for what a server promises within two seconds. A busy
+// machine and the race detector take longer.
 const patience = 30 * time.Second
 
-// soon waits for what a server says of the plugin of good.wasm; "" is nothing.
+// soon waits until the server reports this status of good.wasm; "" is none.
 func (p *process) soon(want string) {
 	p.t.Helper()
 	said := "" // "serving 1.0.0 ", "refused: ...", or one after the other
@@ -62,8 +62,7 @@ func (p *process) soon(want string) {
 	p.t.Fatalf("after 2 s it says %q; want %q", said, want)
 }
 
-// A plugin comes, changes, is bad for a while and goes, and the server is never
-// restarted.
+// A plugin is added, changed, broken for a while and removed, without a restart.
 func TestLivePlugins(t *testing.T) {
 	folder := t.TempDir()
 	p := serve(t, nil, "--plugins", folder)
@@ -102,7 +101,7 @@ func TestLivePlugins(t *testing.T) {
 	}
 }
 
-// The folder that is looked into by default may be made later.
+// The default plugin folder may be created after the start.
 func TestDefaultFolderAppears(t *testing.T) {
 	p := serve(t, nil)
 	folder := filepath.Join(p.cmd.Dir, "lestats-plugins")
@@ -113,9 +112,11 @@ func TestDefaultFolderAppears(t *testing.T) {
 	p.soon("serving 1.0.0")
 }
 
-// Swapping a plugin while it is asked as fast as it answers fails no job, and
-// nobody waits for long.
+// Replacing a plugin under full load fails no job, and no client waits long.
 func TestSwapUnderLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	folder := t.TempDir()
 	drop(t, folder, guest(t, 0))
 	p := serve(t, nil, "--plugins", folder, "--workers", "2")
@@ -128,9 +129,9 @@ func TestSwapUnderLoad(t *testing.T) {
 		wg.Go(func() {
 			for i := 0; !stop.Load(); i++ {
 				begun := time.Now()
-				// Every request differs, so that no answer is taken from an earlier one.
+				// Every request differs, so that no answer can be reused.
 				body := fmt.Sprintf(`{"where":{"year":{"min":%d.%06d}}}`, 1000+n, i)
-				status, got := p.call("POST", "/api/sum", body, "Prefer", "wait=20")
+				status, got := p.call("POST", "/api/sum", body, "Prefer: wait=20")
 				took := time.Since(begun)
 				from, _ := got["provenance"].(map[string]any)
 				mu.Lock()
@@ -190,7 +191,7 @@ func TestPluginLock(t *testing.T) {
 		t.Fatal(errs)
 	}
 	p.soon("serving 1.0.1") // without a restart
-	if _, all := p.call("GET", "/api/questions", ""); len(all["data"].([]any)) != 9+4 {
+	if _, all := p.call("GET", "/api/questions", ""); len(all["data"].([]any)) != 13+4 {
 		t.Errorf("the built-in plugin needs no line: %v", all)
 	}
 
@@ -199,7 +200,7 @@ func TestPluginLock(t *testing.T) {
 	if code != exitFailed || !containsLine(errs, "NOT LISTED", "good.wasm") {
 		t.Errorf("%d: %s", code, errs)
 	}
-	p.soon("refused: its digest") // the list has nothing of this file any more
+	p.soon("refused: its digest") // the list no longer has this file
 	if _, got := p.call("POST", "/api/sum", "{}"); got["code"] != "unknown_question" {
 		t.Errorf("what was taken off the list still answers: %v", got)
 	}

@@ -94,7 +94,7 @@ func TestOpenAPIIsTrue(t *testing.T) {
 	v, doc := p.describe()
 	paths, _ := doc["paths"].(map[string]any)
 	earlier, _ := before["paths"].(map[string]any)
-	if len(paths) != len(earlier)+4 {
+	if len(paths) != len(earlier)+2*4 { // of each question, with and without a format
 		t.Errorf("%d paths, then %d", len(earlier), len(paths))
 	}
 	asked := 0
@@ -114,7 +114,7 @@ func TestOpenAPIIsTrue(t *testing.T) {
 		p.exchange(v, "POST", path, string(body), http.StatusAccepted, false)
 		p.exchange(v, "POST", path, `{"no_such": 1}`, http.StatusBadRequest, true)
 	}
-	if asked != 9+4 {
+	if asked != 13+4 {
 		t.Errorf("%d questions are described", asked)
 	}
 	obesity := `"question":"Percent of adults aged 18 years and older who have obesity"`
@@ -122,6 +122,14 @@ func TestOpenAPIIsTrue(t *testing.T) {
 	p.exchange(v, "POST", "/api/states_mean?wait=20", `{`+obesity+`,"where":{"location":"Ohoi"}}`, http.StatusBadRequest, true)
 	p.exchange(v, "POST", "/api/states_mean?wait=20", `{`+obesity+`,"where":{"value":3}}`, http.StatusBadRequest, true)
 	p.exchange(v, "POST", "/api/state_mean?wait=20", `{`+obesity+`}`, http.StatusBadRequest, true)
+	p.exchange(v, "POST", "/api/states_mean?wait=20", `{`+obesity+`,"where":{"year":{"min":2015.5}}}`, http.StatusOK, false)
+	p.exchange(v, "POST", "/api/states_mean?wait=20", `{`+obesity+`,"where":{"year":2015.5}}`, http.StatusBadRequest, true)
+	p.exchange(v, "POST", "/api/states_mean?wait=20", `{`+obesity+`,"where":{"year":9007199254740992}}`, http.StatusBadRequest, true)
+	p.exchange(v, "POST", "/api/states_mean?wait=20", `{`+obesity+`,"where":{"year":{"max":9007199254740992}}}`, http.StatusBadRequest, true)
+	p.exchange(v, "POST", "/api/best5?wait=20", `{`+obesity+`,"best":null}`, http.StatusOK, false)
+	p.exchange(v, "POST", "/api/state_mean?wait=20", `{`+obesity+`,"state":null}`, http.StatusBadRequest, true)
+	p.exchange(v, "POST", "/api/states_mean?wait=4294967296", `{`+obesity+`}`, http.StatusBadRequest, true)
+	p.exchange(v, "POST", "/api/states_mean?wait=20&format=csv&note=none", `{`+obesity+`}`, http.StatusOK, false)
 	for _, path := range []string{
 		"/api/jobs?detail=1", "/api/jobs?limit=2", "/api/num_jobs", "/api/questions", "/api/plugins", "/healthz", "/readyz", "/docs", "/openapi.json",
 	} {
@@ -135,6 +143,11 @@ func TestOpenAPIIsTrue(t *testing.T) {
 		p.exchange(v, "POST", "/api/jobs/"+id+"/retry", "", http.StatusConflict, false)
 	}
 	p.exchange(v, "GET", "/api/get_results/0192f1c6-5b00-7c3e-9a41-000000000000", "", http.StatusNotFound, false)
+	for _, id := range []string{"0192f1c6-5b00-4c3e-9a41-000000000000", "0192F1C6-5B00-7C3E-9A41-000000000000"} { // version 4, and upper case
+		p.exchange(v, "GET", "/api/get_results/"+id, "", http.StatusBadRequest, true)
+		p.exchange(v, "GET", "/api/jobs?before="+id, "", http.StatusBadRequest, true)
+	}
+	p.exchange(v, "GET", "/api/jobs?before=", "", http.StatusBadRequest, true)
 	p.exchange(v, "GET", "/api/graceful_shutdown", "", http.StatusOK, false)
 	if status, html, err := p.try("GET", "/docs", ""); err != nil || status != http.StatusOK || !strings.Contains(string(html), "/api/sum") {
 		t.Error(fmt.Sprint(status, err))

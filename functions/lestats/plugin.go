@@ -4,81 +4,110 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
-	"slices"
 	"strings"
 
+	"github.com/le-stats-sportifs/lestats/functions/author"
 	"github.com/le-stats-sportifs/lestats/functions/wire"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
+	"github.com/le-stats-sportifs/lestats/runtime/sandbox"
 )
 
 type pluginCmd struct {
-	New     pluginNewCmd     `cmd:"" help:"Make the source of a new plugin, which builds and answers at once."`
+	New     pluginNewCmd     `cmd:"" help:"Create a new plugin, ready to build and run."`
 	Build   pluginBuildCmd   `cmd:"" help:"Build a plugin from its source."`
-	Check   pluginCheckCmd   `cmd:"" help:"Say everything that is wrong with a module, and what to change."`
-	Run     pluginRunCmd     `cmd:"" help:"Ask a question of one module."`
-	Bench   pluginBenchCmd   `cmd:"" help:"Measure a module: time, fuel, memory, size."`
-	Info    pluginInfoCmd    `cmd:"" help:"Print what a module says of itself."`
-	List    pluginListCmd    `cmd:"" help:"List plugins, and the questions that they answer."`
-	Lock    pluginLockCmd    `cmd:"" help:"Write plugins.lock: the plugins that may be served from now on."`
-	Compile pluginCompileCmd `cmd:"" help:"Compile plugins into a cache folder, so that a start need not."`
+	Check   pluginCheckCmd   `cmd:"" help:"Report what is wrong with a plugin, and how to fix it."`
+	Run     pluginRunCmd     `cmd:"" help:"Ask a question of one plugin file."`
+	Bench   pluginBenchCmd   `cmd:"" help:"Measure a plugin: time, fuel, memory, size."`
+	Info    pluginInfoCmd    `cmd:"" help:"Print what a plugin declares."`
+	List    pluginListCmd    `cmd:"" help:"List plugins and the questions they answer."`
+	Lock    pluginLockCmd    `cmd:"" help:"Write plugins.lock, the list of plugins that may be served."`
+	Compile pluginCompileCmd `cmd:"" help:"Compile plugins into a cache folder, for a faster start."`
 }
 
 type pluginListCmd struct {
-	questionFlags `group:"Questions:"`
+	wire.QuestionsConfig `group:"Questions:"`
 
-	JSON bool `name:"json" help:"Print them as JSON, as GET /api/plugins does."`
+	JSON bool `name:"json" help:"Print JSON, as GET /api/plugins returns it."`
 }
 
-// Run lists what serve would serve. A plugin that is refused makes it fail, after
-// everything has been listed.
+// Help is what `lestats plugin list --help` adds.
+func (pluginListCmd) Help() string {
+	return `Examples:
+
+  lestats plugin list
+  lestats plugin list --plugins ./my-plugins --json`
+}
+
+// Run lists the plugins that serve would load. If one is refused or does not fit the dataset,
+// Run fails after it has listed all of them.
 func (c *pluginListCmd) Run(ctx context.Context, s *streams) error {
 	if c.JSON {
-		return c.json(ctx, s)
+		c.Log = slog.New(slog.DiscardHandler) // the list shows refusals
+		return withQuestions(ctx, c.QuestionsConfig, func(questions *wire.Questions) error {
+			if err := writeJSON(s.out, questions.Plugins()); err != nil {
+				return err
+			}
+			return refused(questions.Plugins())
+		})
 	}
-	return eachPlugin(ctx, c.config(), s, func(questions *wire.Questions, p question.PluginInfo) {
+	return eachPlugin(ctx, c.QuestionsConfig, s, func(questions *wire.Questions, p question.PluginInfo) {
 		fmt.Fprintf(s.out, "%s %s  %s\n  from %s, %d bytes, %s\n", p.Name, p.Version, p.Title, p.Source, p.Size, p.Digest)
-		for _, o := range questions.Offers() {
+		for _, o := range questions.Served() {
 			if o.Plugin == p.Name {
-				fmt.Fprintf(s.out, "  %s\n      %s\n", signature(o.Question), o.Question.Title)
+				author.WriteQuestion(s.out, o.Question)
 			}
 		}
 		fmt.Fprintln(s.out)
 	})
 }
 
-func (c *pluginListCmd) json(ctx context.Context, s *streams) (err error) {
-	cfg := c.config()
-	cfg.Log = slog.New(slog.DiscardHandler) // refusals are in the list
+// refused returns an error that counts the plugins that are not served, nil if all are.
+func refused(all []question.PluginInfo) error {
+	refused, unfit := 0, 0
+	for i := range all {
+		switch {
+		case all[i].Serving:
+		case all[i].Lacks != nil:
+			unfit++
+		default:
+			refused++
+		}
+	}
+	var counts []string
+	if refused > 0 {
+		counts = append(counts, fmt.Sprintf("%d plugin(s) refused", refused))
+	}
+	if unfit > 0 {
+		counts = append(counts, fmt.Sprintf("%d plugin(s) do not fit this dataset", unfit))
+	}
+	if counts == nil {
+		return nil
+	}
+	return errors.New(strings.Join(counts, ", "))
+}
+
+// withQuestions opens a dataset and its plugins for the time of do.
+func withQuestions(ctx context.Context, cfg wire.QuestionsConfig, do func(*wire.Questions) error) (err error) {
+	cfg.Version = version
 	questions, err := wire.OpenQuestions(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, questions.Close(context.WithoutCancel(ctx))) }()
-	all := questions.Plugins()
-	if err := writeJSON(s.out, all); err != nil {
-		return err
-	}
-	return refused(len(slices.DeleteFunc(slices.Clone(all), func(p question.PluginInfo) bool { return p.Serving })))
-}
-
-// refused is the error of so many plugins.
-func refused(n int) error {
-	if n == 0 {
-		return nil
-	}
-	return fmt.Errorf("%d plugin(s) refused", n)
+	return do(questions)
 }
 
 type pluginCompileCmd struct {
-	questionFlags `group:"Questions:"`
+	wire.QuestionsConfig `group:"Questions:"`
+
+	JSON bool `name:"json" help:"Print JSON, as plugin list does."`
 }
 
 // Help is what `lestats plugin compile --help` adds.
 func (pluginCompileCmd) Help() string {
-	return `The folder serves processors like this machine's, and this version of the program: others compile anew, and say so in the log. It holds machine code, so ship it read-only.
+	return `The folder is valid for this version of the program on processors like this machine's. Any other process compiles the plugins again and logs that. The folder holds machine code, so ship it read-only.
 
 Example:
 
@@ -86,74 +115,42 @@ Example:
   lestats serve --cache ./compiled`
 }
 
-// Run loads each plugin once, which compiles what the folder does not hold yet.
+// Run loads each plugin once, which compiles it if the folder does not hold it yet.
 func (c *pluginCompileCmd) Run(ctx context.Context, s *streams) error {
 	if c.Cache == "" || c.Cache == "off" {
-		return errors.New("say which folder: --cache DIR")
+		return errors.New("no folder is named; use --cache DIR")
 	}
 	if err := os.MkdirAll(c.Cache, 0o750); err != nil {
 		return err
 	}
-	err := eachPlugin(ctx, c.config(), s, func(_ *wire.Questions, p question.PluginInfo) {
-		fmt.Fprintf(s.out, "%s %s is compiled in %s\n", p.Name, p.Version, c.Cache)
+	if c.JSON {
+		return errors.Join((&pluginListCmd{QuestionsConfig: c.QuestionsConfig, JSON: true}).Run(ctx, s), sandbox.MakeReadable(c.Cache))
+	}
+	err := eachPlugin(ctx, c.QuestionsConfig, s, func(_ *wire.Questions, p question.PluginInfo) {
+		fmt.Fprintf(s.out, "compiled %s %s into %s\n", p.Name, p.Version, c.Cache)
 	})
-	return errors.Join(err, readable(c.Cache))
+	return errors.Join(err, sandbox.MakeReadable(c.Cache))
 }
 
-// readable lets everybody read what is compiled in a folder: one user fills it and,
-// in an image, another uses it.
-func readable(folder string) (err error) {
-	root, err := os.OpenRoot(folder)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, root.Close()) }()
-	for pattern, mode := range map[string]fs.FileMode{".": 0o755, "wazero-*": 0o755, "wazero-*/*": 0o644, "rewritten-*": 0o644} {
-		names, err := fs.Glob(root.FS(), pattern)
-		if err != nil {
-			return err
-		}
-		for _, name := range names {
-			if err := root.Chmod(name, mode); err != nil {
-				return err
+// eachPlugin loads the plugins that serve would load and shows each. One that is refused or
+// does not fit the dataset is printed with the reason, and makes eachPlugin fail after it has
+// shown all.
+func eachPlugin(ctx context.Context, cfg wire.QuestionsConfig, s *streams, show func(*wire.Questions, question.PluginInfo)) error {
+	cfg.Log = errorsOnly(s) // refusals are printed below
+	return withQuestions(ctx, cfg, func(questions *wire.Questions) error {
+		for _, p := range questions.Plugins() {
+			switch {
+			case p.Serving:
+				show(questions, p)
+				for _, u := range p.Unfit {
+					fmt.Fprintf(s.out, "%s\n", u.Reason())
+				}
+			case p.Lacks != nil:
+				fmt.Fprintf(s.out, "UNFIT  %s %s  %s\n  %s\n\n", p.Name, p.Version, p.Source, p.Error.Reason)
+			default:
+				fmt.Fprintf(s.out, "REFUSED  %s\n  %s\n\n", p.Source, p.Error.Reason)
 			}
 		}
-	}
-	return nil
-}
-
-// eachPlugin loads what serve would serve and shows each plugin, or why it was
-// refused, which makes it fail after all have been shown.
-func eachPlugin(ctx context.Context, cfg wire.QuestionsConfig, s *streams, show func(*wire.Questions, question.PluginInfo)) (err error) {
-	cfg.Log = errorsOnly(s) // refusals are shown below
-	questions, err := wire.OpenQuestions(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, questions.Close(context.WithoutCancel(ctx))) }()
-	bad := 0
-	for _, p := range questions.Plugins() {
-		if p.Serving {
-			show(questions, p)
-			continue
-		}
-		bad++
-		fmt.Fprintf(s.out, "REFUSED  %s\n  %s\n\n", p.Source, p.Error.Reason)
-	}
-	return refused(bad)
-}
-
-// signature is the question as one would ask it: "state_mean question=... state=...".
-func signature(q *question.Question) string {
-	var b strings.Builder
-	b.WriteString(q.Name)
-	for i := range q.Params {
-		p := &q.Params[i]
-		word := fmt.Sprintf("%s=<%s>", p.Name, p.Type)
-		if !p.Required {
-			word = "[" + word + "]"
-		}
-		b.WriteString(" " + word)
-	}
-	return b.String()
+		return refused(questions.Plugins())
+	})
 }

@@ -1,35 +1,278 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
-	"io/fs"
+	"log/slog"
+	"slices"
+	"strings"
 
-	"github.com/le-stats-sportifs/lestats/plugins"
+	"github.com/le-stats-sportifs/lestats/functions/author"
+	"github.com/le-stats-sportifs/lestats/functions/wire"
+	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// writeJSON writes v for programs and for people, exactly.
-func writeJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(exact(w))
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+type pluginRunCmd struct {
+	File     string `arg:"" help:"Plugin file (*.wasm) that answers; - is standard input." placeholder:"FILE"`
+	Question string `arg:"" optional:"" help:"Name of the question. It may be left out if the plugin has one question."`
+	asking
+
+	wire.EngineConfig `group:"Questions:" set:"time_limit=30s"`
 }
 
-// eachBuiltIn calls do with each built-in plugin's module, until it fails.
-func eachBuiltIn(do func(wasm []byte) error) error {
-	names, err := fs.Glob(plugins.BuiltIn(), "*.wasm")
+// Help is what `lestats plugin run --help` adds.
+func (pluginRunCmd) Help() string {
+	return `It works as "lestats ask" does, with the questions of this one file. Without parameters and conditions it asks the question's example.
+
+Examples:
+
+  lestats plugin run spread/spread.wasm
+  lestats plugin run spread/spread.wasm spread question=obesity least=20 --where year=2020`
+}
+
+// Run asks the question and prints the answer.
+func (c *pluginRunCmd) Run(ctx context.Context, s *streams) error {
+	if strings.Contains(c.Question, "=") { // a parameter of the only question
+		c.Question, c.Params = "", append([]string{c.Question}, c.Params...)
+	}
+	return c.ask(ctx, wire.QuestionsConfig{EngineConfig: c.EngineConfig, File: c.File}, s, func(questions *wire.Questions) (question.Request, error) {
+		served := questions.Served()
+		if c.Question == "" && len(served) == 1 {
+			c.Question = served[0].Question.Name
+		}
+		var names []string
+		for _, o := range served {
+			names = append(names, o.Question.Name)
+			if o.Question.Name == c.Question && len(c.Params)+len(c.Where) == 0 {
+				fmt.Fprintf(s.err, "asked: %s\n", author.Typed(o.Example))
+				return o.Example, nil
+			}
+		}
+		if c.Question == "" {
+			return question.Request{}, fmt.Errorf("%s answers several questions; name one of %s", c.File, strings.Join(names, ", "))
+		}
+		return c.request(questions, c.Question, s.err)
+	})
+}
+
+// given holds flags with values that replace those of the examples.
+type given struct {
+	Params []string `name:"param" short:"p" sep:"none" help:"Ask with this value instead of the example's, as in question=obesity; of every question that has the parameter. Repeat a name to give a list of values." placeholder:"NAME=VALUE"`
+	Where  []string `sep:"none" help:"Use only rows with this value in a dimension, as in lestats ask." placeholder:"COLUMN=VALUE"`
+}
+
+// values returns what the flags give to each question of a plugin, by the question's name.
+func (g *given) values(notes io.Writer) author.Given {
+	if len(g.Params)+len(g.Where) == 0 {
+		return nil
+	}
+	return func(m *question.Manifest, schema question.Schema) (map[string]question.Request, error) {
+		out, w := map[string]question.Request{}, words{schema: schema, notes: notes}
+		used := make([]bool, len(g.Params))
+		var known []string
+		for i := range m.Questions {
+			q := &m.Questions[i]
+			var own []string
+			for n, word := range g.Params {
+				name, _, _ := strings.Cut(word, "=")
+				if slices.ContainsFunc(q.Params, func(p question.Param) bool { return p.Name == name }) {
+					own, used[n] = append(own, word), true
+				}
+			}
+			for _, p := range q.Params {
+				known = append(known, p.Name)
+			}
+			req, err := w.request(q, own, g.Where)
+			if err != nil {
+				return nil, err
+			}
+			out[q.Name] = req
+		}
+		if n := slices.Index(used, false); n >= 0 {
+			slices.Sort(known)
+			return nil, fmt.Errorf("-p %s: no question of %s has this parameter; their parameters are %s", g.Params[n], m.Name, strings.Join(slices.Compact(known), ", "))
+		}
+		return out, nil
+	}
+}
+
+type pluginInfoCmd struct {
+	File string `arg:"" help:"Plugin file (*.wasm) to inspect; - is standard input." placeholder:"FILE"`
+
+	wire.EngineConfig `group:"Questions:"`
+
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// Help is what `lestats plugin info --help` adds.
+func (pluginInfoCmd) Help() string {
+	return `Example:
+
+  lestats plugin info spread/spread.wasm`
+}
+
+// Run prints what a plugin declares.
+func (c *pluginInfoCmd) Run(ctx context.Context, s *streams) (err error) {
+	w, err := workbench(ctx, c.EngineConfig, s)
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
-		wasm, err := fs.ReadFile(plugins.BuiltIn(), name)
+	defer func() { err = errors.Join(err, w.Close(context.WithoutCancel(ctx))) }()
+	info, err := author.Inspect(ctx, w, c.File)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return writeJSON(s.out, info)
+	}
+	return info.Write(s.out)
+}
+
+type pluginBenchCmd struct {
+	File string `arg:"" help:"Plugin file (*.wasm) to measure; - is standard input." placeholder:"FILE"`
+	N    int    `short:"n" help:"How many times to ask each question." default:"200"`
+	given
+
+	wire.EngineConfig `group:"Questions:"`
+
+	JSON bool `name:"json" help:"Print JSON, with times in nanoseconds."`
+}
+
+// Help is what `lestats plugin bench --help` adds.
+func (pluginBenchCmd) Help() string {
+	return `Each question is asked with its example, or the values of -p and --where, one job after another in one sandbox. That is the server's work without HTTP and the store. A job's fuel is the same on every machine; its times are not.
+
+Example:
+
+  lestats plugin bench spread/spread.wasm -n 1000`
+}
+
+// Run measures the plugin and prints the figures.
+func (c *pluginBenchCmd) Run(ctx context.Context, s *streams) error {
+	if c.N < 1 {
+		return fmt.Errorf("-n %d: it takes 1 or more", c.N)
+	}
+	c.Log = errorsOnly(s)
+	measured, err := author.Bench(ctx, c.EngineConfig, c.File, c.N, c.values(s.err))
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return writeJSON(s.out, measured)
+	}
+	return measured.Write(s.out)
+}
+
+type pluginCheckCmd struct {
+	Files []string `arg:"" help:"Plugin files (*.wasm) to check; - is standard input." placeholder:"FILE"`
+	given
+
+	wire.EngineConfig `group:"Questions:"`
+
+	JSON bool `name:"json" help:"Print the findings as JSON: an array with one object per file."`
+}
+
+// Help is what `lestats plugin check --help` adds.
+func (pluginCheckCmd) Help() string {
+	return `It makes every check that a server makes when it loads a plugin. Then it asks each question with sample parameters: twice, in different orders, and once more in a fresh sandbox.
+
+A finding is an error (a server refuses the plugin, or a question fails), a warning, or information. The exit code is 1 if there is an error.
+
+Use --data to check a plugin with the dataset it is written for. The default is the embedded sample.
+
+Example:
+
+  lestats plugin check spread/spread.wasm`
+}
+
+// Run checks each file. It fails if a file has an error.
+func (c *pluginCheckCmd) Run(ctx context.Context, s *streams) (err error) {
+	w, err := workbench(ctx, c.EngineConfig, s)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.Close(context.WithoutCancel(ctx))) }()
+	reports, bad := make([]*author.Report, 0, len(c.Files)), 0
+	for _, file := range c.Files {
+		r, err := author.Check(ctx, w, file, c.values(s.err))
 		if err != nil {
 			return err
 		}
-		if err := do(wasm); err != nil {
+		r.CompareNames(reports)
+		if !r.OK {
+			bad++
+		}
+		reports = append(reports, r)
+		if !c.JSON {
+			if err := r.Write(s.out); err != nil {
+				return err
+			}
+		}
+	}
+	if c.JSON {
+		if err := writeJSON(s.out, reports); err != nil {
 			return err
 		}
 	}
+	if bad > 0 {
+		return fmt.Errorf("%d of %d plugin(s) have errors", bad, len(c.Files))
+	}
 	return nil
+}
+
+// workbench opens a dataset and an engine for a command that works on one plugin file.
+// It logs errors only.
+func workbench(ctx context.Context, cfg wire.EngineConfig, s *streams) (*wire.Workbench, error) {
+	cfg.Log = errorsOnly(s)
+	return wire.OpenWorkbench(ctx, cfg)
+}
+
+// errorsOnly returns a log that prints the first 20 errors, each once: a plugin may log
+// many, and the same with each request.
+func errorsOnly(s *streams) *slog.Logger {
+	return slog.New(slog.NewTextHandler(&firstLines{w: s.err, left: 20, seen: map[string]bool{}}, &slog.HandlerOptions{
+		Level: slog.LevelError,
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{} // it would tell equal lines apart
+			}
+			return a
+		},
+	}))
+}
+
+// firstLines passes on the first writes that differ, one per line of a log, and then notes
+// that the rest is left out. A slog.Handler writes to it from one goroutine at a time.
+type firstLines struct {
+	w    io.Writer
+	left int
+	seen map[string]bool // the lines passed on
+}
+
+// Write implements io.Writer.
+func (f *firstLines) Write(line []byte) (int, error) {
+	if f.seen[string(line)] {
+		return len(line), nil
+	}
+	if f.left--; f.left >= 0 {
+		f.seen[string(line)] = true
+	}
+	switch {
+	case f.left >= 0:
+		return f.w.Write(line)
+	case f.left == -1:
+		fmt.Fprintln(f.w, "... the rest of the log is omitted")
+	}
+	return len(line), nil
+}
+
+// writeJSON writes v as indented JSON, byte for byte.
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(unchanged(w))
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
 }

@@ -5,12 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,18 +22,20 @@ import (
 // proxied is a server's address through a reverse proxy on the same machine.
 type proxied struct {
 	name, url string
-	says      bool // it adds a header that tells of the client
-	passes    bool // it passes the client's Host on
+	says      bool // it adds a header that names the client
+	passes    bool // it passes on the client's Host
 }
 
-// The ways in which each proxy is set up; a name is that of the address of each.
+// The configurations of each proxy, with one address each.
 const (
-	nginxConfig = `
+	// nginxInFolder keeps nginx in the foreground and in a folder of its own. What follows
+	// ends the http block.
+	nginxInFolder = `
 daemon off;
 master_process off;
 pid %[1]s/nginx.pid;
 error_log stderr warn;
-events { worker_connections 64; }
+events { worker_connections 256; }
 http {
   access_log off;
   client_body_temp_path %[1]s/body;
@@ -41,6 +43,8 @@ http {
   fastcgi_temp_path %[1]s/fastcgi;
   uwsgi_temp_path %[1]s/uwsgi;
   scgi_temp_path %[1]s/scgi;
+`
+	nginxConfig = nginxInFolder + `
   server { listen %[3]s; location / { proxy_pass http://%[2]s; } }
   server { listen %[4]s; location / { proxy_pass http://%[2]s; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; } }
   server { listen %[5]s; location / { proxy_pass http://%[2]s; proxy_set_header Host $host; } }
@@ -71,7 +75,7 @@ backend server
 `
 )
 
-// proxies starts nginx and haproxy before a server. They end with the test.
+// proxies starts nginx and haproxy in front of a server. They end with the test.
 func proxies(t *testing.T, server *process) []proxied {
 	t.Helper()
 	nginx := testtool.Installed(t, "nginx", "nginx-light")
@@ -97,7 +101,7 @@ func proxies(t *testing.T, server *process) []proxied {
 func startProxy(t *testing.T, config, upstream string, command func(file string) []string) [3]string {
 	t.Helper()
 	var failure error
-	for range 3 { // somebody else may take a free port first
+	for range 3 { // another process may take a free port first
 		folder := t.TempDir()
 		var at [3]string
 		for i := range at {
@@ -105,7 +109,7 @@ func startProxy(t *testing.T, config, upstream string, command func(file string)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer l.Close() // no earlier, so that they differ; see below
+			defer l.Close() // kept open, so that the ports differ; see below
 			at[i] = l.Addr().String()
 			_ = l.Close()
 		}
@@ -141,7 +145,7 @@ func startProxy(t *testing.T, config, upstream string, command func(file string)
 	return [3]string{}
 }
 
-// answers waits until somebody listens at an address.
+// answers waits until a process listens on an address.
 func answers(ctx context.Context, address string, ended <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -160,43 +164,29 @@ func answers(ctx context.Context, address string, ended <-chan struct{}) error {
 	}
 }
 
-// send sends a request, with a Host of its own where host is not "".
-func send(t *testing.T, method, url, host, body string, headers ...string) (int, http.Header, string) {
+// sendAs sends a request on a connection of its own, with this Host unless host is "".
+func sendAs(t *testing.T, method, url, host, body string, headers ...string) (int, http.Header, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Host = host
 	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	for _, h := range headers {
-		name, value, _ := strings.Cut(h, ": ")
-		req.Header.Set(name, value)
+		headers = append([]string{"Content-Type: application/json"}, headers...)
 	}
 	client := &http.Client{Timeout: 40 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Do(req)
+	status, header, b, err := send(t.Context(), client, method, url, body, append(slices.Clip(headers), "Host: "+host)...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, resp.Header, string(b)
+	return status, header, string(b)
 }
 
-// Nobody who comes through a reverse proxy on the server's own machine shuts it down,
-// whatever that proxy says of the client, but for who has the key.
+// A client behind a reverse proxy on the server's machine cannot shut it down without the
+// key, whatever headers the proxy adds.
 func TestShutdownThroughProxies(t *testing.T) {
 	const public = "stats.example"
 	for _, tt := range []struct {
 		name   string
 		flags  []string
 		direct int                  // status, without a key
-		may    func(proxied) string // by whom it may be shut down without a key: "yes", "no", "" (it cannot be told)
+		may    func(proxied) string // whether it may be shut down without a key: "yes", "no", "" (undefined)
 	}{
 		{"as it comes", nil, 403, func(proxied) string { return "no" }},
 		{"with an admin key", []string{"--admin-key", "right"}, 403, func(proxied) string { return "no" }},
@@ -205,7 +195,7 @@ func TestShutdownThroughProxies(t *testing.T) {
 			if p.says || p.passes {
 				return "no"
 			}
-			return "" // which is why it is no default
+			return "" // which is why it is not the default
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -214,8 +204,8 @@ func TestShutdownThroughProxies(t *testing.T) {
 			ways := proxies(t, p)
 			shutdown := func(url string, headers ...string) (int, string) {
 				t.Helper()
-				status, _, body := send(t, "POST", url+"/api/graceful_shutdown", public, "", headers...)
-				if again, _, _ := send(t, "GET", url+"/api/graceful_shutdown", public, "", headers...); again != status {
+				status, _, body := sendAs(t, "POST", url+"/api/graceful_shutdown", public, "", headers...)
+				if again, _, _ := sendAs(t, "GET", url+"/api/graceful_shutdown", public, "", headers...); again != status {
 					t.Errorf("POST: %d, GET: %d", status, again)
 				}
 				return status, body
@@ -230,11 +220,11 @@ func TestShutdownThroughProxies(t *testing.T) {
 				if status, body := shutdown(way.url, "Authorization: Bearer wrong"); status != http.StatusForbidden {
 					t.Errorf("%s, with a wrong key: %d %s", way.name, status, body)
 				}
-				if status, _, body := send(t, "GET", way.url+"/readyz", public, ""); status != http.StatusOK {
+				if status, _, body := sendAs(t, "GET", way.url+"/readyz", public, ""); status != http.StatusOK {
 					t.Errorf("%s: it is shut down all the same: %d %s", way.name, status, body)
 				}
 			}
-			status, _, body := send(t, "POST", p.url+"/api/graceful_shutdown", "", "")
+			status, _, body := sendAs(t, "POST", p.url+"/api/graceful_shutdown", "", "")
 			if status != tt.direct {
 				t.Errorf("from this machine: %d %s; want %d", status, body, tt.direct)
 			}
@@ -249,15 +239,15 @@ func TestShutdownThroughProxies(t *testing.T) {
 					t.Errorf("%s, with the key: %d %s", way.name, status, body)
 				}
 			}
-			if status, _, _ := send(t, "GET", p.url+"/readyz", "", ""); status != http.StatusServiceUnavailable {
+			if status, _, _ := sendAs(t, "GET", p.url+"/readyz", "", ""); status != http.StatusServiceUnavailable {
 				t.Errorf("after the shutdown it is ready: %d", status)
 			}
 		})
 	}
 }
 
-// A page whose name was made to point to this machine gets no answer of a server
-// without a key, and nobody's job is made by it.
+// DNS rebinding: a web page whose name resolves to this machine gets no answer from a
+// server without a key, and cannot create a job.
 func TestRebinding(t *testing.T) {
 	const evil, public = "evil.example", "stats.example"
 	ask := fmt.Sprintf(`{"question":%q}`, obesity)
@@ -284,16 +274,16 @@ func TestRebinding(t *testing.T) {
 					"": 200, "localhost": 200, "LOCALHOST:" + port: 200, "[::1]:" + port: 200, "me.localhost": 200,
 				} {
 					if !way.passes {
-						want = http.StatusOK // it says that the Host is the server's own address
+						want = http.StatusOK // the Host is the server's own address
 					}
-					status, _, body := send(t, "GET", way.url+"/api/questions", host, "", "X-Api-Key: k")
+					status, _, body := sendAs(t, "GET", way.url+"/api/questions", host, "", "X-Api-Key: k")
 					if status != want || want == 403 && (!strings.Contains(body, `"code":"forbidden"`) || !strings.Contains(body, "--allowed-host")) {
 						t.Errorf("%s: Host %q: %d %.300s; want %d", way.name, host, status, body, want)
 					}
 					if want != http.StatusForbidden {
 						continue
 					}
-					// As such a page does it: to its browser all of this is of one origin.
+					// As such a page sends it: its browser takes this for the same origin.
 					headers := []string{"Sec-Fetch-Site: same-origin", "Origin: http://" + host}
 					for _, route := range []string{"POST /api/states_mean", "POST /api/states_mean?wait=5", "GET /", "GET /docs", "GET /openapi.json", "GET /api/jobs", "GET /readyz", "GET /api/graceful_shutdown"} {
 						method, target, _ := strings.Cut(route, " ")
@@ -301,23 +291,23 @@ func TestRebinding(t *testing.T) {
 						if method == "POST" {
 							body = ask
 						}
-						if status, _, body := send(t, method, way.url+target, host, body, headers...); status != http.StatusForbidden {
+						if status, _, body := sendAs(t, method, way.url+target, host, body, headers...); status != http.StatusForbidden {
 							t.Errorf("%s: Host %q: %s: %d %.300s", way.name, host, route, status, body)
 						}
 					}
 				}
 			}
-			if _, _, body := send(t, "GET", p.url+"/api/jobs", "", "", "X-Api-Key: k"); !strings.Contains(body, `"data":[]`) {
+			if _, _, body := sendAs(t, "GET", p.url+"/api/jobs", "", "", "X-Api-Key: k"); !strings.Contains(body, `"data":[]`) {
 				t.Errorf("jobs of strangers: %s", body)
 			}
 		})
 	}
 }
 
-// OPTIONS * is answered as all requests are, and not by net/http.
+// OPTIONS * is answered by the handler, not by net/http.
 func TestOptionsOfNoPath(t *testing.T) {
 	p := serve(t, nil)
-	for host, want := range map[string]int{"evil.example": http.StatusNotFound, "localhost": http.StatusNotFound} {
+	for host, want := range map[string]int{"evil.example": http.StatusForbidden, "localhost": http.StatusNoContent} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, p.url, http.NoBody)
 		if err != nil {
 			t.Fatal(err)
@@ -341,7 +331,26 @@ func TestBadAllowedHost(t *testing.T) {
 	}
 }
 
-// onceEach sends each header in one line: nginx takes no second If-None-Match.
+func TestCORSOrigin(t *testing.T) {
+	const page = "https://stats.example.org"
+	for _, p := range []*process{serve(t, nil, "--cors-origin", "http://localhost:3000,"+page), serve(t, []string{"LESTATS_CORS_ORIGIN=" + page})} {
+		status, header, _ := sendAs(t, "POST", p.url+"/api/states_mean", "", fmt.Sprintf(`{"question":%q}`, obesity), "Origin: "+page, "Sec-Fetch-Site: cross-site")
+		if status != http.StatusAccepted || header.Get("Access-Control-Allow-Origin") != page {
+			t.Errorf("%d %v", status, header)
+		}
+		if status, _, _ := sendAs(t, "POST", p.url+"/api/states_mean", "", "{}", "Origin: https://evil.example", "Sec-Fetch-Site: cross-site"); status != http.StatusForbidden {
+			t.Errorf("another origin: %d", status)
+		}
+	}
+	for _, flags := range [][]string{{"--cors-origin", page + "/"}, {"--cors-origin", "*", "--api-key", "k"}} {
+		code, _, errs := lestats(t, append([]string{"serve", "--listen", "127.0.0.1:0", "--store", t.TempDir()}, flags...)...)
+		if code != exitFailed || !strings.Contains(errs, "--cors-origin") || !strings.Contains(errs, page) {
+			t.Errorf("%q: %d: %s", flags, code, errs)
+		}
+	}
+}
+
+// onceEach sends each header in one line: nginx refuses a second If-None-Match.
 type onceEach struct{}
 
 // RoundTrip implements http.RoundTripper.
@@ -353,14 +362,14 @@ func (onceEach) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-// Who talks to a server through a proxy gets what he would get directly.
+// Answers through a proxy equal direct answers.
 func TestContractThroughProxies(t *testing.T) {
 	p := serve(t, nil)
 	for _, way := range proxies(t, p) {
 		t.Run(way.name, func(t *testing.T) {
 			contract.Run(t, contract.Way{Base: way.url, Client: &http.Client{Timeout: time.Minute, Transport: onceEach{}}})
 
-			_, _, body := send(t, "POST", way.url+"/api/states_mean?wait=20", "", fmt.Sprintf(`{"question":%q}`, obesity))
+			_, _, body := sendAs(t, "POST", way.url+"/api/states_mean?wait=20", "", fmt.Sprintf(`{"question":%q}`, obesity))
 			var job struct {
 				Status string
 				ID     string `json:"job_id"`
@@ -369,14 +378,14 @@ func TestContractThroughProxies(t *testing.T) {
 				t.Fatalf("%s, %v", body, err)
 			}
 			at := way.url + "/api/get_results/" + job.ID
-			status, header, body := send(t, "GET", at+"?wait=5", "", "", "Accept: text/csv")
+			status, header, body := sendAs(t, "GET", at+"?wait=5", "", "", "Accept: text/csv")
 			if status != http.StatusOK || !strings.HasPrefix(header.Get("Content-Type"), "text/csv") || !strings.HasPrefix(body, "location,mean,synthetic\r\n") {
 				t.Errorf("CSV: %d %v %.100s", status, header, body)
 			}
-			if status, _, body := send(t, "GET", at, "", "", "Accept: text/csv", "If-None-Match: "+header.Get("ETag")); status != http.StatusNotModified || body != "" {
+			if status, _, body := sendAs(t, "GET", at, "", "", "Accept: text/csv", "If-None-Match: "+header.Get("ETag")); status != http.StatusNotModified || body != "" {
 				t.Errorf("If-None-Match: %d %s", status, body)
 			}
-			if status, header, body := send(t, "HEAD", at, "", ""); status != http.StatusOK || body != "" || header.Get("Content-Length") == "" {
+			if status, header, body := sendAs(t, "HEAD", at, "", ""); status != http.StatusOK || body != "" || header.Get("Content-Length") == "" {
 				t.Errorf("HEAD: %d %v %s", status, header, body)
 			}
 		})

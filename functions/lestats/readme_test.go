@@ -17,10 +17,10 @@ func TestReadme(t *testing.T) { typeCommands(t, "../../README.md", 5) }
 
 func TestReadmeOfData(t *testing.T) { typeCommands(t, "../../data/README.md", 4) }
 
-// typeCommands types the commands of a page's console blocks, in order, and
-// compares what they print. In the expected text "..." stands for anything
-// within a line and a line of only "..." for any lines. The one server that they
-// talk to is this test's, or the one at LESTATS_TEST_URL; `bin/lestats` is this test binary; `make` is left to CI.
+// typeCommands runs the commands of a page's console blocks in order and compares their
+// output. In the expected text "..." matches anything within a line, and a line of only
+// "..." matches any lines. The server is this test's, or the one at LESTATS_TEST_URL.
+// `bin/lestats` is this test binary. `make` is left to CI.
 func typeCommands(t *testing.T, page string, atLeast int) {
 	t.Helper()
 	text, err := os.ReadFile(page)
@@ -73,8 +73,8 @@ func typeCommands(t *testing.T, page string, atLeast int) {
 	}
 }
 
-// splitCommand takes apart a command, which goes on after a line that ends in a
-// backslash, and what it prints.
+// splitCommand separates a command, which continues after a line that ends in a backslash,
+// from its output.
 func splitCommand(part string) (command, prints string) {
 	lines := strings.SplitAfter(part, "\n")
 	n := 1
@@ -84,8 +84,7 @@ func splitCommand(part string) (command, prints string) {
 	return strings.TrimRight(strings.Join(lines[:n], ""), "\n"), strings.TrimRight(strings.Join(lines[n:], ""), "\n")
 }
 
-// printed is the pattern that the expected text stands for. No text at all
-// stands for anything.
+// printed returns the pattern of an expected text. An empty text matches anything.
 func printed(want string) *regexp.Regexp {
 	if want == "" {
 		return regexp.MustCompile("")

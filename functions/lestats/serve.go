@@ -10,104 +10,53 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/le-stats-sportifs/lestats/functions/api"
 	"github.com/le-stats-sportifs/lestats/functions/wire"
 	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
-	"github.com/le-stats-sportifs/lestats/runtime/queue"
-	"github.com/le-stats-sportifs/lestats/runtime/results/files"
-	"github.com/le-stats-sportifs/lestats/runtime/results/s3"
 	"github.com/le-stats-sportifs/lestats/runtime/telemetry"
 )
 
-// questionFlags say which dataset and which plugins.
-type questionFlags struct {
-	fileFlags
-
-	Plugins     string `help:"Folder with question plugins (*.wasm), beside the built-in one. Without it: lestats-plugins, where that exists." placeholder:"DIR" env:"LESTATS_PLUGINS"`
-	PluginsLock string `help:"List of the plugins that may be served, as lestats plugin lock writes it; others are refused. Without it: all may." placeholder:"FILE" env:"LESTATS_PLUGINS_LOCK"`
-}
-
-func (f *questionFlags) config() wire.QuestionsConfig {
-	cfg := f.fileFlags.config()
-	cfg.Plugins, cfg.Lock = f.Plugins, f.PluginsLock
-	return cfg
-}
-
-// fileFlags say which dataset, and what a plugin may use.
-type fileFlags struct {
-	Data       string `help:"Dataset: a CSV, Parquet or Arrow file. Without it: the embedded SYNTHETIC sample." placeholder:"FILE" env:"LESTATS_DATA"`
-	Descriptor string `help:"YAML that describes the file of --data; lestats data init writes it. Without it: FILE.yaml beside FILE.csv, or the CDC survey's." placeholder:"FILE" env:"LESTATS_DESCRIPTOR"`
-	Cache      string `help:"Folder for compiled plugins; off for none. Without it: in your cache folder." placeholder:"DIR" env:"LESTATS_CACHE"`
-	Limits     string `help:"YAML with the limits of plugins: memory, fuel, time, stack, result, log, and compile; infra/limits.yaml is one." placeholder:"FILE" env:"LESTATS_LIMITS"`
-	MemoryMiB  int    `name:"memory" help:"Memory of a sandbox beyond the dataset, in MiB." default:"64" placeholder:"MIB" env:"LESTATS_MEMORY_MIB"`
-}
-
-func (f *fileFlags) config() wire.QuestionsConfig {
-	return wire.QuestionsConfig{Data: f.Data, Descriptor: f.Descriptor, Cache: f.Cache, Limits: f.Limits, MemoryMiB: f.MemoryMiB}
-}
-
-// storeFlags say where jobs and results live.
-type storeFlags struct {
-	Store        string `help:"Where jobs and results live: a folder, lestats-store by default, or s3://bucket/prefix." default:"lestats-store" placeholder:"DIR|s3://..." env:"LESTATS_STORE"`
-	Durability   string `help:"What an accepted job in a folder survives: process (kill -9) or disk (power loss, by fsync)." enum:"process,disk" default:"process" env:"LESTATS_DURABILITY"`
-	S3Endpoint   string `name:"s3-endpoint" help:"S3 server, such as http://127.0.0.1:9000. Without it: AWS_ENDPOINT_URL_S3, or Amazon's." placeholder:"URL" env:"LESTATS_S3_ENDPOINT"`
-	S3Region     string `name:"s3-region" help:"Region of the bucket. Without it: AWS_REGION, or what the service says." placeholder:"REGION" env:"LESTATS_S3_REGION"`
-	S3MakeBucket bool   `name:"s3-make-bucket" help:"Make the bucket if it is not there." env:"LESTATS_S3_MAKE_BUCKET"`
-}
-
-func (f *storeFlags) config(log *slog.Logger) wire.StoreConfig {
-	return wire.StoreConfig{
-		Location:   f.Store,
-		Durability: files.Durability(f.Durability),
-		S3:         s3.Config{Endpoint: f.S3Endpoint, Region: f.S3Region, CreateBucket: f.S3MakeBucket},
-		Log:        log,
-	}
-}
-
-// logFlags say what is logged, and where to.
+// logFlags select what is logged, and where.
 type logFlags struct {
-	LogFormat string `help:"text or json." enum:"text,json" default:"text" env:"LESTATS_LOG_FORMAT"`
-	LogLevel  string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"LESTATS_LOG_LEVEL"`
-	LogFile   string `help:"Log to this file too, rotated, as the seed did to webserver.log." placeholder:"FILE" env:"LESTATS_LOG_FILE"`
+	LogFormat string `help:"Log format: text or json." enum:"text,json" default:"text" env:"LESTATS_LOG_FORMAT"`
+	LogLevel  string `help:"Lowest level that is logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"LESTATS_LOG_LEVEL"`
+	LogFile   string `help:"Also log to this file, with rotation." placeholder:"FILE" env:"LESTATS_LOG_FILE"`
 }
 
 func (f *logFlags) open(stderr io.Writer) (*telemetry.Log, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(f.LogLevel)); err != nil {
-		return nil, err // the flag's enum is slog's
+		return nil, err // cannot happen: the flag's enum lists slog's levels
 	}
 	return telemetry.New(telemetry.Config{Output: stderr, Format: f.LogFormat, Level: level, File: f.LogFile})
 }
 
+// reading reports, between the lines of a log of text, how far the reading of the dataset
+// is, until the function that it returns is called.
+func (f *logFlags) reading(s *streams, cfg *wire.EngineConfig) (end func()) {
+	if f.LogFormat != "text" || cfg.Data == "" {
+		return func() {}
+	}
+	p := readingFile(&streams{out: s.out, err: struct{ io.Writer }{s.err}}, cfg.Data) // never redraws a line, which a log would break
+	cfg.Progress = p.set
+	return p.end
+}
+
 type serveCmd struct {
-	questionFlags `group:"Questions:"`
-	storeFlags    `group:"Store:"`
-	logFlags      `group:"Log:"`
+	api.Config
 
-	Listen      string        `help:"Address to listen on; port 0 takes a free one. Without it: 0.0.0.0 and the variable PORT, where that is set, else 127.0.0.1:8080." placeholder:"HOST:PORT" env:"LESTATS_LISTEN"`
-	Workers     int           `help:"Jobs that run at once; 0: one a core." default:"0" env:"LESTATS_WORKERS,TP_NUM_OF_THREADS"`
-	Queue       int           `help:"Jobs that may wait; one more is told to come back later." default:"1024" env:"LESTATS_QUEUE"`
-	QueueURL    string        `name:"queue-url" help:"Queue of SQS that jobs go to which do not end at once; lestats worker takes them from there. Without it this process runs them." placeholder:"URL" env:"LESTATS_QUEUE_URL"`
-	PollPlugins time.Duration `name:"plugins-poll" help:"How often plugins/ of a store in a bucket is looked at, with a request each time; a negative time never." default:"1s" env:"LESTATS_PLUGINS_POLL"`
-	TimeLimit   time.Duration `help:"Wall clock that a job may take." default:"5s" env:"LESTATS_TIME_LIMIT"`
-	Retention   time.Duration `help:"How long results are kept; a negative one keeps them for ever." default:"168h" env:"LESTATS_RETENTION"`
-	ClientKey   string        `name:"api-key" help:"Key that clients have to send (X-Api-Key: KEY), but for /healthz and /readyz. Without it everybody may ask." placeholder:"KEY" env:"LESTATS_API_KEY"`
-	AdminKey    string        `help:"Key that every graceful_shutdown has to send (Authorization: Bearer KEY), from this machine too. Without it and --local-shutdown, graceful_shutdown is off." placeholder:"KEY" env:"LESTATS_ADMIN_KEY"`
-
-	LocalShutdown bool     `help:"Without an admin key, let every client on this machine shut the server down. Not behind a reverse proxy on the same machine: one that adds no header makes all its clients look like this machine." env:"LESTATS_LOCAL_SHUTDOWN"`
-	AllowedHost   []string `help:"Names by which this server may be asked, beside loopback ones, separated by commas; needed where it has no API key, listens on a loopback address and a reverse proxy passes the public Host on. Where it is given, other names are refused on every address." placeholder:"NAME" env:"LESTATS_ALLOWED_HOST"`
+	logFlags `group:"Log:"`
 }
 
 // Help is what `lestats serve --help` adds.
 func (serveCmd) Help() string {
 	return `Credentials of an S3 store come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or from the machine's role.
 
-In AWS Lambda (AWS_LAMBDA_RUNTIME_API is set) it is the function: it takes events and does not listen, runs one job at a time, and gives a sandbox at most a quarter of the function's memory.
+In AWS Lambda (AWS_LAMBDA_RUNTIME_API is set) it handles events and does not listen. It runs one job at a time, and a sandbox gets at most a quarter of the function's memory.
 
-A server without an API key that listens on a loopback address, as it does by default, answers only requests whose Host is a loopback name (localhost, *.localhost, 127.0.0.1, [::1], with any port) or one of --allowed-host: else any web page that a browser here has open could ask it under a name of its own (DNS rebinding). On other addresses, --allowed-host has it check the Host as well.
+A server without an API key that listens on a loopback address, as it does by default, only answers requests whose Host is a loopback name (localhost, *.localhost, 127.0.0.1, [::1], with any port) or a name of --allowed-host. Otherwise a web page in a local browser could reach it by DNS rebinding. On other addresses, the Host is checked only if --allowed-host is set.
 
 Examples:
 
@@ -115,48 +64,28 @@ Examples:
   lestats serve --data cdc.csv --plugins ./my-plugins
   lestats serve --plugins ./my-plugins --plugins-lock plugins.lock
   lestats serve --allowed-host stats.example.org --admin-key "$KEY"
+  lestats serve --cors-origin https://pages.example.org
   lestats serve --store s3://results/lestats --s3-endpoint http://127.0.0.1:9000`
 }
 
-// Run serves until a signal comes.
+// Run serves until a signal arrives.
 func (c *serveCmd) Run(ctx context.Context, s *streams) (err error) {
 	log, err := c.open(exact(s.err))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	listen, err := c.address()
+	if c.Listen, err = c.address(); err != nil {
+		return err
+	}
+	c.Log, c.Version, c.Function = log.Logger, version, wire.InFunction()
+	end := c.reading(s, &c.EngineConfig)
+	server, err := api.Open(ctx, c.Config)
+	end()
 	if err != nil {
 		return err
 	}
-	hand, err := handOver(ctx, wire.QueueURL(c.QueueURL))
-	if err != nil {
-		return err
-	}
-	server, err := api.Open(ctx, api.Config{
-		Listen:      listen,
-		Questions:   c.questionFlags.config(),
-		Store:       c.storeFlags.config(log.Logger),
-		PollPlugins: c.PollPlugins,
-		Workers:     c.Workers,
-		Queue:       c.Queue,
-		TimeLimit:   c.TimeLimit,
-		Retention:   c.Retention,
-		ClientKey:   c.ClientKey,
-		AdminKey:    c.AdminKey,
-
-		LocalShutdown: c.LocalShutdown,
-		AllowedHosts:  c.AllowedHost,
-
-		Version:  version,
-		Log:      log.Logger,
-		Function: wire.InFunction(),
-		Hand:     hand,
-	})
-	if err != nil {
-		return err
-	}
-	if server.URL() == "" { // nobody reads a banner there
+	if server.URL() == "" { // a function, where nobody reads a banner
 		return errors.Join(server.Run(ctx), server.Close())
 	}
 	if err := c.banner(s.out, server); err != nil {
@@ -165,32 +94,20 @@ func (c *serveCmd) Run(ctx context.Context, s *streams) (err error) {
 	return errors.Join(server.Run(ctx), server.Close())
 }
 
-// address returns where to listen, "" for the default: --listen, or every address at
-// PORT, which is how platforms for containers (Cloud Run, Heroku) name the port.
+// address returns the address to listen on, "" for the default. Without --listen, the
+// variable PORT is used, as container platforms (Cloud Run, Heroku) set it.
 func (c *serveCmd) address() (string, error) {
 	port := os.Getenv("PORT")
 	if c.Listen != "" || port == "" || wire.InFunction() {
 		return c.Listen, nil
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return "", fmt.Errorf("the variable PORT is %q; it takes a number from 0 to 65535, or use --listen HOST:PORT in its place", port)
+		return "", fmt.Errorf("the variable PORT is %q; it takes a number from 0 to 65535, or use --listen HOST:PORT instead", port)
 	}
 	return net.JoinHostPort("0.0.0.0", port), nil
 }
 
-// handOver returns what puts a job into a queue, nil if there is none.
-func handOver(ctx context.Context, url string) (func(context.Context, *question.Job) error, error) {
-	if url == "" {
-		return nil, nil
-	}
-	q, err := queue.Open(ctx, queue.Config{URL: url})
-	if err != nil {
-		return nil, err
-	}
-	return func(ctx context.Context, job *question.Job) error { return q.Send(ctx, job.ID) }, nil
-}
-
-// banner says what is served, and what to try.
+// banner prints what is served and commands to try.
 func (c *serveCmd) banner(w io.Writer, server *api.Main) error {
 	url, info := server.URL(), server.Questions().Dataset.Info()
 	fmt.Fprintf(w, "Le Stats Sportifs %s on %s\n\n", version, url)
@@ -199,32 +116,60 @@ func (c *serveCmd) banner(w io.Writer, server *api.Main) error {
 		fmt.Fprintf(w, "            SYNTHETIC: these figures are generated, not real.\n")
 	}
 	for _, p := range server.Questions().Plugins() {
-		if p.Serving {
+		switch {
+		case p.Serving:
 			fmt.Fprintf(w, "  plugin    %s %s, %d questions (%s)\n", p.Name, p.Version, len(p.Questions), p.Source)
-		} else {
+		case p.Lacks != nil:
+			fmt.Fprintf(w, "  plugin    UNFIT: %s: %s\n", p.Source, p.Error.Reason)
+		default:
 			fmt.Fprintf(w, "  plugin    REFUSED: %s: %s\n", p.Source, p.Error.Reason)
 		}
 	}
-	fmt.Fprintf(w, "  store     %s\n", c.Store)
+	fmt.Fprintf(w, "  store     %s\n", c.Location)
 	fmt.Fprintf(w, "  access    %s\n", c.access(server))
 	fmt.Fprintf(w, "  shutdown  %s\n", c.shutdown())
-	fmt.Fprintf(w, "\nTry in another terminal:\n\n  curl %s/\n", url)
-	for _, o := range server.Questions().Offers() {
-		fmt.Fprintf(w, "  %s\n", httpapi.Command(url, o.Example))
-		break
-	}
-	if server.Questions().Dataset.Descriptor().Roles == nil { // which the CDC's survey does not need
-		fmt.Fprintf(w, "  bin/lestats ask best5 question=obesity --where year=2020 --where category=Total\n")
+	fmt.Fprintf(w, "\nOpen %s/ in a browser. Try in another terminal, in this folder:\n\n", server.URL()+c.BasePath)
+	for _, command := range c.examples(server) {
+		fmt.Fprintf(w, "  %s\n", command)
 	}
 	_, err := fmt.Fprintf(w, "\nCtrl-C stops it.\n\n")
 	return err
 }
 
-// access says who is answered.
+// examples returns commands that ask this server, and its dataset without it.
+func (c *serveCmd) examples(server *api.Main) []string {
+	curl := "curl"
+	if c.ClientKey != "" {
+		curl += ` -H "X-Api-Key: $LESTATS_API_KEY"` // the key itself stays out of the terminal's history
+	}
+	out := []string{curl + " " + server.URL() + "/"}
+	for _, o := range server.Questions().Served() {
+		out = append(out, curl+strings.TrimPrefix(httpapi.Command(server.URL(), o.Example), "curl"))
+		break
+	}
+	if c.Data == "-" { // which was read to its end
+		return out
+	}
+	ask := program() + " ask best5 question=obesity --where year=2020 --where category=Total"
+	if server.Questions().Dataset.Descriptor().Roles != nil { // which the CDC's survey does not need
+		ask = program() + " data info"
+		if c.Data != "" {
+			ask += " " + question.ShellWord(c.Data)
+		}
+	} else if c.Data != "" {
+		ask += " --data " + question.ShellWord(c.Data)
+	}
+	if c.Descriptor != "" {
+		ask += " --descriptor " + question.ShellWord(c.Descriptor)
+	}
+	return append(out, ask)
+}
+
+// access describes who may use the server.
 func (c *serveCmd) access(server *api.Main) string {
 	names := ""
-	if len(c.AllowedHost) > 0 {
-		names = " and " + strings.Join(c.AllowedHost, ", ")
+	if len(c.AllowedHosts) > 0 {
+		names = " and " + strings.Join(c.AllowedHosts, ", ")
 	}
 	switch {
 	case c.ClientKey != "" && names == "":
@@ -240,7 +185,7 @@ func (c *serveCmd) access(server *api.Main) string {
 	}
 }
 
-// shutdown says who may ask for a graceful_shutdown.
+// shutdown describes who may call graceful_shutdown.
 func (c *serveCmd) shutdown() string {
 	switch {
 	case c.AdminKey != "":

@@ -12,31 +12,31 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/testtool"
 )
 
-// seedCase is one answer of the seed's own pandas code.
-type seedCase struct {
+// originalCase is one answer of the original program's pandas code.
+type originalCase struct {
 	Endpoint string
 	Request  json.RawMessage
 	Data     map[string]any
 }
 
-func seedCases(t testing.TB, folder string) []seedCase {
+func originalCases(t testing.TB, folder string) []originalCase {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(folder, "cdc_npao_slice.expected.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var cases []seedCase
+	var cases []originalCase
 	if err := json.Unmarshal(b, &cases); err != nil {
 		t.Fatal(err)
 	}
 	return cases
 }
 
-// TestAnswersAreTheSeeds asks the program, over HTTP and on real CDC rows, what
-// the seed was asked, with either store, and compares all answers.
-func TestAnswersAreTheSeeds(t *testing.T) {
+// TestAnswersEqualTheOriginal asks the program, over HTTP, on real CDC rows and with either
+// store, what the original program was asked, and compares all answers.
+func TestAnswersEqualTheOriginal(t *testing.T) {
 	folder := testtool.Slice(t)
-	cases := seedCases(t, folder)
+	cases := originalCases(t, folder)
 	if len(cases) != 192 {
 		t.Fatalf("%d cases, want 192", len(cases))
 	}
@@ -45,13 +45,16 @@ func TestAnswersAreTheSeeds(t *testing.T) {
 		compareAll(t, serve(t, nil, "--data", csv), cases)
 	})
 	t.Run("MinIO", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("-short: the answers do not depend on the store")
+		}
 		server := minio.Start(t)
 		env := []string{"AWS_ACCESS_KEY_ID=" + server.AccessKey, "AWS_SECRET_ACCESS_KEY=" + server.SecretKey}
 		compareAll(t, serve(t, env, "--data", csv, "--store", "s3://"+server.Bucket+"/lestats", "--s3-endpoint", server.Endpoint, "--s3-make-bucket"), cases)
 	})
 }
 
-func compareAll(t *testing.T, p *process, cases []seedCase) {
+func compareAll(t *testing.T, p *process, cases []originalCase) {
 	t.Helper()
 	for _, c := range cases {
 		got := p.ask(c.Endpoint, string(c.Request))
@@ -67,8 +70,8 @@ func compareAll(t *testing.T, p *process, cases []seedCase) {
 	}
 }
 
-// equalAnswers compares numbers with a relative tolerance of 1e-9: the seed adds
-// them up in another order.
+// equalAnswers compares numbers with a relative tolerance of 1e-9, because the original
+// adds them up in another order.
 func equalAnswers(got, want any) error {
 	switch want := want.(type) {
 	case map[string]any:

@@ -14,13 +14,14 @@ import (
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
+	"github.com/le-stats-sportifs/lestats/data"
 	"github.com/le-stats-sportifs/lestats/functions/api/contract"
 	"github.com/le-stats-sportifs/lestats/functions/api/lambdatest"
 	"github.com/le-stats-sportifs/lestats/runtime/queue"
 	testminio "github.com/le-stats-sportifs/lestats/runtime/results/storetest/minio"
 )
 
-// policy is what template.yaml allows a function, for a bucket of this name.
+// policy returns the rights that template.yaml gives a function, for a bucket of this name.
 func policy(t *testing.T, function, bucket string) string {
 	t.Helper()
 	text, err := os.ReadFile("../../template.yaml")
@@ -37,7 +38,7 @@ func policy(t *testing.T, function, bucket string) string {
 		t.Fatal(err)
 	}
 	role := strings.TrimSuffix(function, "Function") + "Role"
-	var statements []any // of the store: MinIO knows no others
+	var statements []any // of the store only: MinIO has no others
 	policies, _ := template.Resources[role].Properties["Policies"].([]any)
 	for _, policy := range policies {
 		document, _ := policy.(map[string]any)["PolicyDocument"].(map[string]any)
@@ -58,8 +59,8 @@ func policy(t *testing.T, function, bucket string) string {
 	return string(out)
 }
 
-// The function keeps its contract with no more rights than template.yaml gives it,
-// and has none beyond its own objects.
+// The function meets its contract with the rights that template.yaml gives it, and has no
+// rights beyond its own objects.
 func TestTemplatePolicy(t *testing.T) {
 	server := testminio.StartOwn(t)
 	bucket := fmt.Sprintf("policy-%d", time.Now().UnixNano())
@@ -104,7 +105,20 @@ func TestTemplatePolicy(t *testing.T) {
 	e := start(keys)
 	contract.Run(t, contract.Way{Base: "https://f.example", Client: client(lambdatest.Gateway{Version: "2.0", Invoke: e.Invoke}), Function: true})
 
-	// So does the worker, with rights of its own.
+	// A dataset in the bucket's folder is read with these rights.
+	sample, err := data.Sample()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := root.PutObject(t.Context(), bucket, "lestats/data/own.arrow", bytes.NewReader(sample), int64(len(sample)), "", "", minio.PutObjectOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	own := start(keys, "LESTATS_DATA=s3://"+bucket+"/lestats/data/own.arrow")
+	if status, v := exchange(t, client(lambdatest.Gateway{Version: "2.0", Invoke: own.Invoke}), "POST", "/api/global_mean?wait=20", askObesity); status != http.StatusOK || v["status"] != "done" {
+		t.Errorf("%d %v", status, v)
+	}
+
+	// So does the worker, with its own rights.
 	job := pendingJob(t)
 	record, err := json.Marshal(job)
 	if err != nil {
@@ -121,31 +135,32 @@ func TestTemplatePolicy(t *testing.T) {
 		t.Errorf("%d %v", status, v)
 	}
 
-	own := as(credentials.NewStaticV4(keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken))
+	direct := as(credentials.NewStaticV4(keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken))
 	denied := func(what string, err error) {
 		t.Helper()
 		if minio.ToErrorResponse(err).Code != minio.AccessDenied {
 			t.Errorf("%s: %v; want that it is denied", what, err)
 		}
 	}
-	denied("writing a plugin", put(own, bucket, "lestats/plugins/evil.wasm"))
-	denied("writing beside its own", put(own, bucket, "others/x"))
-	denied("writing elsewhere", put(own, bucket+"-other", "lestats/jobs/x"))
-	denied("removing a plugin", own.RemoveObject(t.Context(), bucket, "lestats/plugins/other.txt", minio.RemoveObjectOptions{}))
-	_, err = own.StatObject(t.Context(), bucket+"-other", "lestats/secret", minio.StatObjectOptions{})
+	denied("writing a plugin", put(direct, bucket, "lestats/plugins/evil.wasm"))
+	denied("writing beside its own", put(direct, bucket, "others/x"))
+	denied("writing elsewhere", put(direct, bucket+"-other", "lestats/jobs/x"))
+	denied("writing a dataset", put(direct, bucket, "lestats/data/own.arrow"))
+	denied("removing a plugin", direct.RemoveObject(t.Context(), bucket, "lestats/plugins/other.txt", minio.RemoveObjectOptions{}))
+	_, err = direct.StatObject(t.Context(), bucket+"-other", "lestats/secret", minio.StatObjectOptions{})
 	if err == nil {
 		t.Error("it reads another bucket")
 	}
-	if _, err = own.StatObject(t.Context(), bucket, "others/secret", minio.StatObjectOptions{}); err == nil {
+	if _, err = direct.StatObject(t.Context(), bucket, "others/secret", minio.StatObjectOptions{}); err == nil {
 		t.Error("it reads what is not its own")
 	}
-	for object := range own.ListObjectsIter(t.Context(), bucket+"-other", minio.ListObjectsOptions{Prefix: "others/"}) {
+	for object := range direct.ListObjectsIter(t.Context(), bucket+"-other", minio.ListObjectsOptions{Prefix: "others/"}) {
 		denied("listing another bucket", object.Err)
 	}
-	denied("changing the bucket", own.SetBucketPolicy(t.Context(), bucket, ""))
+	denied("changing the bucket", direct.SetBucketPolicy(t.Context(), bucket, ""))
 }
 
-// What SAM's emulator is given is declared in the template, else SAM ignores it.
+// Variables for SAM's emulator are declared in the template; otherwise SAM ignores them.
 func TestSAMEnvironment(t *testing.T) {
 	text, err := os.ReadFile("../../infra/sam/env.json")
 	if err != nil {

@@ -7,21 +7,31 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// visible writes for a person: what strangers chose (names of files and plugins, texts
-// and values of a dataset) cannot act on the terminal, or turn the direction of the
-// text around it. Each Write is of whole characters.
-type visible struct{ to io.Writer }
+// visible makes untrusted text safe for a terminal: names of files and plugins and values
+// of a dataset can neither control the terminal nor change the direction of the text
+// around them. Each Write must consist of whole characters.
+type visible struct {
+	to   io.Writer
+	used bool // something was written, or the writer below was handed out
+}
 
-func (v visible) Write(p []byte) (int, error) {
+// Write implements io.Writer.
+func (v *visible) Write(p []byte) (int, error) {
+	v.used = true
 	for line := range strings.Lines(string(p)) {
-		text, ended := strings.CutSuffix(line, "\n")
-		fields := strings.Split(text, "\t") // which help and tables are laid out with
+		end := "\r\n" // of CSV
+		text, ended := strings.CutSuffix(line, end)
+		if !ended {
+			end = "\n"
+			text, ended = strings.CutSuffix(line, end)
+		}
+		fields := strings.Split(text, "\t") // tabs lay out help and tables
 		for i := range fields {
 			fields[i] = question.Visible(fields[i])
 		}
 		text = strings.Join(fields, "\t")
 		if ended {
-			text += "\n"
+			text += end
 		}
 		if _, err := io.WriteString(v.to, text); err != nil {
 			return 0, err
@@ -30,10 +40,20 @@ func (v visible) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// exact is w for what programs read, to the byte.
+// exact returns the writer below w, for output that programs read byte for byte.
 func exact(w io.Writer) io.Writer {
-	if v, ok := w.(visible); ok {
+	if v, ok := w.(*visible); ok {
+		v.used = true
 		return v.to
 	}
 	return w
+}
+
+// unchanged returns the writer for text that programs read byte for byte. On a terminal the
+// text is made safe, as all other text is.
+func unchanged(w io.Writer) io.Writer {
+	if columns(w) > 0 {
+		return w
+	}
+	return exact(w)
 }

@@ -1,15 +1,17 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -65,9 +67,9 @@ func (c *cloud) results(t testing.TB) *results.Store {
 	return s
 }
 
-func (c *cloud) open(t testing.TB, url string) *queue.Queue {
+func (c *cloud) open(t testing.TB, url string) *queue.SQS {
 	t.Helper()
-	q, err := queue.Open(t.Context(), queue.Config{URL: url})
+	q, err := queue.Open(t.Context(), queue.Config{URL: url, Visibility: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,28 +79,10 @@ func (c *cloud) open(t testing.TB, url string) *queue.Queue {
 // work starts `lestats worker` and waits until it takes jobs. It ends with t.
 func work(t testing.TB, args ...string) *process {
 	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
+	p, first := start(t, nil, append([]string{"worker", "--log-level", "warn"}, args...)...)
+	if !strings.Contains(first, "takes jobs from") {
+		t.Fatalf("%q", first)
 	}
-	p := &process{t: t, log: new(bytes.Buffer)}
-	p.cmd = exec.Command(exe, append([]string{"worker", "--log-level", "warn"}, args...)...)
-	p.cmd.Env = append(os.Environ(), asLestats+"=1")
-	p.cmd.Dir = t.TempDir()
-	p.cmd.Stderr = p.log
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.kill)
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || !strings.Contains(line, "takes jobs from") {
-		p.kill()
-		t.Fatalf("%q, %v\n%s", line, err, p.log)
-	}
-	go func() { _, _ = io.Copy(io.Discard, out) }()
 	return p
 }
 
@@ -157,6 +141,108 @@ func TestWorkers(t *testing.T) {
 	}
 	if n, err := c.results(t).Pending(t.Context(), "", 0); err != nil || len(n) != 0 {
 		t.Errorf("pending: %v, %v", n, err)
+	}
+}
+
+// later returns the address of an S3 server whose clock is ahead.
+func later(t testing.TB, endpoint string, by time.Duration) string {
+	t.Helper()
+	target, err := url.Parse(endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Host = r.In.Host // it is signed
+		},
+		ModifyResponse: func(resp *http.Response) error {
+			resp.Header.Set("Date", time.Now().Add(by).UTC().Format(http.TimeFormat))
+			return nil
+		},
+		ErrorLog: log.New(io.Discard, "", 0), // of clients that hang up
+	})
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// The queue is killed under jobs that were accepted, and forgets them all: a worker finds
+// them in the store when their leases are over, and so does the worker function when its
+// schedule starts it, which queues them again.
+func TestQueueIsLost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
+	c := newCloud(t)
+	plugins := faultsFolder(t)
+	const limit = "20ms" // of jobs that never end
+	server := serve(t, nil, "--workers", "1", "--plugins", plugins, "--time-limit", limit)
+	const total, clients = 500, 50
+	var mu sync.Mutex
+	var ids []string
+	var refused int
+	var wg sync.WaitGroup
+	for range clients {
+		wg.Go(func() {
+			for range total / clients {
+				status, b, err := server.try("POST", "/api/endless_loop", "{}")
+				var v struct {
+					ID   string `json:"job_id"`
+					Code string
+				}
+				if err != nil || json.Unmarshal(b, &v) != nil || status != http.StatusAccepted && v.Code != "queue_unavailable" {
+					t.Errorf("%d %s %v", status, b, err)
+					return
+				}
+				mu.Lock()
+				if v.ID == "" {
+					refused++
+				} else if ids = append(ids, v.ID); len(ids) == total*6/10 {
+					c.queue.Restart(t)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	c.queue.Restart(t) // and once more, when all of them wait
+	store := c.results(t)
+	pending := func() int {
+		t.Helper()
+		written, _, err := store.PendingTimes(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(written)
+	}
+	lost := pending()
+	t.Logf("%d jobs accepted, %d refused, %d without a message", len(ids), refused, lost)
+	if lost < total/4 || t.Failed() {
+		t.Fatal("that is not what this tests")
+	}
+
+	// The function looks for them, by the clock of the store: it is ten minutes later.
+	ahead := later(t, c.minio.Endpoint, 10*time.Minute)
+	back := function(t, lambdatest.Config{Timeout: time.Minute, Env: []string{"_HANDLER=worker"}},
+		slices.Concat(c.env, []string{"LESTATS_PLUGINS=" + plugins, "LESTATS_TIME_LIMIT=" + limit, "LESTATS_S3_ENDPOINT=" + ahead})...)
+	schedule := []byte(`{"version":"0","detail-type":"Scheduled Event","source":"aws.events","detail":{}}`)
+	if out, err := back.Invoke(t.Context(), schedule); err != nil {
+		t.Fatalf("%s, %v", out, err)
+	}
+	if n := depth(t, c.queue.Jobs)(); n < lost { // the server may have sent one again, too
+		t.Errorf("%d messages are in the queue; want %d", n, lost)
+	}
+	c.queue.Restart(t) // which forgets them again
+
+	// A worker does, without a message.
+	work(t, "--plugins", plugins, "--time-limit", limit, "--s3-endpoint", later(t, c.minio.Endpoint, time.Hour))
+	for deadline := time.Now().Add(time.Minute); pending() > 0 && time.Now().Before(deadline); {
+		time.Sleep(100 * time.Millisecond)
+	}
+	for _, id := range ids {
+		if job, err := store.Get(t.Context(), id); err != nil || job.Status != question.Failed || job.Error.Code != question.CodeTimeLimit {
+			t.Fatalf("%+v, %v", job, err)
+		}
 	}
 }
 
@@ -243,8 +329,9 @@ func TestPoison(t *testing.T) {
 	store, jobs, dead := c.results(t), c.open(t, c.queue.Jobs), c.open(t, c.queue.Dead)
 	want := c.poison(t, 6)
 	good, gone := pendingJob(t), pendingJob(t)
-	doomed := pendingJob(t)
-	for _, job := range []*question.Job{good, doomed} {
+	doomed, unlucky := pendingJob(t), pendingJob(t)
+	doomed.Attempts = 3
+	for _, job := range []*question.Job{good, doomed, unlucky} {
 		if err := store.PutPending(t.Context(), job); err != nil {
 			t.Fatal(err)
 		}
@@ -252,7 +339,7 @@ func TestPoison(t *testing.T) {
 	for _, err := range []error{
 		jobs.Send(t.Context(), good.ID), jobs.Send(t.Context(), good.ID), // delivered twice
 		jobs.Send(t.Context(), gone.ID), jobs.Send(t.Context(), "no id"),
-		dead.Send(t.Context(), doomed.ID),
+		dead.Send(t.Context(), doomed.ID), dead.Send(t.Context(), unlucky.ID), // one was started too often, the other never
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -269,11 +356,11 @@ func TestPoison(t *testing.T) {
 	}
 	// What is no job's has come three times by now, or soon.
 	for deadline := time.Now().Add(2 * time.Minute); ; {
-		messages, err := dead.Receive(t.Context(), time.Second) // then it is there again
+		messages, err := dead.Receive(t.Context(), queue.MaxMessages)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if slices.ContainsFunc(messages, func(m queue.Message) bool { return m.Body == queue.Body("no id") }) {
+		if slices.ContainsFunc(messages, func(m question.Message) bool { return m.ID == "no id" }) {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -281,7 +368,7 @@ func TestPoison(t *testing.T) {
 		}
 	}
 	log := c.logOf(t, w)
-	for _, say := range []string{"not ours", "not in the store: it is dropped"} {
+	for _, say := range []string{"does not name a job", "not in the store: it is dropped"} {
 		if !strings.Contains(log, say) {
 			t.Errorf("the log does not say %q:\n%s", say, log)
 		}
@@ -289,6 +376,9 @@ func TestPoison(t *testing.T) {
 
 	work(t) // which looks after the dead queue too
 	if job := ended(t, store, doomed.ID, time.Minute); job.Status != question.Failed || job.Error.Code != question.CodeTooManyAttempts {
+		t.Errorf("%+v", job)
+	}
+	if job := ended(t, store, unlucky.ID, time.Minute); job.Status != question.Done {
 		t.Errorf("%+v", job)
 	}
 	server := serve(t, nil)
@@ -309,12 +399,7 @@ func TestFunctionsWithAQueue(t *testing.T) {
 		t.Skip("-short: it takes long")
 	}
 	c := newCloud(t)
-	plugins := t.TempDir()
-	wasm, err := os.ReadFile("../../runtime/sandbox/testdata/faults.wasm")
-	if err != nil {
-		t.Fatal(err)
-	}
-	drop(t, plugins, wasm)
+	plugins := faultsFolder(t)
 	env := slices.Concat(c.env, []string{"LESTATS_PLUGINS=" + plugins, "LESTATS_TIME_LIMIT=4s"})
 	e := function(t, lambdatest.Config{Timeout: 30 * time.Second}, env...)
 	front := client(lambdatest.Gateway{Version: "2.0", Invoke: e.Invoke})
@@ -324,12 +409,12 @@ func TestFunctionsWithAQueue(t *testing.T) {
 		t.Fatalf("%d %v", status, v)
 	}
 	q := c.open(t, c.queue.Jobs)
-	messages, err := q.Receive(t.Context(), time.Minute)
-	if err != nil || len(messages) != 1 || messages[0].Body != queue.Body(id) {
+	messages, err := q.Receive(t.Context(), queue.MaxMessages)
+	if err != nil || len(messages) != 1 || messages[0].ID != id {
 		t.Fatalf("%+v, %v", messages, err)
 	}
 	back := function(t, lambdatest.Config{Timeout: 30 * time.Second, Env: []string{"_HANDLER=worker"}}, env...)
-	event := sqsEvent(c.queue.Jobs, messages[0].Body, `{"lestats":1,"job":"no id"}`)
+	event := sqsEvent(c.queue.Jobs, queue.Body(id), `{"lestats":1,"job":"no id"}`)
 	for range 2 { // redelivered: the first outcome stays
 		out, err := back.Invoke(t.Context(), event)
 		if want := `{"batchItemFailures":[{"itemIdentifier":"1"}]}`; err != nil || string(out) != want {
@@ -365,6 +450,7 @@ func TestFunctionsWithAQueue(t *testing.T) {
 		}
 	}
 	doomed := pendingJob(t)
+	doomed.Attempts = 3
 	if err := store.PutPending(t.Context(), doomed); err != nil {
 		t.Fatal(err)
 	}
@@ -432,5 +518,68 @@ func TestWorkerDoesNotStart(t *testing.T) {
 	}
 	if code, _, errs := lestats(t, "serve", "--store", store, "--queue-url", "jobs"); code != exitFailed || !strings.Contains(errs, "https://sqs.") {
 		t.Errorf("serve: %d %s", code, errs)
+	}
+}
+
+// A plugin that is put into the bucket answers in warm processes of both functions, and
+// when it is removed they forget it, as a new process does.
+func TestWarmFunctions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
+	c := newCloud(t)
+	objects, err := s3.Open(t.Context(), s3.Config{URL: c.store, Endpoint: c.minio.Endpoint, CreateBucket: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer objects.Close()
+	wasm, err := os.ReadFile("../../runtime/sandbox/testdata/good.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wasm = bytes.ReplaceAll(wasm, []byte("state"), []byte("topic")) // which the sample has
+	cfg := lambdatest.Config{Timeout: 30 * time.Second}
+	warm := function(t, cfg, append(c.env, "LESTATS_PLUGINS_POLL=1ns")...)
+	seldom := function(t, cfg, append(c.env, "LESTATS_PLUGINS_POLL=1h")...)
+	cfg.Env = []string{"_HANDLER=worker"}
+	worker := function(t, cfg, append(c.env, "LESTATS_PLUGINS_POLL=1ns")...)
+	ask := func(e *lambdatest.Environment, want int) {
+		t.Helper()
+		if status, v := exchange(t, client(lambdatest.Gateway{Version: "2.0", Invoke: e.Invoke}), "POST", "/api/list?wait=20", "{}"); status != want {
+			t.Errorf("%d %v; want %d", status, v, want)
+		}
+	}
+	ask(warm, http.StatusNotFound)
+	ask(seldom, http.StatusNotFound)
+	if _, err := worker.Invoke(t.Context(), []byte(`{}`)); err != nil {
+		t.Fatal(err)
+	}
+	if err := objects.Put(t.Context(), "plugins/good.wasm", wasm); err != nil {
+		t.Fatal(err)
+	}
+	ask(warm, http.StatusOK)
+	ask(seldom, http.StatusNotFound)
+	ask(function(t, lambdatest.Config{Timeout: 30 * time.Second}, c.env...), http.StatusOK)
+	store := c.results(t)
+	deliver := func(want question.Status) {
+		t.Helper()
+		job := pendingJob(t)
+		job.Request = question.Request{Question: "list"}
+		if err := store.PutPending(t.Context(), job); err != nil {
+			t.Fatal(err)
+		}
+		out, err := worker.Invoke(t.Context(), sqsEvent(c.queue.Jobs, queue.Body(job.ID)))
+		if returned := strings.Contains(string(out), "itemIdentifier"); err != nil || returned == (want == question.Done) {
+			t.Errorf("%s, %v; want %s", out, err, want)
+		}
+	}
+	deliver(question.Done)
+	if err := objects.Delete(t.Context(), "plugins/good.wasm"); err != nil {
+		t.Fatal(err)
+	}
+	ask(warm, http.StatusNotFound)
+	deliver(question.Queued) // by a process that may have a newer plugin
+	if warm.Cold != 1 || worker.Cold != 1 {
+		t.Errorf("%d and %d processes", warm.Cold, worker.Cold)
 	}
 }

@@ -3,108 +3,142 @@ package wire
 import (
 	"context"
 	"errors"
-	"log/slog"
+	"math"
+	"os"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/runtime/jobs"
 	"github.com/le-stats-sportifs/lestats/runtime/results"
+	"github.com/le-stats-sportifs/lestats/runtime/results/s3"
 )
 
-// BaseConfig says what a process that runs jobs stands on.
-type BaseConfig struct {
-	Questions QuestionsConfig
-	Store     StoreConfig
-	// PollPlugins is how often plugins/ of a store in a bucket is looked at, each
-	// time with a request; 0: every second, negative: the bucket has no plugins.
-	PollPlugins time.Duration
-	// Pool is the pool's; Sole is set here, if Pool.Hand is not.
-	Pool jobs.Config
-
-	// Function: this process is a function of AWS Lambda. It has one worker, its
-	// sandboxes fit into the function's memory, and nothing happens in the background.
-	Function bool
-	// MemoryMiB is the memory of a Function; 0: what AWS_LAMBDA_FUNCTION_MEMORY_SIZE says.
-	MemoryMiB int
-
-	Log *slog.Logger // nil is slog.Default()
-}
-
-// Base is a dataset with its plugins, a store, and a pool that has not started.
+// Base holds a dataset, its plugins, a store, and a pool that has not been started.
 type Base struct {
 	Questions *Questions
 	Store     *results.Store
 	Pool      *jobs.Pool
 
-	memoryMiB int
-	budget    uint64
+	cfg    Config
+	looked atomic.Int64 // when the bucket of plugins was listed in a function, in Unix nanoseconds; 0 without one
 }
 
-// OpenBase loads dataset and plugins and opens the store. On an error nothing stays
-// open.
-func OpenBase(ctx context.Context, cfg BaseConfig) (_ *Base, err error) {
-	if cfg.Log == nil {
-		cfg.Log = slog.Default()
+// OpenBase loads dataset and plugins and opens the store. cfg must be complete. pool holds
+// the settings of the pool that are not part of cfg. On an error OpenBase closes what it
+// opened.
+func OpenBase(ctx context.Context, cfg Config, pool jobs.Config) (_ *Base, err error) {
+	switch { // little becomes garbage during a start
+	case cfg.Function:
+		defer collectLater(math.MaxInt64, 100)()
+	case cfg.Data == "": // reading a file may take any amount of memory
+		defer collectLater(startMemory, serverGC)()
 	}
-	if cfg.Function {
-		if err := cfg.small(); err != nil {
-			return nil, err
-		}
-		// Nothing of a start is garbage for long; the memory limit still holds.
-		defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	}
-	b := &Base{memoryMiB: cfg.MemoryMiB, budget: cfg.Questions.Budget}
+	cfg.s3 = s3.Config{Endpoint: cfg.S3Endpoint, Region: cfg.S3Region}
+	cfg.slots, cfg.live = cfg.Workers, !cfg.Function
+	b := &Base{cfg: cfg}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.Close(context.WithoutCancel(ctx)))
 		}
 	}()
-	cfg.Questions.TimeLimit, cfg.Questions.Slots, cfg.Questions.Live = cfg.Pool.TimeLimit, cfg.Pool.Workers, !cfg.Function
-	cfg.Questions.Log, cfg.Store.Log, cfg.Pool.Log = cfg.Log, cfg.Log, cfg.Log
-	objects, sole, err := OpenObjects(ctx, cfg.Store)
+	objects, err := OpenObjects(ctx, cfg.StoreConfig, cfg.Log)
 	if err != nil {
 		return nil, err
 	}
 	b.Store = results.New(objects)
 	if cfg.PollPlugins >= 0 {
-		if bucket := Plugins(objects, cfg.Store.Location); bucket != nil {
+		if bucket := Plugins(objects, cfg.Location); bucket != nil {
 			bucket.Poll = cfg.PollPlugins
-			cfg.Questions.Bucket = bucket
+			cfg.bucket = bucket
+			if cfg.Function {
+				b.looked.Store(time.Now().UnixNano())
+			}
 		}
 	}
-	if b.Questions, err = OpenQuestions(ctx, cfg.Questions); err != nil {
+	if b.Questions, err = OpenQuestions(ctx, cfg.QuestionsConfig); err != nil {
 		return nil, err
 	}
-	cfg.Pool.Sole = sole && cfg.Pool.Hand == nil && !cfg.Pool.Frozen
-	if b.Pool, err = jobs.New(cfg.Pool, b.Store, b.Questions); err != nil {
+	pool.Workers, pool.TimeLimit, pool.Log = cfg.Workers, cfg.TimeLimit, cfg.Log
+	pool.AloneSince = b.Store.AloneSince()
+	if b.Pool, err = jobs.New(pool, b.Store, b.Questions); err != nil {
 		return nil, err
 	}
 	return b, nil
 }
 
-// Ready reports why the first job would not be answered, if it would not.
+// startMemory is the memory up to which a server with the embedded dataset does not
+// collect garbage during its start, in bytes. It needs half of that.
+const startMemory = 128 << 20
+
+// serverGC is the GOGC of a server with the embedded dataset, whose heap is small: it pays
+// with 10 MB for fewer collections. The variable GOGC takes precedence.
+const serverGC = 150
+
+// collectLater stops garbage collection, except at the memory limit or at most, until the
+// function that it returns is called; from then on it runs at percent, or as GOGC says.
+func collectLater(most int64, percent int) (restore func()) {
+	set, limit := debug.SetGCPercent(-1), debug.SetMemoryLimit(-1)
+	debug.SetMemoryLimit(min(limit, most))
+	if os.Getenv("GOGC") != "" {
+		percent = set
+	}
+	return func() {
+		debug.SetMemoryLimit(limit)
+		debug.SetGCPercent(percent)
+	}
+}
+
+// refreshLimit bounds how long an event of a function waits for plugins that are new. It
+// keeps half of its own time in any case.
+const refreshLimit = 10 * time.Second
+
+// Fresh looks for plugins in the bucket if this function did so last longer ago than
+// PollPlugins says. Nothing runs between a function's events, so each event calls it
+// first. It takes refreshLimit at most, and half of the time until ctx ends; if it fails,
+// plugins stay as they are, and a later event tries again.
+func (b *Base) Fresh(ctx context.Context) {
+	// The wall clock: others may stand still where a function does.
+	before, now := b.looked.Load(), time.Now().UnixNano()
+	if age := time.Duration(now - before); before == 0 || age >= 0 && age < b.cfg.PollPlugins || !b.looked.CompareAndSwap(before, now) {
+		return
+	}
+	limit := refreshLimit
+	if due, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(due)/2)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	begin := time.Now()
+	if err := b.Questions.Refresh(ctx); err != nil {
+		b.cfg.Log.Warn("looking for plugins in the bucket failed: those that are loaded stay", "error", err)
+	}
+	b.cfg.Log.Debug("plugins were looked for in the bucket", "ms", ms(time.Since(begin)))
+}
+
+// Ready returns nil if jobs can be answered, or else the reason why not.
 func (b *Base) Ready(ctx context.Context) error {
-	if len(b.Questions.Offers()) == 0 {
+	if len(b.Questions.Served()) == 0 {
 		return errors.New("no plugin is loaded: put a .wasm file into the plugin folder, or build the embedded one with make")
 	}
 	return b.Store.Ping(ctx)
 }
 
-// Log tells that a process that began then is ready, and what took how long.
-func (b *Base) Log(log *slog.Logger, version string, begin time.Time) {
-	log.Info("ready", "version", version, "ms", ms(time.Since(begin)), "dataset_ms", ms(b.Questions.Took.Dataset), "plugins_ms", ms(b.Questions.Took.Plugins),
-		"memory_mib", b.memoryMiB, "budget_mib", b.budget>>20)
+// Log logs that the process is ready, and how long its start took since begin.
+func (b *Base) Log(begin time.Time) {
+	b.cfg.Log.Info("ready", "version", b.cfg.Version, "ms", ms(time.Since(begin)), "dataset_ms", ms(b.Questions.Took.Dataset), "plugins_ms", ms(b.Questions.Took.Plugins),
+		"memory_mib", b.cfg.FunctionMiB, "budget_mib", b.cfg.budget>>20)
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// Close drains the pool until ctx ends, and releases everything.
+// Close drains the pool until ctx ends and releases everything.
 func (b *Base) Close(ctx context.Context) error {
 	var errs []error
 	if b.Pool != nil {
 		errs = append(errs, b.Pool.Close(ctx))
 	}
-	if b.Questions != nil { // it may be looking into the store for plugins
+	if b.Questions != nil { // before the store, which it may be listing
 		errs = append(errs, b.Questions.Close(ctx))
 	}
 	if b.Store != nil {

@@ -1,36 +1,34 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/runtime/catalog"
 	"github.com/le-stats-sportifs/lestats/runtime/results"
-	"github.com/le-stats-sportifs/lestats/runtime/results/s3"
 )
 
-// pluginFolder is where plugins lie in a bucket, beside jobs/ and pending/.
+// pluginFolder is the folder of plugins in a bucket, beside jobs/ and pending/.
 const pluginFolder = "plugins/"
 
-// PluginBucket has the plugins in a bucket: the objects directly under the store's
-// prefix and "plugins/". It implements catalog.Bucket.
+// PluginBucket lists and reads the plugins in a bucket: the objects directly under
+// "plugins/" in the store's prefix. It implements catalog.Bucket.
 type PluginBucket struct {
 	Name string        // s3://bucket/prefix/plugins
-	Poll time.Duration // from one look to the next, each of them a request; 0 is the catalog's default
+	Poll time.Duration // time between two listings, one request each; 0 is the catalog's default
 
-	objects *s3.Objects
+	objects results.Objects
 }
 
-// Plugins returns the plugins of a store at this location, nil where it is not in
-// a bucket. The objects stay the caller's and must be open for as long as the
-// catalog.
+// Plugins returns the plugins of the store at this location, nil if it is a folder, which
+// has none. The caller keeps objects open for as long as the catalog.
 func Plugins(objects results.Objects, location string) *PluginBucket {
-	bucket, ok := objects.(*s3.Objects)
-	if !ok {
+	if scheme(location) == schemeFile {
 		return nil
 	}
-	return &PluginBucket{Name: strings.TrimRight(location, "/") + "/" + strings.TrimSuffix(pluginFolder, "/"), objects: bucket}
+	return &PluginBucket{Name: strings.TrimRight(location, "/") + "/" + strings.TrimSuffix(pluginFolder, "/"), objects: objects}
 }
 
 func (b *PluginBucket) poll() time.Duration {
@@ -42,13 +40,14 @@ func (b *PluginBucket) poll() time.Duration {
 
 // List implements catalog.Bucket.
 func (b *PluginBucket) List(ctx context.Context) ([]catalog.Object, error) {
-	entries, err := b.objects.Entries(ctx, pluginFolder)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]catalog.Object, len(entries))
-	for i, e := range entries {
-		out[i] = catalog.Object{Name: e.Name, ETag: e.ETag, Size: e.Size}
+	var out []catalog.Object
+	for entry, err := range b.objects.List(ctx, pluginFolder, "") {
+		if err != nil {
+			return nil, err
+		}
+		if !entry.Folder() {
+			out = append(out, catalog.Object{Name: entry.Name, ETag: cmp.Or(entry.ETag, entry.Modified.String()), Size: entry.Size})
+		}
 	}
 	return out, nil
 }

@@ -2,17 +2,14 @@ package wire
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime/debug"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -21,34 +18,34 @@ import (
 )
 
 const (
-	// EnvRuntimeAPI is host:port of what sends the events of a function; it is set in
-	// every function of AWS Lambda, and nowhere else.
+	// EnvRuntimeAPI holds host:port of the Lambda Runtime API. It is set in every
+	// function of AWS Lambda and nowhere else.
 	EnvRuntimeAPI = "AWS_LAMBDA_RUNTIME_API"
-	// EnvMemory is the memory of such a function, in MiB.
+	// EnvMemory holds the memory of a function, in MiB.
 	EnvMemory = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
-	// EnvEmulator is "true" in a function that SAM's emulator (sam local) runs.
+	// EnvEmulator is "true" in SAM's emulator (sam local).
 	EnvEmulator = "AWS_SAM_LOCAL"
 
-	// FunctionClose is how long a function may take to close: it leaves the 500 ms
-	// from SIGTERM to SIGKILL something for the rest.
+	// FunctionClose is how long a function may take to close. Lambda sends SIGKILL 500 ms
+	// after SIGTERM.
 	FunctionClose = 300 * time.Millisecond
 
 	margin = time.Second
 
-	// functionCompile is the processor time that a function compiles one plugin for: it
-	// may last four times as long, and Lambda gives a start 10 s.
+	// functionCompile limits the processor time for compiling one plugin in a function.
+	// The wall clock may reach four times that, and Lambda gives a start 10 s.
 	functionCompile = 2 * time.Second
 )
 
-// InFunction reports whether this process is a function of AWS Lambda.
+// InFunction reports whether this process is an AWS Lambda function.
 func InFunction() bool { return os.Getenv(EnvRuntimeAPI) != "" }
 
-// inEmulator reports whether SAM's emulator runs this function.
+// inEmulator reports whether this function runs in SAM's emulator.
 func inEmulator() bool { return InFunction() && os.Getenv(EnvEmulator) == "true" }
 
-// QueueURL returns the URL of a queue as the function's variable has it, and "", which
-// is no queue, where SAM's emulator left the queue's name in template.yaml instead: the
-// emulator makes no queues.
+// QueueURL returns the URL of a queue from a function's variable. It returns "", which
+// means no queue, where SAM's emulator, which has no queues, put in the queue's name in
+// template.yaml instead.
 func QueueURL(value string) string {
 	if inEmulator() && !strings.Contains(value, "://") {
 		return ""
@@ -56,10 +53,10 @@ func QueueURL(value string) string {
 	return value
 }
 
-// emulatorStore returns a folder for the store at location in SAM's emulator, where
-// there is none: without a location, or where the emulator left the bucket's name in
-// template.yaml, which begins with a capital as no bucket's name does. Otherwise, and
-// outside the emulator, it returns location.
+// emulatorStore returns a folder in place of location in SAM's emulator, if location is
+// not set, or if the emulator put in the bucket's name in template.yaml, which begins
+// with a capital letter, as no bucket's real name does. In all other cases it returns
+// location.
 func emulatorStore(location string, log *slog.Logger) string {
 	bucket, isBucket := strings.CutPrefix(location, "s3://")
 	unset := location == "" || location == DefaultStore
@@ -68,41 +65,67 @@ func emulatorStore(location string, log *slog.Logger) string {
 		return location
 	}
 	folder := filepath.Join(os.TempDir(), DefaultStore)
-	log.Warn("SAM's emulator makes no bucket: results live in this container and are lost with it; make sam-local runs MinIO beside it",
+	log.Warn("SAM's emulator creates no bucket: results are stored in this container and lost with it; make sam-local runs MinIO beside it",
 		"store", location, "instead", folder)
 	return folder
 }
 
-// Due is when an invocation has to have done its work, if it ends at deadline: a
-// second is kept for storing, handing over and sending, of a short one a quarter.
+// Due returns when an invocation that ends at deadline must have finished its work. It
+// reserves a second for storing and sending, or a quarter of what is left if that is
+// shorter.
 func Due(deadline time.Time) time.Time {
 	return deadline.Add(-min(margin, time.Until(deadline)/4))
 }
 
-// small fits a base to a function: one job at a time, in the function's memory.
-func (c *BaseConfig) small() error {
-	c.Store.Location = emulatorStore(c.Store.Location, c.Log)
-	if c.Store.Location == "" || c.Store.Location == DefaultStore {
-		return errors.New("LESTATS_STORE is not set: each request may meet another process of a function, so its results go into a bucket: LESTATS_STORE=s3://bucket/prefix")
+// IsTestEvent reports whether an event is one that people, schedules and services send to
+// see whether a function is there, and that brings no data: an empty object, templates of
+// Lambda's console, S3's s3:TestEvent, a schedule of EventBridge or what keeps a function
+// warm. Whatever may come from a queue or a stream is none, because an answer would delete
+// its messages.
+func IsTestEvent(event []byte) bool {
+	var e map[string]json.RawMessage
+	if err := json.Unmarshal(event, &e); err != nil || e == nil {
+		return false
 	}
-	if c.MemoryMiB == 0 {
-		given := os.Getenv(EnvMemory)
-		n, err := strconv.Atoi(cmp.Or(given, "512"))
-		if err != nil || n < 1 {
-			return fmt.Errorf("%s is %q; it takes MiB, such as 512", EnvMemory, given)
-		}
-		c.MemoryMiB = n
+	is := func(name string, values ...string) bool {
+		var text string
+		return json.Unmarshal(e[name], &text) == nil && slices.Contains(values, text)
 	}
-	c.Pool.Workers, c.Pool.Frozen = 1, true
-	// A quarter is for Go: its heap, the dataset's pages that are read, the answer.
-	c.Questions.Budget = uint64(c.MemoryMiB) << 20 / 4 * 3
-	c.Questions.CompileTime = cmp.Or(c.Questions.CompileTime, functionCompile)
-	c.Questions.MemoryMiB = min(cmp.Or(c.Questions.MemoryMiB, 64), max(1, c.MemoryMiB/4))
-	debug.SetMemoryLimit(int64(c.MemoryMiB) << 20 / 2)
-	return nil
+	if records, ok := e["Records"]; ok {
+		return len(e) == 1 && isTemplate(records)
+	}
+	switch {
+	case len(e) == 0, is("Event", "s3:TestEvent"), is("detail-type", "Scheduled Event"), is("source", "serverless-plugin-warmup"):
+		return true
+	case is("key1", "value1"): // the template hello-world
+		return is("key2", "value2") && is("key3", "value3") && len(e) == 3
+	}
+	return len(e) <= 2 && (string(e["warmer"]) == "true" || string(e["warmup"]) == "true")
 }
 
-// ReportInit tells Lambda why there will be no function.
+// isTemplate reports whether records are those of the console's templates of SQS and S3,
+// which hold placeholders where real ones have the handle of a receipt, or an identity.
+func isTemplate(records json.RawMessage) bool {
+	var all []struct {
+		EventSource   string `json:"eventSource"`
+		ReceiptHandle string `json:"receiptHandle"`
+		UserIdentity  struct {
+			PrincipalID string `json:"principalId"`
+		} `json:"userIdentity"`
+	}
+	if err := json.Unmarshal(records, &all); err != nil || len(all) != 1 {
+		return false
+	}
+	switch r := all[0]; r.EventSource {
+	case "aws:sqs":
+		return r.ReceiptHandle == "MessageReceiptHandle"
+	case "aws:s3":
+		return r.UserIdentity.PrincipalID == "EXAMPLE"
+	}
+	return false
+}
+
+// ReportInit reports to Lambda why the function could not start.
 func ReportInit(ctx context.Context, why error) error {
 	at := os.Getenv(EnvRuntimeAPI)
 	if at == "" {
@@ -115,14 +138,14 @@ func ReportInit(ctx context.Context, why error) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), FunctionClose)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+at+"/2018-06-01/runtime/init/error", bytes.NewReader(body)) //nolint:gosec // Lambda says where
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+at+"/2018-06-01/runtime/init/error", bytes.NewReader(body)) //nolint:gosec // the address comes from Lambda
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Lambda-Runtime-Function-Error-Type", kind)
 	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req) //nolint:gosec // see above
 	if err != nil {
-		return fmt.Errorf("the Lambda Runtime API cannot be told: %w", err)
+		return fmt.Errorf("reporting to the Lambda Runtime API: %w", err)
 	}
 	return resp.Body.Close()
 }

@@ -15,11 +15,11 @@ func TestEmulator(t *testing.T) {
 		{"127.0.0.1:1", "true", "s3://Results", instead, "", ""},
 		{"127.0.0.1:1", "true", "", instead, "DeadJobs", ""},
 		{"127.0.0.1:1", "true", DefaultStore, instead, "Jobs", ""},
-		// What was given is taken.
+		// Real values are kept.
 		{"127.0.0.1:1", "true", "s3://results/lestats", "s3://results/lestats", "http://queue:9324/0/jobs", "http://queue:9324/0/jobs"},
 		{"127.0.0.1:1", "true", "/mnt/results", "/mnt/results", "", ""},
 		{"127.0.0.1:1", "true", "s3://", "s3://", "", ""},
-		// On Lambda, and on a machine that has the variable for other reasons, nothing is guessed.
+		// On Lambda, and outside of it, values are not replaced.
 		{"127.0.0.1:1", "", "s3://Results/lestats", "s3://Results/lestats", "Jobs", "Jobs"},
 		{"", "true", "s3://Results/lestats", "s3://Results/lestats", "Jobs", "Jobs"},
 	} {
@@ -31,6 +31,26 @@ func TestEmulator(t *testing.T) {
 		}
 		if got := QueueURL(test.queue); got != test.wantQueue {
 			t.Errorf("queue of %+v: %q", test, got)
+		}
+	}
+}
+
+// What may hold data is no test, however much it looks like one.
+func TestIsTestEvent(t *testing.T) {
+	for event, want := range map[string]bool{
+		`{}`: true, `{"key1":"value1","key2":"value2","key3":"value3"}`: true, `{"warmup":true}`: true, `{"Event":"s3:TestEvent","Bucket":"b"}`: true,
+		`{"Records":[{"eventSource":"aws:sqs","receiptHandle":"MessageReceiptHandle"}]}`: true,
+
+		``: false, `null`: false, `[]`: false, `1`: false, `{"key1":"value1"}`: false, `{"key1":"value1","key2":"value2","key3":"value3","key4":"4"}`: false,
+		`{"Records":[]}`: false, `{"Records":{}}`: false, `{"Records":null}`: false, `{"Records":[],"Event":"s3:TestEvent"}`: false,
+		`{"Records":[{"eventSource":"aws:sqs","receiptHandle":"AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a"}]}`:                                                    false,
+		`{"Records":[{"eventSource":"aws:sqs","receiptHandle":"MessageReceiptHandle"},{"eventSource":"aws:sqs","receiptHandle":"AQEBwJnKyrHigUMZj6rY"}]}`: false,
+		`{"Records":[{"eventSource":"aws:kinesis","userIdentity":{"principalId":"EXAMPLE"}}]}`:                                                            false,
+		`{"Records":[{"eventSource":"aws:s3","userIdentity":{"principalId":"AWS:AIDAJ"}}]}`:                                                               false,
+		`{"records":{}}`: false, `{"rmqMessagesByQueue":{}}`: false, `{"detail-type":"Object Created","source":"aws.s3"}`: false,
+	} {
+		if got := IsTestEvent([]byte(event)); got != want {
+			t.Errorf("%s: %t", event, got)
 		}
 	}
 }

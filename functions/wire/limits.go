@@ -3,46 +3,61 @@ package wire
 import (
 	"fmt"
 	"math"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
-	"github.com/goccy/go-yaml"
 
 	"github.com/le-stats-sportifs/lestats/runtime/boundedyaml"
 	"github.com/le-stats-sportifs/lestats/runtime/sandbox"
 )
 
-// Limits is what plugins may use: all of them, and single ones by their name.
+// Limits bounds what plugins may use, by default and by plugin.
 type Limits struct {
-	Budget  uint64         // memory of all plugins and jobs together, in bytes; 0 is the sandbox's default
+	Budget  uint64         // memory of all plugins and jobs together, and of rendered answers that a server keeps, in bytes; 0 is the sandbox's default
 	Default sandbox.Limits // fields that are 0 are the sandbox's defaults
-	// Compile is what compiling one plugin may take: memory in bytes, and processor
-	// time. 0 is the sandbox's default.
+	// Compile bounds the compilation of one plugin: memory in bytes, and processor time.
+	// 0 is the sandbox's default.
 	Compile struct {
 		Memory uint64
 		Time   time.Duration
 	}
-	Plugins map[string]sandbox.Limits
+	Plugins map[string]sandbox.Limits // by name; fields that are 0 are those of Default
 }
 
-// limitsFile is the YAML of a limits file.
+// apply fills in what the command line says. No job takes longer than its time limit,
+// whatever the file says.
+func (l *Limits) apply(cfg EngineConfig) {
+	l.Default = l.Default.Over(sandbox.Limits{Memory: uint64(cfg.MemoryMiB) << 20, Time: cfg.TimeLimit})
+	if cfg.TimeLimit <= 0 {
+		return
+	}
+	l.Default.Time = min(l.Default.Time, cfg.TimeLimit)
+	for name, own := range l.Plugins {
+		own.Time = min(own.Time, cfg.TimeLimit) // 0 stands for the default
+		l.Plugins[name] = own
+	}
+}
+
+// limitsFile is the structure of a limits file.
 type limitsFile struct {
-	Budget  size        `yaml:"budget"`
-	Default limitsEntry `yaml:"default"`
+	Budget  size        `json:"budget"`
+	Default limitsEntry `json:"default"`
 	Compile struct {
-		Memory size     `yaml:"memory"`
-		Time   duration `yaml:"time"`
-	} `yaml:"compile"`
-	Plugins map[string]limitsEntry `yaml:"plugins"`
+		Memory size     `json:"memory"`
+		Time   duration `json:"time"`
+	} `json:"compile"`
+	Plugins map[string]limitsEntry `json:"plugins"`
 }
 
 type limitsEntry struct {
-	Memory size     `yaml:"memory"`
-	Fuel   fuel     `yaml:"fuel"`
-	Time   duration `yaml:"time"`
-	Stack  size     `yaml:"stack"`
-	Result size     `yaml:"result"`
-	Log    size     `yaml:"log"`
+	Memory size     `json:"memory"`
+	Fuel   fuel     `json:"fuel"`
+	Time   duration `json:"time"`
+	Stack  size     `json:"stack"`
+	Result size     `json:"result"`
+	Log    size     `json:"log"`
 }
 
 func (e limitsEntry) limits() sandbox.Limits {
@@ -52,56 +67,45 @@ func (e limitsEntry) limits() sandbox.Limits {
 	}
 }
 
-// The kinds of values in a limits file, each above 0.
+// The types of values in a limits file. All are above 0.
 type (
 	size     uint64        // "64 MiB", "500kB", or a number of bytes
 	fuel     int64         // 2_000_000_000 or 2e9
 	duration time.Duration // "5s"
 )
 
-// UnmarshalYAML implements yaml.InterfaceUnmarshaler.
-func (s *size) UnmarshalYAML(unmarshal func(any) error) error {
-	var text string
-	if err := unmarshal(&text); err != nil {
-		return err
-	}
-	n, err := humanize.ParseBytes(text)
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *size) UnmarshalText(text []byte) error {
+	n, err := humanize.ParseBytes(string(text))
 	if err != nil || n == 0 {
-		return fmt.Errorf("%q is no size above 0; write one such as 64 MiB", text)
+		return fmt.Errorf("%q is not a size above 0, such as 64 MiB", text)
 	}
 	*s = size(n)
 	return nil
 }
 
-// UnmarshalYAML implements yaml.InterfaceUnmarshaler.
-func (f *fuel) UnmarshalYAML(unmarshal func(any) error) error {
-	var n float64
-	if err := unmarshal(&n); err != nil {
-		return err
-	}
-	if !(n >= 1 && n <= math.MaxInt64/2) {
-		return fmt.Errorf("%v is no amount of fuel; write one such as 2e9, which a core burns in 2 s or less", n)
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (f *fuel) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseFloat(strings.ReplaceAll(string(text), "_", ""), 64)
+	if err != nil || !(n >= 1 && n <= math.MaxInt64/2) {
+		return fmt.Errorf("%q is not an amount of fuel, such as 2e9, which one core uses in 2 s or less", text)
 	}
 	*f = fuel(n)
 	return nil
 }
 
-// UnmarshalYAML implements yaml.InterfaceUnmarshaler.
-func (d *duration) UnmarshalYAML(unmarshal func(any) error) error {
-	var text string
-	if err := unmarshal(&text); err != nil {
-		return err
-	}
-	t, err := time.ParseDuration(text)
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *duration) UnmarshalText(text []byte) error {
+	t, err := time.ParseDuration(string(text))
 	if err != nil || t <= 0 {
-		return fmt.Errorf("%q is no time above 0; write one such as 500ms or 2s", text)
+		return fmt.Errorf("%q is not a duration above 0, such as 500ms or 2s", text)
 	}
 	*d = duration(t)
 	return nil
 }
 
-// ReadLimits reads a limits file; "" is no file, and no limits but the defaults.
-// What it means is in infra/limits.yaml.
+// ReadLimits reads a limits file, whose format infra/limits.yaml explains. Without a path
+// it returns no limits, which stands for the defaults.
 func ReadLimits(path string) (Limits, error) {
 	if path == "" {
 		return Limits{}, nil
@@ -110,19 +114,9 @@ func ReadLimits(path string) (Limits, error) {
 	if err != nil {
 		return Limits{}, fmt.Errorf("limits: %w", err)
 	}
-	bodies, err := boundedyaml.Parse(text)
-	if err != nil {
-		return Limits{}, fmt.Errorf("limits %s: %w", path, err)
-	}
 	var f limitsFile
-	switch len(bodies) {
-	case 0: // nothing but comments
-	case 1:
-		if err := yaml.NodeToValue(bodies[0], &f, yaml.Strict()); err != nil {
-			return Limits{}, fmt.Errorf("limits %s: %s", path, yaml.FormatError(err, false, true))
-		}
-	default:
-		return Limits{}, fmt.Errorf("limits %s: it holds %d YAML documents; one", path, len(bodies))
+	if _, err := boundedyaml.Decode(text, &f); err != nil {
+		return Limits{}, fmt.Errorf("limits %s: %w", path, err)
 	}
 	l := Limits{Budget: uint64(f.Budget), Default: f.Default.limits(), Plugins: map[string]sandbox.Limits{}}
 	l.Compile.Memory, l.Compile.Time = uint64(f.Compile.Memory), time.Duration(f.Compile.Time)

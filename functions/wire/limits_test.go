@@ -20,7 +20,7 @@ func write(t *testing.T, text string) string {
 	return path
 }
 
-// The file in infra/ says what the defaults are: they are.
+// infra/limits.yaml lists the defaults.
 func TestLimitsFileHasTheDefaults(t *testing.T) {
 	got, err := ReadLimits("../../infra/limits.yaml")
 	if err != nil {
@@ -46,17 +46,22 @@ func TestReadLimits(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}
+	// All entries of a section may be comments.
+	got, err = ReadLimits(write(t, "default:\n  # time: 1s\ncompile:\nplugins:\n  a:\n"))
+	if want = (Limits{Plugins: map[string]sandbox.Limits{"a": {}}}); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("empty sections: %+v, %v; want %+v", got, err, want)
+	}
 	for _, test := range []struct{ text, want string }{
-		{"default: {memory: much}", `"much" is no size`},
-		{"default: {memory: 0}", `"0" is no size`},
-		{"default: {fuel: -1}", "-1 is no amount of fuel"},
-		{"default: {fuel: 1e300}", "is no amount of fuel"},
-		{"default: {time: 5}", `"5" is no time`},
-		{"default: {time: -5s}", `"-5s" is no time`},
-		{"default: {speed: 5}", "speed"},
-		{"compile: {time: 10}", `"10" is no time`},
-		{"compile: {fuel: 10}", "fuel"},
-		{"plugins: [a]", "limits.yaml"},
+		{"default: {memory: much}", `"much" is not a size`},
+		{"default: {memory: 0}", `"0" is not a size`},
+		{"default: {fuel: -1}", `"-1" is not an amount of fuel`},
+		{"default: {fuel: 1e300}", "is not an amount of fuel"},
+		{"default: {time: 5}", `"5" is not a duration`},
+		{"default: {time: -5s}", `"-5s" is not a duration`},
+		{"default: {speed: 5}", "line 1: default.speed: unknown key; the keys are memory, fuel,"},
+		{"compile: {time: 10}", `"10" is not a duration`},
+		{"compile: {fuel: 10}", "line 1: compile.fuel: unknown key; the keys are memory, time"},
+		{"plugins: [a]", "line 1: plugins: it is a list; it must be a mapping"},
 		{"{", "limits.yaml"},
 	} {
 		if _, err := ReadLimits(write(t, test.text)); err == nil || !strings.Contains(err.Error(), test.want) {
@@ -64,17 +69,17 @@ func TestReadLimits(t *testing.T) {
 		}
 	}
 	if _, err := ReadLimits(filepath.Join(t.TempDir(), "none")); err == nil {
-		t.Error("a file that is not there was read")
+		t.Error("a missing file was read")
 	}
 	if got, err := ReadLimits(""); err != nil || !reflect.DeepEqual(got, Limits{}) {
 		t.Errorf("no file: %+v, %v", got, err)
 	}
 }
 
-// A limit of one plugin is that plugin's.
+// A limit of one plugin applies to that plugin.
 func TestLimitsReachThePlugin(t *testing.T) {
-	_, err := OpenQuestions(t.Context(), QuestionsConfig{Limits: write(t, "plugins: {sportifs: {stack: 1 KiB}}"), Cache: "off"})
-	if err == nil || !strings.Contains(err.Error(), "sportifs") || !strings.Contains(err.Error(), "stack is 1024") {
+	_, err := OpenQuestions(t.Context(), QuestionsConfig{EngineConfig: EngineConfig{Limits: write(t, "plugins: {sportifs: {stack: 1 KiB}}"), Cache: "off"}})
+	if err == nil || !strings.Contains(err.Error(), "sportifs") || !strings.Contains(err.Error(), "stack limit is 1024") {
 		t.Errorf("%v", err)
 	}
 }
@@ -82,7 +87,7 @@ func TestLimitsReachThePlugin(t *testing.T) {
 // A limits file that would take gigabytes to parse is refused, with the line.
 func TestLimitsAreBounded(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
-		{strings.Repeat("[", 200_000), "it has 200000 parts"},
+		{strings.Repeat("[", 200_000), "it has 200000 tokens"},
 		{"plugins:\n  a: " + strings.Repeat("{b: ", 1000), "line 2: lists and mappings are nested more than 16 deep"},
 		{"a: &a 1\nb: *a\n", "line 1: an anchor"},
 		{"budget: 1 GiB\n---\nbudget: 2 GiB\n", "2 YAML documents"},
@@ -90,6 +95,20 @@ func TestLimitsAreBounded(t *testing.T) {
 	} {
 		if _, err := ReadLimits(write(t, c.text)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%.20s: %v; want %q in it", c.text, err, c.want)
+		}
+	}
+}
+
+// The file cannot raise the time limit of the command line.
+func TestTimeLimitIsAMaximum(t *testing.T) {
+	l := Limits{
+		Default: sandbox.Limits{Time: time.Minute},
+		Plugins: map[string]sandbox.Limits{"long": {Time: time.Hour}, "short": {Time: time.Second}, "default": {}},
+	}
+	l.apply(EngineConfig{TimeLimit: 5 * time.Second})
+	for name, want := range map[string]time.Duration{"long": 5 * time.Second, "short": time.Second, "default": 5 * time.Second} {
+		if got := l.Plugins[name].Over(l.Default).Time; got != want {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 }

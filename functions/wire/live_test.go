@@ -3,11 +3,13 @@ package wire
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -16,9 +18,10 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"go.uber.org/goleak"
 
+	"github.com/le-stats-sportifs/lestats/runtime/catalog"
+	"github.com/le-stats-sportifs/lestats/runtime/jobs"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 	"github.com/le-stats-sportifs/lestats/runtime/results"
-	"github.com/le-stats-sportifs/lestats/runtime/results/s3"
 	testminio "github.com/le-stats-sportifs/lestats/runtime/results/storetest/minio"
 	"github.com/le-stats-sportifs/lestats/runtime/sandbox"
 )
@@ -28,8 +31,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// guest returns the n-th of many plugins that differ in every name, 0 <= n < 1000,
-// for the dataset npao: the sandbox's fixture, renamed byte for byte.
+// guest returns the n-th of up to 1,000 plugins whose names all differ, for the dataset
+// npao. It is the sandbox's fixture, renamed byte for byte.
 func guest(t testing.TB, n, version int) []byte {
 	t.Helper()
 	wasm, err := os.ReadFile("../../runtime/sandbox/testdata/good.wasm")
@@ -61,11 +64,11 @@ func serving(plugins []question.PluginInfo) string {
 	return strings.Join(out, " ")
 }
 
-// patience is how long a live catalog may take for what it promises within two
-// seconds: a busy machine takes longer.
+// patience is how long tests wait for what a live catalog promises within two seconds. A
+// busy machine takes longer.
 const patience = 30 * time.Second
 
-// soon waits for what a live catalog serves.
+// soon waits until a live catalog serves these plugins.
 func soon(t *testing.T, questions *Questions, want string) {
 	t.Helper()
 	for begun := time.Now(); serving(questions.Plugins()) != want; time.Sleep(10 * time.Millisecond) {
@@ -75,13 +78,13 @@ func soon(t *testing.T, questions *Questions, want string) {
 	}
 }
 
-// Plugins come, change and go in a bucket of a real S3 service.
+// Plugins are added, changed and removed in a bucket of a real S3 service.
 func TestPluginsInABucket(t *testing.T) {
 	server := testminio.Start(t)
+	t.Setenv("AWS_ACCESS_KEY_ID", server.AccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", server.SecretKey)
 	location := fmt.Sprintf("s3://%s/live-%d", server.Bucket, time.Now().UnixNano())
-	objects, _, err := OpenObjects(t.Context(), StoreConfig{Location: location, S3: s3.Config{
-		Endpoint: server.Endpoint, AccessKey: server.AccessKey, SecretKey: server.SecretKey, CreateBucket: true,
-	}})
+	objects, err := OpenObjects(t.Context(), StoreConfig{Location: location, S3Endpoint: server.Endpoint, S3MakeBucket: true}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +98,8 @@ func TestPluginsInABucket(t *testing.T) {
 	put("a.wasm", guest(t, 1, 0))
 	put("deeper/b.wasm", guest(t, 2, 0))
 	questions, err := OpenQuestions(t.Context(), QuestionsConfig{
-		Plugins: t.TempDir(), NoBuiltIn: true, Cache: "off", Live: true, Bucket: Plugins(objects, location), Log: slog.New(slog.DiscardHandler),
+		EngineConfig: EngineConfig{Cache: "off", Log: slog.New(slog.DiscardHandler)},
+		Plugins:      t.TempDir(), NoBuiltIn: true, live: true, bucket: Plugins(objects, location),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -130,20 +134,22 @@ func TestPluginsInABucket(t *testing.T) {
 	soon(t, questions, "")
 }
 
-// The results store and the plugins share the bucket and do not meet.
-func TestEntriesAndStore(t *testing.T) {
+// Jobs and plugins share the bucket and do not meet.
+func TestPluginsAndStore(t *testing.T) {
 	server := testminio.Start(t)
 	location := fmt.Sprintf("s3://%s/entries-%d", server.Bucket, time.Now().UnixNano())
-	cfg := s3.Config{URL: location, Endpoint: server.Endpoint, AccessKey: server.AccessKey, SecretKey: server.SecretKey, CreateBucket: true}
-	objects, err := s3.Open(t.Context(), cfg)
+	t.Setenv("AWS_ACCESS_KEY_ID", server.AccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", server.SecretKey)
+	objects, err := OpenObjects(t.Context(), StoreConfig{Location: location, S3Endpoint: server.Endpoint, S3MakeBucket: true}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer objects.Close()
-	if entries, err := objects.Entries(t.Context(), "plugins/"); err != nil || len(entries) != 0 {
+	bucket := Plugins(objects, location)
+	if entries, err := bucket.List(t.Context()); err != nil || len(entries) != 0 {
 		t.Errorf("of nothing: %v, %v", entries, err)
 	}
-	// A file manager marks a folder with an object of its name.
+	// File managers mark a folder with an object of its name.
 	client, err := minio.New(strings.TrimPrefix(server.Endpoint, "http://"), &minio.Options{Creds: credentials.NewStaticV4(server.AccessKey, server.SecretKey, "")})
 	if err != nil {
 		t.Fatal(err)
@@ -157,14 +163,14 @@ func TestEntriesAndStore(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	first, err := objects.Entries(t.Context(), "plugins/")
+	first, err := bucket.List(t.Context())
 	if err != nil || len(first) != 2 || first[0].Name != "a.wasm" || first[1].Name != "b.wasm" || first[1].Size != 2 || first[0].ETag == "" {
 		t.Fatalf("%+v, %v", first, err)
 	}
 	if err := objects.Put(t.Context(), "plugins/a.wasm", []byte("9")); err != nil {
 		t.Fatal(err)
 	}
-	second, err := objects.Entries(t.Context(), "plugins/")
+	second, err := bucket.List(t.Context())
 	if err != nil || second[0].ETag == first[0].ETag || second[1] != first[1] {
 		t.Errorf("%+v after %+v, %v", second, first, err)
 	}
@@ -174,11 +180,37 @@ func TestEntriesAndStore(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := objects.Entries(ctx, "plugins/"); question.CodeOf(err) != question.CodeStoreUnavailable {
+	if _, err := bucket.List(ctx); question.CodeOf(err) != question.CodeStoreUnavailable {
 		t.Error(err)
 	}
-	if Plugins(nil, "lestats-store") != nil {
-		t.Error("a store in a folder has plugins in a bucket")
+}
+
+// A store is opened by the scheme of its location; a folder has none.
+func TestOpenStore(t *testing.T) {
+	folder := t.TempDir()
+	for location, want := range map[string]string{
+		filepath.Join(folder, "a"):             "",
+		"file://" + filepath.Join(folder, "a"): "",
+		"s3://":                                "the bucket",
+		"ftp://" + folder:                      `"ftp" is not one of file, s3`,
+		"file://":                              "name one",
+		"://x":                                 `"" is not one of`,
+	} {
+		store, err := OpenStore(t.Context(), StoreConfig{Location: location}, nil)
+		if err == nil {
+			err = errors.Join(store.Ping(t.Context()), store.Close())
+		}
+		if want == "" && err != nil || want != "" && (question.CodeOf(err) != question.CodeStoreUnavailable || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: %v; want %q", location, err, want)
+		}
+	}
+	if entries, err := os.ReadDir(folder); err != nil || len(entries) != 1 {
+		t.Errorf("%v, %v", entries, err)
+	}
+	for _, location := range []string{"", "lestats-store", "file:///lestats-store"} {
+		if Plugins(nil, location) != nil {
+			t.Errorf("a store at %q has plugins in a bucket", location)
+		}
 	}
 }
 
@@ -194,19 +226,22 @@ func many(t testing.TB, n int) string {
 	return folder
 }
 
-// 200 plugins start, with a cold cache and with a warm one; BenchmarkStart says how
-// fast.
+// 200 plugins start with a cold and with a warm cache. BenchmarkStart measures it.
 func TestManyPlugins(t *testing.T) {
-	folder, cache := many(t, 200), t.TempDir()
+	n := 200
+	if testing.Short() {
+		n = 20
+	}
+	folder, cache := many(t, n), t.TempDir()
 	for run := range 2 {
 		begun := time.Now()
-		questions, err := OpenQuestions(t.Context(), QuestionsConfig{Plugins: folder, NoBuiltIn: true, Cache: cache, Log: slog.New(slog.DiscardHandler)})
+		questions, err := OpenQuestions(t.Context(), QuestionsConfig{EngineConfig: EngineConfig{Cache: cache, Log: slog.New(slog.DiscardHandler)}, Plugins: folder, NoBuiltIn: true})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Logf("start %d: %s", run, time.Since(begun))
-		if n := len(questions.Offers()); n != 800 {
-			t.Errorf("%d questions; %+v", n, questions.Plugins()[0])
+		if got := len(questions.Served()); got != 4*n {
+			t.Errorf("%d questions; %+v", got, questions.Plugins()[0])
 		}
 		if err := questions.Close(context.Background()); err != nil {
 			t.Fatal(err)
@@ -214,18 +249,18 @@ func TestManyPlugins(t *testing.T) {
 	}
 }
 
-// BenchmarkStart is a start with 200 plugins and a warm cache.
+// BenchmarkStart measures a start with 200 plugins and a warm cache.
 func BenchmarkStart(b *testing.B) {
 	folder, cache := many(b, 200), b.TempDir()
 	var before, after runtime.MemStats
 	for b.Loop() {
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		questions, err := OpenQuestions(b.Context(), QuestionsConfig{Plugins: folder, NoBuiltIn: true, Cache: cache, Log: slog.New(slog.DiscardHandler)})
+		questions, err := OpenQuestions(b.Context(), QuestionsConfig{EngineConfig: EngineConfig{Cache: cache, Log: slog.New(slog.DiscardHandler)}, Plugins: folder, NoBuiltIn: true})
 		if err != nil {
 			b.Fatal(err)
 		}
-		if n := len(questions.Offers()); n != 800 {
+		if n := len(questions.Served()); n != 800 {
 			b.Fatalf("%d questions", n)
 		}
 		runtime.GC()
@@ -235,4 +270,155 @@ func BenchmarkStart(b *testing.B) {
 		}
 	}
 	b.ReportMetric((float64(after.HeapAlloc)-float64(before.HeapAlloc))/200, "heapB/plugin")
+}
+
+// Of two processes of a function, the warm one sees what a new one sees: at its next event
+// when its listing is too old, and not before. It does not watch.
+func TestWarmAndNewProcesses(t *testing.T) {
+	server := testminio.Start(t)
+	t.Setenv("AWS_ACCESS_KEY_ID", server.AccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", server.SecretKey)
+	location := fmt.Sprintf("s3://%s/warm-%d", server.Bucket, time.Now().UnixNano())
+	store := StoreConfig{Location: location, S3Endpoint: server.Endpoint, S3MakeBucket: true}
+	objects, err := OpenObjects(t.Context(), store, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer objects.Close()
+	start := func(poll time.Duration) *Base {
+		t.Helper()
+		cfg := Config{StoreConfig: store, PollPlugins: poll, Function: true}
+		cfg.QuestionsConfig = QuestionsConfig{EngineConfig: EngineConfig{Cache: "off", Log: slog.New(slog.DiscardHandler)}, Plugins: t.TempDir(), NoBuiltIn: true}
+		if err := cfg.Complete(); err != nil {
+			t.Fatal(err)
+		}
+		b, err := OpenBase(t.Context(), cfg, jobs.Config{OnDemand: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := b.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+		return b
+	}
+	before := debug.SetMemoryLimit(-1)
+	defer debug.SetMemoryLimit(before) // completeFunction lowers it
+	if usual := start(DefaultPollPlugins); usual.cfg.PollPlugins != FunctionPollPlugins {
+		t.Errorf("a function looks each %v", usual.cfg.PollPlugins)
+	}
+	warm, slow, never := start(time.Nanosecond), start(time.Hour), start(-1)
+	for _, step := range []struct {
+		what   string
+		change func() error
+		want   string
+	}{
+		{"nothing", func() error { return nil }, ""},
+		{"added", func() error { return objects.Put(t.Context(), "plugins/a.wasm", guest(t, 1, 0)) }, "g001@1.0.0"},
+		{"another", func() error { return objects.Put(t.Context(), "plugins/b.wasm", guest(t, 2, 0)) }, "g001@1.0.0 g002@1.0.0"},
+		{"replaced", func() error { return objects.Put(t.Context(), "plugins/a.wasm", guest(t, 1, 1)) }, "g001@1.0.1 g002@1.0.0"},
+		{"removed", func() error { return objects.Delete(t.Context(), "plugins/b.wasm") }, "g001@1.0.1"},
+		{"replaced by something bad", func() error { return objects.Put(t.Context(), "plugins/a.wasm", []byte("bad")) }, "g001@1.0.1"},
+		{"all removed", func() error { return objects.Delete(t.Context(), "plugins/a.wasm") }, ""},
+	} {
+		if err := step.change(); err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range []*Base{warm, slow, never} {
+			b.Fresh(t.Context())
+		}
+		if got := serving(warm.Questions.Plugins()); got != step.want {
+			t.Errorf("%s: the warm process serves %q; want %q", step.what, got, step.want)
+		}
+		if got := serving(start(time.Nanosecond).Questions.Plugins()); got != step.want && !strings.Contains(step.what, "bad") {
+			t.Errorf("%s: a new process serves %q; want %q", step.what, got, step.want)
+		}
+		for name, b := range map[string]*Base{"an hour": slow, "never": never} {
+			if got := serving(b.Questions.Plugins()); got != "" {
+				t.Errorf("%s: the process that looks each %s serves %q already", step.what, name, got)
+			}
+		}
+	}
+	slow.looked.Store(time.Now().Add(-time.Hour).UnixNano())
+	if err := objects.Put(t.Context(), "plugins/c.wasm", guest(t, 3, 0)); err != nil {
+		t.Fatal(err)
+	}
+	slow.Fresh(t.Context())
+	if got := serving(slow.Questions.Plugins()); got != "g003@1.0.0" {
+		t.Errorf("an hour later it serves %q", got)
+	}
+	// A bucket that does not answer costs one event its time, and no plugin.
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := objects.Delete(t.Context(), "plugins/c.wasm"); err != nil {
+		t.Fatal(err)
+	}
+	slow.looked.Store(time.Now().Add(-time.Hour).UnixNano())
+	slow.Fresh(ended)
+	slow.Fresh(t.Context())
+	if got := serving(slow.Questions.Plugins()); got != "g003@1.0.0" {
+		t.Errorf("after a listing that failed it serves %q", got)
+	}
+}
+
+// askedBucket records by when a listing has to be there.
+type askedBucket struct{ due time.Time }
+
+// List implements catalog.Bucket.
+func (b *askedBucket) List(ctx context.Context) ([]catalog.Object, error) {
+	b.due, _ = ctx.Deadline()
+	return nil, nil
+}
+
+// Get implements catalog.Bucket.
+func (*askedBucket) Get(context.Context, string, int) ([]byte, error) { return nil, nil }
+
+// An event waits for new plugins for ten seconds at most, and keeps half of its time where
+// it has less, so that a bucket that does not answer does not fail it.
+func TestFreshLeavesTime(t *testing.T) {
+	ds, err := OpenDataset(t.Context(), EngineConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ds.Close()
+	bucket := &askedBucket{}
+	list, err := catalog.Open(t.Context(), catalog.Config{
+		Dataset:  ds,
+		Load:     func(context.Context, []byte) (catalog.Plugin, error) { return nil, errors.New("there is none") },
+		Sources:  []catalog.Source{{Name: "bucket", Bucket: bucket}},
+		Reserved: func(string) bool { return false },
+		Log:      slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer list.Close(context.Background())
+	for has, want := range map[time.Duration]time.Duration{time.Hour: refreshLimit, 16 * time.Second: 8 * time.Second, 0: refreshLimit} {
+		b := &Base{Questions: &Questions{Catalog: list}, cfg: Config{PollPlugins: time.Nanosecond}}
+		b.cfg.Log = slog.New(slog.DiscardHandler)
+		b.looked.Store(1)
+		ctx, cancel := t.Context(), context.CancelFunc(func() {})
+		if has > 0 {
+			ctx, cancel = context.WithTimeout(ctx, has)
+		}
+		*bucket = askedBucket{}
+		b.Fresh(ctx)
+		cancel()
+		if got := time.Until(bucket.due); got > want || got < want-4*time.Second {
+			t.Errorf("an event with %v waits %v; want %v", has, got, want)
+		}
+	}
+}
+
+// BenchmarkFresh is what an event of a function pays when its listing is young.
+func BenchmarkFresh(b *testing.B) {
+	base := &Base{cfg: Config{PollPlugins: time.Hour}}
+	base.looked.Store(time.Now().UnixNano())
+	for b.Loop() {
+		base.Fresh(b.Context())
+	}
+	if base.looked.Load() == 0 {
+		b.Fatal("it was reset")
+	}
 }

@@ -1,20 +1,15 @@
-// Package wire puts the rooms of runtime/ together: it is the one place that
-// knows which dataset, which plugins and which store a process runs on. Every
-// entry point (the HTTP server, the command line, a worker) starts here, so that
-// they cannot differ.
+// Package wire connects the packages of runtime/. It is the only place that decides which
+// dataset, plugins and store a process uses. Every entry point (the HTTP server, the
+// command line, a worker) starts here, so that they cannot differ.
 package wire
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -23,93 +18,54 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/boundedyaml"
 	"github.com/le-stats-sportifs/lestats/runtime/catalog"
 	"github.com/le-stats-sportifs/lestats/runtime/dataset"
+	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
-	"github.com/le-stats-sportifs/lestats/runtime/results"
-	"github.com/le-stats-sportifs/lestats/runtime/results/files"
-	"github.com/le-stats-sportifs/lestats/runtime/results/s3"
-	"github.com/le-stats-sportifs/lestats/runtime/sandbox"
 )
 
-// DefaultPluginFolder is looked into for plugins when no folder is named, and
-// may be absent then.
-const DefaultPluginFolder = "lestats-plugins"
-
-// DefaultStore is the folder that jobs and results live in when none is named.
-const DefaultStore = "lestats-store"
-
-// Questions is a dataset and the plugins that answer questions about it.
-// Its methods are safe for concurrent use, Close apart.
+// Questions is a dataset and the plugins that answer questions about it. Its methods,
+// except Close, are safe for concurrent use.
 type Questions struct {
 	*catalog.Catalog
+	*Workbench
 
-	Dataset *dataset.Dataset
 	// Took is how long OpenQuestions took for the dataset and for the plugins.
 	Took struct{ Dataset, Plugins time.Duration }
-
-	engine *sandbox.Engine
 }
 
-// QuestionsConfig says where dataset and plugins come from, and what a job may use.
-type QuestionsConfig struct {
-	Data       string        // a CSV, Parquet or Arrow file; "" is the embedded synthetic sample
-	Descriptor string        // a YAML file that describes Data; "" is what OpenDataset finds
-	Plugins    string        // a folder of .wasm files; "" is DefaultPluginFolder, if it is there
-	File       string        // one .wasm file in place of all other plugins; "" is none
-	Lock       string        // a file that lists the plugins that may be served; "" allows all
-	Bucket     *PluginBucket // more plugins; nil is none
-	Live       bool          // keep looking for plugins that come, change and go
-	NoBuiltIn  bool          // leave the embedded plugin out
-	Cache      string        // folder for compiled plugins; "" is one in the user's cache folder, "off" is none
-	Limits     string        // a file as infra/limits.yaml, see ReadLimits; "" is none
-	TimeLimit  time.Duration // wall clock a job; 0 is the sandbox's default
-	MemoryMiB  int           // a sandbox's memory beyond the dataset, where Limits says none; 0 is the sandbox's default
-	Slots      int           // jobs of one plugin that run at once; 0: one a processor
-	Budget     uint64        // memory of all plugins and jobs together, in bytes, where Limits says none; 0 is the sandbox's default
-	// CompileTime is the processor time that compiling one plugin may take, where Limits
-	// says none; 0 is the sandbox's default.
-	CompileTime time.Duration
-	Log         *slog.Logger // nil is slog.Default()
-}
-
-// OpenQuestions loads the dataset and the plugins. A plugin that is refused does
-// not fail it: the catalog says why.
+// OpenQuestions loads the dataset and the plugins. It succeeds even if a plugin is
+// refused; the catalog holds the reason.
 func OpenQuestions(ctx context.Context, cfg QuestionsConfig) (_ *Questions, err error) {
-	if cfg.Log == nil {
-		cfg.Log = slog.Default()
-	}
-	limits, err := ReadLimits(cfg.Limits)
-	if err != nil {
-		return nil, err
-	}
 	begin := time.Now()
-	ds, err := OpenDataset(ctx, cfg.Data, cfg.Descriptor)
-	if err != nil {
+	if cfg.File == "" && !cfg.NoBuiltIn {
+		for _, wasm := range plugins.Modules() { // one, or none before the first build
+			cfg.preload = wasm
+		}
+	}
+	opened := &Questions{}
+	if opened.Workbench, err = OpenWorkbench(ctx, cfg.EngineConfig); err != nil {
 		return nil, err
 	}
-	opened := &Questions{Dataset: ds}
-	opened.Took.Dataset = time.Since(begin)
+	opened.Took.Dataset = opened.took
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, opened.Close(context.WithoutCancel(ctx)))
 		}
 	}()
-	opened.engine, err = newEngine(ctx, cfg, limits, ds)
-	if err != nil {
-		return nil, err
-	}
 	sources, err := sources(cfg)
 	if err != nil {
 		return nil, err
 	}
 	opened.Catalog, err = catalog.Open(ctx, catalog.Config{
-		Dataset: ds,
-		Load:    func(ctx context.Context, wasm []byte) (catalog.Plugin, error) { return opened.engine.Load(ctx, wasm) },
+		Dataset: opened.Dataset,
+		Load:    func(ctx context.Context, wasm []byte) (catalog.Plugin, error) { return opened.Engine.Load(ctx, wasm) },
 		Sources: sources,
-		Lock:    cfg.Lock,
-		Live:    cfg.Live,
+		Lock:    cfg.PluginsLock,
+		Live:    cfg.live,
 		Log:     cfg.Log,
+		Build:   cfg.Version,
 
-		PollBucket: cfg.Bucket.poll(),
+		Reserved:   httpapi.Reserved,
+		PollBucket: cfg.bucket.poll(),
 	})
 	if err != nil {
 		return nil, err
@@ -123,73 +79,64 @@ func OpenQuestions(ctx context.Context, cfg QuestionsConfig) (_ *Questions, err 
 	return opened, nil
 }
 
-func newEngine(ctx context.Context, cfg QuestionsConfig, limits Limits, ds *dataset.Dataset) (*sandbox.Engine, error) {
-	return sandbox.New(ctx, sandbox.Config{
-		Compiler: sandbox.SelfCompiler(),
-		Trusted:  embedded,
-		CacheDir: cacheFolder(cfg.Cache),
-		Limits:   limits.Default.Over(sandbox.Limits{Memory: uint64(cfg.MemoryMiB) << 20, Time: cfg.TimeLimit}),
-		Plugins:  limits.Plugins,
-		Slots:    cfg.Slots,
-		Budget:   cmp.Or(limits.Budget, cfg.Budget),
-
-		CompileMemory: limits.Compile.Memory,
-		CompileTime:   cmp.Or(limits.Compile.Time, cfg.CompileTime),
-
-		Log: cfg.Log,
-	}, ds)
-}
-
 // embedded reports whether a module is part of this program.
 func embedded(wasm []byte) bool {
-	all := plugins.BuiltIn()
-	entries, err := fs.ReadDir(all, ".")
-	if err != nil {
-		return false
-	}
-	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
-		info, err := e.Info()
-		if err != nil || info.Size() != int64(len(wasm)) {
-			return false
+	for _, own := range plugins.Modules() {
+		if bytes.Equal(own, wasm) {
+			return true
 		}
-		own, err := fs.ReadFile(all, e.Name())
-		return err == nil && bytes.Equal(own, wasm)
-	})
+	}
+	return false
 }
 
-// Close releases plugins, engine and dataset, in this order.
-func (q *Questions) Close(ctx context.Context) error {
-	var errs []error
+// Close releases plugins, engine and dataset.
+func (q *Questions) Close(ctx context.Context) (err error) {
 	if q.Catalog != nil {
-		errs = append(errs, q.Catalog.Close(ctx))
+		err = q.Catalog.Close(ctx)
 	}
-	if q.engine != nil {
-		errs = append(errs, q.engine.Close(ctx))
-	}
-	if q.Dataset != nil {
-		errs = append(errs, q.Dataset.Close())
-	}
-	return errors.Join(errs...)
+	return errors.Join(err, q.Workbench.Close(ctx))
 }
 
-// OpenDataset opens the file at path, or the embedded sample where path is "". A file
-// that has no descriptor inside is read by the given one; by the one beside it, which
-// has the same name but for the ending .yaml, where none is given; or else as the CDC's
-// survey.
-func OpenDataset(ctx context.Context, path, descriptor string) (*dataset.Dataset, error) {
-	return OpenDatasetWatched(ctx, path, descriptor, nil)
+// OpenDataset opens the dataset that Data, Descriptor and Progress of a configuration name:
+// a file, or the embedded sample if Data is "". s3://bucket/key is an object, which is
+// copied to a temporary file, and - is standard input. A file without an embedded
+// descriptor is read with the given one; if none is given, with the file beside it that has
+// the extension .yaml; or else with the CDC survey's. A dataset that does not have
+// DataDigest is refused. The caller closes the dataset.
+func OpenDataset(ctx context.Context, cfg EngineConfig) (*dataset.Dataset, error) {
+	ds, err := open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if got := ds.Info().Digest; cfg.DataDigest != "" && got != cfg.DataDigest {
+		err := fmt.Errorf("the dataset has the digest %s, and --data-digest (LESTATS_DATA_DIGEST) asks for %.80q: another file, another descriptor or another version of either", got, cfg.DataDigest)
+		return nil, errors.Join(err, ds.Close())
+	}
+	return ds, nil
 }
 
-// OpenDatasetWatched is OpenDataset; progress, if not nil, is told how many bytes of
-// a CSV file were read.
-func OpenDatasetWatched(ctx context.Context, path, descriptor string, progress func(bytes int64)) (*dataset.Dataset, error) {
-	if path == "" {
+func open(ctx context.Context, cfg EngineConfig) (*dataset.Dataset, error) {
+	switch {
+	case cfg.Data == "":
 		sample, err := data.Sample()
 		if err != nil {
 			return nil, err
 		}
 		return dataset.ReadArrow(sample)
+	case isObject(cfg.Data):
+		return openObject(ctx, cfg)
+	case cfg.Data == "-":
+		return WithStdin(ctx, func(file string) (*dataset.Dataset, error) {
+			cfg.Data = file
+			return openFile(ctx, cfg)
+		})
+	default:
+		return openFile(ctx, cfg)
 	}
+}
+
+func openFile(ctx context.Context, cfg EngineConfig) (*dataset.Dataset, error) {
+	path, descriptor := cfg.Data, cfg.Descriptor
 	if descriptor == "" {
 		ds, err := dataset.Open(ctx, path, nil)
 		if !errors.Is(err, dataset.ErrNoDescriptor) {
@@ -204,14 +151,14 @@ func OpenDatasetWatched(ctx context.Context, path, descriptor string, progress f
 	if err != nil {
 		return nil, err
 	}
-	ds, err := dataset.OpenWatched(ctx, path, d, progress)
-	if descriptor == "" && errors.Is(err, dataset.ErrHeader) {
-		return nil, fmt.Errorf("%w; without a descriptor it is read as the CDC's survey: lestats data init %s writes one for it", err, path)
+	ds, err := dataset.OpenWithProgress(ctx, path, d, cfg.Progress)
+	if descriptor == "" && errors.Is(err, dataset.ErrMissingColumns) {
+		return nil, fmt.Errorf("%w; without a descriptor the file is read as the CDC's survey; lestats data init %s writes a descriptor for it", err, path)
 	}
 	return ds, err
 }
 
-// OpenDescriptor reads a descriptor, the CDC survey's where path is "".
+// OpenDescriptor reads a descriptor, the CDC survey's if path is "".
 func OpenDescriptor(path string) (*dataset.Descriptor, error) {
 	if path == "" {
 		return dataset.ParseDescriptor(data.NPAO)
@@ -243,7 +190,7 @@ func sources(cfg QuestionsConfig) ([]catalog.Source, error) {
 	if cfg.Plugins == "" {
 		out = append(out, catalog.Source{Folder: DefaultPluginFolder, Optional: true})
 	} else {
-		// A name that is wrong is told at once. Later the folder may come and go.
+		// A wrong name is an error. After the start, the folder may come and go.
 		info, err := os.Stat(cfg.Plugins)
 		switch {
 		case err != nil:
@@ -253,72 +200,14 @@ func sources(cfg QuestionsConfig) ([]catalog.Source, error) {
 		}
 		out = append(out, catalog.Source{Folder: cfg.Plugins})
 	}
-	if cfg.Bucket != nil {
-		out = append(out, catalog.Source{Name: cfg.Bucket.Name, Bucket: cfg.Bucket})
+	if cfg.bucket != nil {
+		out = append(out, catalog.Source{Name: cfg.bucket.Name, Bucket: cfg.bucket})
 	}
 	return out, nil
 }
 
-func cacheFolder(name string) string {
-	switch name {
-	case "off":
-		return ""
-	case "":
-		base, err := os.UserCacheDir()
-		if err != nil {
-			return "" // no home: compile at each start
-		}
-		return filepath.Join(base, "lestats")
-	default:
-		return name
-	}
-}
-
-// StoreConfig says where jobs and results live.
-type StoreConfig struct {
-	Location string // a folder, or s3://bucket/prefix; "" is DefaultStore
-	// Durability is what an accepted job in a folder survives; "" is files.Process.
-	Durability files.Durability
-	S3         s3.Config    // without its URL, which is Location
-	Log        *slog.Logger // nil is slog.Default()
-}
-
-// OpenStore opens the store. sole tells that no other process has it open, so
-// that whatever it holds unfinished is this process's to finish.
-func OpenStore(ctx context.Context, cfg StoreConfig) (store *results.Store, sole bool, err error) {
-	objects, sole, err := OpenObjects(ctx, cfg)
-	if err != nil {
-		return nil, false, err
-	}
-	return results.New(objects), sole, nil
-}
-
-// OpenObjects opens what the store lives in, for whoever wants more of it than
-// jobs and results.
-func OpenObjects(ctx context.Context, cfg StoreConfig) (objects results.Objects, sole bool, err error) {
-	if cfg.Location == "" {
-		cfg.Location = DefaultStore
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.Default()
-	}
-	if strings.Contains(cfg.Location, "://") {
-		cfg.S3.URL = cfg.Location
-		objects, err := s3.Open(ctx, cfg.S3)
-		if err != nil {
-			return nil, false, err
-		}
-		return objects, false, nil
-	}
-	folder, err := files.Open(files.Config{Folder: cfg.Location, Durability: cfg.Durability, Log: cfg.Log})
-	if err != nil {
-		return nil, false, err
-	}
-	return folder, folder.Sole(), nil
-}
-
-// Explain returns err as text for a person at a terminal: the reason, and what
-// would have been right on lines of their own.
+// Explain formats err for a terminal: the reason, then the suggestions on lines of their
+// own.
 func Explain(err error) string {
 	var e *question.Error
 	if !errors.As(err, &e) {

@@ -1,44 +1,65 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/le-stats-sportifs/lestats/runtime/catalog"
 	"github.com/le-stats-sportifs/lestats/runtime/dataset"
 	"github.com/le-stats-sportifs/lestats/runtime/sandbox"
 )
 
-// Workbench is a dataset and an engine without any plugin: for looking at one
-// more closely than serving it needs. Its methods are those of its parts.
+// Workbench is a dataset and an engine without plugins, for commands that inspect a
+// plugin more closely than serving does.
 type Workbench struct {
 	Dataset *dataset.Dataset
 	Engine  *sandbox.Engine
+
+	took time.Duration // for loading the dataset
 }
 
-// OpenWorkbench opens what cfg says, but for plugins. The caller closes it.
-func OpenWorkbench(ctx context.Context, cfg QuestionsConfig) (*Workbench, error) {
-	if cfg.Log == nil {
-		cfg.Log = slog.Default()
-	}
+// OpenWorkbench opens the dataset and the engine of cfg, without plugins. The caller
+// closes it.
+func OpenWorkbench(ctx context.Context, cfg EngineConfig) (*Workbench, error) {
 	limits, err := ReadLimits(cfg.Limits)
 	if err != nil {
 		return nil, err
 	}
-	ds, err := OpenDataset(ctx, cfg.Data, cfg.Descriptor)
+	limits.apply(cfg)
+	engine, err := sandbox.New(ctx, sandbox.Config{
+		Compiler:      sandbox.SelfCompiler(),
+		Trusted:       embedded,
+		CacheDir:      cacheFolder(cfg.Cache, cfg.Log),
+		Limits:        limits.Default,
+		Plugins:       limits.Plugins,
+		Slots:         cfg.slots,
+		Budget:        cmp.Or(limits.Budget, cfg.budget),
+		Reserved:      uint64(cfg.Reserved),
+		CompileMemory: limits.Compile.Memory,
+		CompileTime:   cmp.Or(limits.Compile.Time, cfg.compileTime),
+		Log:           cfg.Log,
+	}, nil)
 	if err != nil {
 		return nil, err
 	}
-	engine, err := newEngine(ctx, cfg, limits, ds)
-	if err != nil {
-		return nil, errors.Join(err, ds.Close())
+	if cfg.preload != nil { // beside the dataset
+		engine.Preload(cfg.preload)
 	}
-	return &Workbench{ds, engine}, nil
+	begin := time.Now()
+	ds, err := OpenDataset(ctx, cfg)
+	if err != nil {
+		return nil, errors.Join(err, engine.Close(context.WithoutCancel(ctx)))
+	}
+	w := &Workbench{ds, engine, time.Since(begin)}
+	if err := engine.SetDataset(ds); err != nil {
+		return nil, errors.Join(err, w.Close(context.WithoutCancel(ctx)))
+	}
+	return w, nil
 }
 
 // Close closes the engine and every plugin in it, and the dataset.
@@ -46,30 +67,28 @@ func (w *Workbench) Close(ctx context.Context) error {
 	return errors.Join(w.Engine.Close(ctx), w.Dataset.Close())
 }
 
-// ReadPlugin reads a .wasm file, as a catalog does. The error names it.
+// ReadPlugin reads the .wasm file at path; "-" is standard input. Its errors name the file.
 func ReadPlugin(path string) ([]byte, error) {
+	if path == "-" {
+		wasm, err := catalog.ReadPlugin(os.Stdin)
+		if err != nil {
+			return nil, fmt.Errorf("standard input: %w", err)
+		}
+		return wasm, nil
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }() // nothing was written
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, err
-	case info.IsDir():
-		return nil, fmt.Errorf("%s is a folder; name the .wasm file in it", path)
-	case info.Size() > catalog.MaxFile:
-		return nil, fmt.Errorf("%s has %d bytes; a plugin has at most %d MiB", path, info.Size(), catalog.MaxFile>>20)
+	wasm, err := catalog.ReadPlugin(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	wasm, err := io.ReadAll(io.LimitReader(f, catalog.MaxFile+1))
-	if err == nil && len(wasm) > catalog.MaxFile {
-		err = fmt.Errorf("%s has more than %d MiB", path, catalog.MaxFile>>20)
-	}
-	return wasm, err
+	return wasm, nil
 }
 
-// oneFile is a place with one plugin in it, whatever the file's name ends in.
+// oneFile is a source with one plugin, whatever the file's extension.
 type oneFile struct {
 	name string
 	wasm []byte

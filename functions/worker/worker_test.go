@@ -1,8 +1,10 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -16,7 +18,9 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"go.uber.org/goleak"
 
+	"github.com/le-stats-sportifs/lestats/functions/api/lambdatest"
 	"github.com/le-stats-sportifs/lestats/functions/wire"
+	"github.com/le-stats-sportifs/lestats/runtime/jobs"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 	"github.com/le-stats-sportifs/lestats/runtime/queue"
 )
@@ -25,57 +29,51 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// fakePool answers by the job's id.
-type fakePool struct {
-	mu     sync.Mutex
-	failed []string
+// away is the URL of a queue that nobody serves.
+const away = "http://127.0.0.1:1/1/jobs"
+
+func config(common wire.Config, dead string) Config {
+	common.Log = quiet
+	if common.TimeLimit == 0 {
+		common.TimeLimit = time.Minute
+	}
+	return Config{Config: common, DeadURL: dead}
 }
 
-func (p *fakePool) Run(ctx context.Context, id string) (*question.Job, error) {
-	job := &question.Job{ID: id, Status: question.Done}
-	switch id {
-	case "failed":
-		job.Status, job.Error = question.Failed, question.Errorf(question.CodeNoData, "none")
+// fakePool answers by the job's id.
+type fakePool struct{ recovered int }
+
+func (p *fakePool) Deliver(ctx context.Context, m question.Message) (done bool, after time.Duration) {
+	switch m.ID {
 	case "slow":
 		<-ctx.Done()
-		job.Status = question.Queued
-	case "no id":
-		return nil, question.Errorf(question.CodeBadID, "no id")
-	case "vanished":
-		return nil, question.Errorf(question.CodeUnknownJob, "no such job")
-	case "damaged", "damaged for good":
-		return nil, question.Errorf(question.CodeInternal, "the record is damaged")
-	case "away":
-		return nil, question.Errorf(question.CodeStoreUnavailable, "away")
+		return false, 0
+	case "no id", "away":
+		return false, time.Second
 	}
-	return job, nil
+	return true, 0
 }
 
-func (p *fakePool) Fail(_ context.Context, id string, why *question.Error) (*question.Job, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch id {
-	case "no id":
-		return nil, question.Errorf(question.CodeBadID, "no id")
-	case "vanished":
-		return nil, question.Errorf(question.CodeUnknownJob, "no such job")
-	case "damaged for good", "away":
-		return nil, question.Errorf(question.CodeStoreUnavailable, "away")
+func (p *fakePool) Recover(_ context.Context, limit int) (int, error) {
+	if limit != 0 {
+		return 0, errors.New("with a limit")
 	}
-	p.failed = append(p.failed, id+": "+string(why.Code))
-	return &question.Job{ID: id, Status: question.Failed, Error: why}, nil
+	p.recovered++
+	return 3, nil
 }
 
 // fakeQueue gives each batch once.
 type fakeQueue struct {
+	jobs.Queue
+
 	mu       sync.Mutex
-	batches  [][]queue.Message
+	batches  [][]question.Message
 	down     int // how often it does not answer at first
 	done     []string
 	returned map[string]time.Duration
 }
 
-func (q *fakeQueue) Receive(ctx context.Context, _ time.Duration) ([]queue.Message, error) {
+func (q *fakeQueue) Receive(ctx context.Context, _ int) ([]question.Message, error) {
 	q.mu.Lock()
 	if q.down > 0 {
 		q.down--
@@ -89,112 +87,57 @@ func (q *fakeQueue) Receive(ctx context.Context, _ time.Duration) ([]queue.Messa
 		return batch, nil
 	}
 	q.mu.Unlock()
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-time.After(20 * time.Second):
-		return nil, nil
-	}
+	<-ctx.Done()
+	return nil, nil
 }
 
-func (q *fakeQueue) Done(_ context.Context, messages []queue.Message) error {
+func (q *fakeQueue) Delete(_ context.Context, m question.Message) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, m := range messages {
-		q.done = append(q.done, m.Body)
-	}
+	q.done = append(q.done, m.ID)
 	return nil
 }
 
-func (q *fakeQueue) Return(_ context.Context, m queue.Message, after time.Duration) error {
+func (q *fakeQueue) ChangeVisibility(_ context.Context, m question.Message, after time.Duration) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.returned[m.Body] = after
+	q.returned[m.ID] = after
 	return nil
 }
 
-func messages(bodies ...string) (out []queue.Message) {
-	for _, b := range bodies {
-		if !strings.HasPrefix(b, "{") {
-			b = queue.Body(b)
-		}
-		out = append(out, queue.Message{ID: b, Body: b, Receives: 2})
+func messages(ids ...string) (out []question.Message) {
+	for _, id := range ids {
+		out = append(out, question.Message{ID: id, Receipt: id, ReceiveCount: 2})
 	}
 	return out
 }
 
-func bodies(names ...string) (out []string) {
-	for _, m := range messages(names...) {
-		out = append(out, m.Body)
-	}
-	return out
-}
-
-var (
-	mixed      = []string{"done", "failed", "no id", "vanished", "damaged", "damaged for good", "away", "{}"}
-	mixedAgain = []string{"no id", "damaged for good", "away", "{}"}
-)
-
-// A worker removes from the queue what has ended or never will, and returns the rest;
-// also after the queue was away, and what it had when it was told to stop.
-func TestLoop(t *testing.T) {
+// The dead-letter queue loses the jobs that ended or never will, and keeps the rest; also
+// after it was away.
+func TestReadDead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		jobs := &fakeQueue{batches: [][]queue.Message{messages(mixed...), messages("slow", "done 2")}, down: 3, returned: map[string]time.Duration{}}
-		dead := &fakeQueue{batches: [][]queue.Message{messages("dead", "{}", "vanished", "away")}, returned: map[string]time.Duration{}}
-		p := &fakePool{}
-		m := &Main{cfg: Config{Queue: "q", Workers: 1, TimeLimit: time.Minute, Log: quiet}, pool: p, jobs: jobs, dead: dead, loops: 1}
-		ctx, cancel := context.WithCancel(t.Context())
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			if err := m.Run(ctx); err != nil {
-				t.Error(err)
-			}
-		})
-		time.Sleep(10 * time.Second)
-		cancel()
-		begin := time.Now()
-		wg.Wait()
-		if took := time.Since(begin); took != drainLimit {
-			t.Errorf("it went on for %v", took)
-		}
-		want := bodies("done", "failed", "vanished", "damaged", "done 2")
-		slices.Sort(jobs.done)
-		slices.Sort(want)
-		if !slices.Equal(jobs.done, want) {
-			t.Errorf("done: %q; want %q", jobs.done, want)
-		}
-		for _, body := range bodies(mixedAgain...) {
-			if jobs.returned[body] != 4*time.Second {
-				t.Errorf("%s was returned for %v", body, jobs.returned[body])
-			}
-		}
-		if after, ok := jobs.returned[queue.Body("slow")]; !ok || after != 0 || len(jobs.returned) != len(mixedAgain)+1 {
-			t.Errorf("returned: %v", jobs.returned)
-		}
-		slices.Sort(dead.done)
-		if want := bodies("dead", "vanished"); !slices.Equal(dead.done, want) || len(dead.returned) != 0 {
-			t.Errorf("of the dead: %q, returned %v", dead.done, dead.returned)
-		}
-		slices.Sort(p.failed)
-		if want := []string{"damaged: internal", "dead: too_many_attempts"}; !slices.Equal(p.failed, want) {
-			t.Errorf("failed: %q; want %q", p.failed, want)
+		dead := &fakeQueue{batches: [][]question.Message{messages("dead", "no id", "vanished"), messages("away", "other")}, down: 3, returned: map[string]time.Duration{}}
+		m := &Main{cfg: config(wire.Config{QueueURL: "q", Workers: 1}, ""), pool: &fakePool{}, dead: dead}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		m.readDead(ctx)
+		if want := []string{"dead", "vanished", "other"}; !slices.Equal(dead.done, want) || len(dead.returned) != 0 {
+			t.Errorf("deleted: %q, returned: %v", dead.done, dead.returned)
 		}
 	})
 }
 
-func TestBackoff(t *testing.T) {
-	for receives, want := range map[int]time.Duration{-1: 2 * time.Second, 1: 2 * time.Second, 3: 8 * time.Second, 9: 5 * time.Minute, 1e9: 5 * time.Minute} {
-		if got := backoff(receives); got != want {
-			t.Errorf("%d: %v; want %v", receives, got, want)
-		}
-	}
-}
-
-func event(t *testing.T, arn string, messages []queue.Message) []byte {
+// event is what Lambda sends for messages with these jobs' ids, or bodies, which are
+// their own ids too.
+func event(t *testing.T, arn string, ids []string) []byte {
 	t.Helper()
 	var e events.SQSEvent
-	for _, m := range messages {
-		e.Records = append(e.Records, events.SQSMessage{MessageId: m.ID, Body: m.Body, EventSource: "aws:sqs", EventSourceARN: arn, Attributes: map[string]string{"ApproximateReceiveCount": "2"}})
+	for _, id := range ids {
+		body := id
+		if !strings.HasPrefix(id, "{") {
+			body = queue.Body(id)
+		}
+		e.Records = append(e.Records, events.SQSMessage{MessageId: id, Body: body, EventSource: "aws:sqs", EventSourceARN: arn, Attributes: map[string]string{"ApproximateReceiveCount": "2"}})
 	}
 	b, err := json.Marshal(e)
 	if err != nil {
@@ -207,19 +150,17 @@ func event(t *testing.T, arn string, messages []queue.Message) []byte {
 func TestInvoke(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakePool{}
-		m := &Main{cfg: Config{Dead: "http://host/1/jobs-dead", Log: quiet}, pool: p}
+		m := &Main{cfg: config(wire.Config{}, ""), pool: p}
+		m.cfg.TimeLimit = 20 * time.Second
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		for _, tt := range []struct {
-			arn          string
-			names, again []string
-		}{
-			{"arn:aws:sqs:r:1:jobs", append(slices.Clone(mixed), "slow"), append(slices.Clone(mixedAgain), "slow")},
-			{"arn:aws:sqs:r:1:jobs", []string{"done"}, nil},
-			{"arn:aws:sqs:r:1:jobs-dead", []string{"done", "vanished", "no id", "{}"}, []string{"no id", "{}"}},
+		for _, tt := range []struct{ names, again []string }{
+			{[]string{"done"}, nil},
+			{[]string{"done", "no id", "away", "{}", "other"}, []string{"no id", "away", "{}"}},
+			{[]string{"done", "slow"}, []string{"slow"}},
 		} {
 			begin := time.Now()
-			out, err := m.Invoke(ctx, event(t, tt.arn, messages(tt.names...)))
+			out, err := m.Invoke(ctx, event(t, "arn:aws:sqs:r:1:jobs", tt.names))
 			var answer struct {
 				BatchItemFailures *[]events.SQSBatchItemFailure `json:"batchItemFailures"`
 			}
@@ -230,25 +171,79 @@ func TestInvoke(t *testing.T) {
 			for _, f := range *answer.BatchItemFailures {
 				again = append(again, f.ItemIdentifier)
 			}
-			if want := bodies(tt.again...); !slices.Equal(again, want) {
-				t.Errorf("%s: again %q; want %q", tt.arn, again, want)
+			if !slices.Equal(again, tt.again) {
+				t.Errorf("again %q; want %q", again, tt.again)
 			}
 			if slices.Contains(tt.names, "slow") && time.Since(begin) != 59*time.Second {
 				t.Errorf("it took %v of a minute", time.Since(begin))
 			}
 		}
-		if !slices.Contains(p.failed, "done: too_many_attempts") {
-			t.Errorf("failed: %q", p.failed)
+		// In less time than one job may take it does not begin.
+		ctx, cancel = context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if out, err := m.Invoke(ctx, event(t, "arn:aws:sqs:r:1:jobs", []string{"done"})); err == nil || !strings.Contains(err.Error(), "do not fit") {
+			t.Errorf("%s, %v", out, err)
+		}
+	})
+}
+
+// A batch that may not fit into the function's timeout is run, and reported.
+func TestInvokeLargeBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		cfg := config(wire.Config{}, "")
+		cfg.Log, cfg.TimeLimit = slog.New(slog.NewTextHandler(&log, nil)), 25*time.Second
+		m := &Main{cfg: cfg, pool: &fakePool{}}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		for n, reported := range map[int]bool{2: false, 10: true} {
+			log.Reset()
+			if out, err := m.Invoke(ctx, event(t, "arn:aws:sqs:r:1:jobs", slices.Repeat([]string{"done"}, n))); err != nil || string(out) != `{"batchItemFailures":[]}` {
+				t.Fatalf("%s, %v", out, err)
+			}
+			if strings.Contains(log.String(), "batches of at most 2") != reported {
+				t.Errorf("%d jobs: %s", n, &log)
+			}
 		}
 	})
 }
 
 func TestInvokeRefuses(t *testing.T) {
-	m := &Main{cfg: Config{Log: quiet}, pool: &fakePool{}}
-	for _, e := range []string{"", "[]", "{}", `{"Records":[]}`, `{"Records":[{"eventSource":"aws:s3"}]}`, `{"Records":[{"eventSource":"aws:sqs","body":"{}"},{"eventSource":"aws:sns"}]}`, `{"version":"2.0"}`} {
+	m := &Main{cfg: config(wire.Config{}, ""), pool: &fakePool{}}
+	for _, e := range []string{"", "[]", `{"key1":"value1"}`, `{"Records":[]}`, `{"Records":[{"eventSource":"aws:s3"}]}`, `{"Records":[{"eventSource":"aws:sqs","body":"{}"},{"eventSource":"aws:sns"}]}`, `{"version":"2.0"}`} {
 		if out, err := m.Invoke(t.Context(), []byte(e)); err == nil {
 			t.Errorf("%s: %s", e, out)
 		}
+	}
+}
+
+// What is sent to see whether the function is there is answered, at level info, with what
+// it takes. No message is reported as failed or deleted.
+func TestTestEvents(t *testing.T) {
+	var log bytes.Buffer
+	p := &fakePool{}
+	m := &Main{cfg: config(wire.Config{}, ""), pool: p}
+	m.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+	for name, event := range lambdatest.TestEvents {
+		log.Reset()
+		out, err := m.Invoke(t.Context(), []byte(event))
+		var answer struct {
+			Reason  string
+			Example json.RawMessage
+		}
+		if name == "schedule" {
+			answer.Reason, answer.Example = takes, out
+		}
+		if err != nil || json.Unmarshal(out, &answer) != nil || !strings.Contains(answer.Reason, "SQS") || !strings.Contains(log.String(), "level=INFO") {
+			t.Errorf("%s: %s, %v; log %s", name, out, err, &log)
+			continue
+		}
+		if _, err := m.Invoke(t.Context(), answer.Example); err != nil {
+			t.Errorf("%s: the example: %v", name, err)
+		}
+	}
+	if p.recovered < len(lambdatest.TestEvents) {
+		t.Errorf("the examples had it look for lost jobs %d times", p.recovered)
 	}
 }
 
@@ -256,7 +251,8 @@ func TestInvokeRefuses(t *testing.T) {
 func FuzzInvoke(f *testing.F) {
 	f.Add(`{"Records":[{"messageId":"m","body":"{\"lestats\":1,\"job\":\"away\"}","eventSource":"aws:sqs","attributes":{"ApproximateReceiveCount":"x"}}]}`)
 	f.Fuzz(func(t *testing.T, e string) {
-		m := &Main{cfg: Config{Log: quiet}, pool: &fakePool{}}
+		m := &Main{cfg: config(wire.Config{}, ""), pool: &fakePool{}}
+		m.cfg.TimeLimit = time.Millisecond
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		out, err := m.Invoke(ctx, []byte(e))
@@ -267,19 +263,30 @@ func FuzzInvoke(f *testing.F) {
 	})
 }
 
+func limited(limit time.Duration) (cfg wire.QuestionsConfig) {
+	cfg.TimeLimit = limit
+	return cfg
+}
+
 // What a worker cannot do without is said at once, by name, and to Lambda.
 func TestOpenRefuses(t *testing.T) {
+	var late wire.Config
+	late.QueueURL, late.TimeLimit = away, -1
+	long := late
+	long.TimeLimit = 2 * time.Hour
 	for name, tt := range map[string]struct {
 		cfg  Config
 		want string
 	}{
+		"time":             {config(late, ""), "time limit"},
+		"long":             {config(long, ""), "12h"},
 		"no queue":         {Config{}, "LESTATS_QUEUE_URL"},
-		"no URL":           {Config{Queue: "jobs"}, "https://sqs."},
-		"one for both":     {Config{Queue: "http://127.0.0.1:1/1/jobs", Dead: "http://127.0.0.1:1/1/jobs"}, "dead queue"},
-		"time":             {Config{Queue: "http://127.0.0.1:1/1/jobs", TimeLimit: -1}, "time limit"},
-		"workers":          {Config{Queue: "http://127.0.0.1:1/1/jobs", Workers: -1}, "workers"},
-		"queue away":       {Config{Queue: "http://127.0.0.1:1/1/jobs"}, "queue jobs"},
-		"function, folder": {Config{Function: true}, "LESTATS_STORE"},
+		"no URL":           {config(wire.Config{QueueURL: "jobs"}, ""), "https://sqs."},
+		"one for both":     {config(wire.Config{QueueURL: away}, away), "dead-letter queue"},
+		"function, limit":  {config(wire.Config{Function: true, StoreConfig: wire.StoreConfig{Location: "s3://bucket"}, QuestionsConfig: limited(15 * time.Minute)}, ""), "at most 14m50s"},
+		"workers":          {config(wire.Config{QueueURL: away, Workers: -1}, ""), "workers"},
+		"queue away":       {config(wire.Config{QueueURL: away}, ""), "queue jobs"},
+		"function, folder": {config(wire.Config{Function: true}, ""), "LESTATS_STORE"},
 	} {
 		t.Setenv("AWS_ACCESS_KEY_ID", "x")
 		t.Setenv("AWS_SECRET_ACCESS_KEY", "x")

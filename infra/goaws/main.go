@@ -1,6 +1,6 @@
 // Command goaws is the SQS server for tests and for infra/compose.yaml: goaws, which
-// keeps its messages in memory, on one address (its own program listens on all), with
-// a queue and the dead-letter queue beside it.
+// keeps messages in memory, with a queue and its dead-letter queue. It listens on one
+// address; goaws's own program listens on all of them.
 package main
 
 import (
@@ -27,11 +27,11 @@ func main() {
 
 func run() error {
 	listen := flag.String("listen", "127.0.0.1:9324", "address")
-	receives := flag.Int("receives", 10, "deliveries of a message, after which it goes to the dead-letter queue")
+	receives := flag.Int("receives", 10, "deliveries after which a message moves to the dead-letter queue")
 	flag.Parse()
 	log.SetOutput(io.Discard)
 
-	// It takes its queues from a file, and nowhere else.
+	// goaws reads its queues only from a file.
 	file, err := os.CreateTemp("", "goaws-*.yaml")
 	if err != nil {
 		return err

@@ -1,5 +1,6 @@
 """What the template becomes: translates template.yaml as AWS does, and checks what the
-functions may do then, who may call them, and that what goes wrong raises an alarm.
+functions may do then, who may call them, that lost jobs are looked for and accepted ones
+kept, and that what goes wrong raises an alarm.
 
     .tools/sam/bin/python infra/sam/translated.py     # make template
 
@@ -35,13 +36,15 @@ def logs(group):
 
 MAY = {
     "ApiFunction": READ | WRITE | SHARE | logs("ApiLog") | {("sqs:SendMessage", "Jobs")} | {(a, "*") for a in TRACE},
-    "WorkerFunction": READ | WRITE | logs("WorkerLog") | RECEIVE | {(a, "*") for a in TRACE},
+    "WorkerFunction": READ | WRITE | logs("WorkerLog") | RECEIVE | {("sqs:SendMessage", "Jobs")} | {(a, "*") for a in TRACE},
 }
 SOURCES = {("WorkerFunction", "Jobs"), ("WorkerFunction", "DeadJobs")}
+KEPT = ["lestats/pending/", "lestats/plugins/", "lestats/data/"]  # nothing removes these but the program and its operator
 ALARMS = {
     ("AWS/Lambda", "Errors", "FunctionName", "ApiFunction"),
     ("AWS/Lambda", "Errors", "FunctionName", "WorkerFunction"),
     ("AWS/Lambda", "Throttles", "FunctionName", "ApiFunction"),
+    ("AWS/Lambda", "Throttles", "FunctionName", "WorkerFunction"),
     ("AWS/Lambda", "Url5xxCount", "FunctionName", "ApiFunction"),
     ("AWS/ApiGateway", "5xx", "ApiId", "HttpApi"),
     ("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", "Jobs"),
@@ -113,12 +116,39 @@ def wrong(resources):
             out.append(f"{function} may {action} on {resource}")
         for action, resource in sorted(MAY.get(function, set()) - got):
             out.append(f"{function} may not {action} on {resource}")
-    mappings = of_type(resources, "AWS::Lambda::EventSourceMapping").values()
+    mappings = list(of_type(resources, "AWS::Lambda::EventSourceMapping").values())
     sources = {(name(m["FunctionName"]), name(m["EventSourceArn"])) for m in mappings}
     if sources != SOURCES:
         out.append(f"messages come from {sorted(sources)}")
+    rules = of_type(resources, "AWS::Events::Rule")
+    recovery = [name(t["Arn"]) for p in rules.values() for t in p["Targets"] if p["ScheduleExpression"] == "rate(15 minutes)" and p.get("State", "ENABLED") == "ENABLED"]
+    if recovery != ["WorkerFunction"] or len(rules) != 1:
+        out.append(f"lost jobs are looked for by {recovery}, and not by the worker every 15 minutes")
+    queue = resources["WorkerFunction"]["Properties"]["Environment"]["Variables"].get("LESTATS_QUEUE_URL")
+    if queue != {"Ref": "Jobs"}:
+        out.append(f"the worker queues lost jobs again in {queue}")
+    for n, p in functions.items():
+        data = p["Environment"]["Variables"].get("LESTATS_DATA")
+        if data != {"Fn::If": ["HasDataset", {"Fn::Sub": "s3://${Results}/lestats/data/${Dataset}"}, ""]}:
+            out.append(f"{n} reads its dataset from {data}")
+    for what, got, key in [
+        ("the worker's timeout", functions["WorkerFunction"]["Timeout"], "Timeout"),
+        ("the queue's visibility timeout", resources["Jobs"]["Properties"]["VisibilityTimeout"], "Visibility"),
+        *(("the batch size", m["BatchSize"], "Size") for m in mappings if name(m["EventSourceArn"]) == "Jobs"),
+    ]:
+        if got != {"Fn::FindInMap": ["Batches", {"Ref": "TimeLimit"}, key]}:
+            out.append(f"{what} is {got}, whatever the time limit")
+    for n, p in of_type(resources, "AWS::S3::Bucket").items():
+        for rule in p["LifecycleConfiguration"]["Rules"]:
+            prefix = rule.get("Prefix", "")
+            kept = [k for k in KEPT if k.startswith(prefix) or prefix.startswith(k)]
+            if kept and set(rule) - {"Id", "Status", "Prefix", "AbortIncompleteMultipartUpload"}:
+                out.append(f"{n}: the rule {rule['Id']} removes {kept}")
+            if prefix == "lestats/jobs/" and rule.get("ExpirationInDays") != {"Ref": "RetentionDays"}:
+                out.append(f"{n}: results are kept for {rule.get('ExpirationInDays')} days")
     for n, p in of_type(resources, "AWS::Lambda::Permission").items():
-        if p["Principal"] != "apigateway.amazonaws.com" or "SourceArn" not in p:
+        scheduled = p["Principal"] == "events.amazonaws.com" and name(p["FunctionName"]) == "WorkerFunction" and name(p.get("SourceArn", "anywhere")) in rules
+        if not scheduled and (p["Principal"] != "apigateway.amazonaws.com" or "SourceArn" not in p):
             out.append(f"{n} lets {p['Principal']} call a function, from {p.get('SourceArn', 'anywhere')}")
     for n, p in of_type(resources, "AWS::Lambda::Url").items():
         if p["AuthType"] != "AWS_IAM":
@@ -141,6 +171,10 @@ def statements(template, role):
 
 def statement(template, role, sid):
     return next(s for s in statements(template, role) if s.get("Sid") == sid)
+
+
+def rules(template):
+    return template["Resources"]["Results"]["Properties"]["LifecycleConfiguration"]["Rules"]
 
 
 def sams_own_role(t):
@@ -174,7 +208,24 @@ def damages():
         "anybody's role": lambda t: t["Resources"]["ApiRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0].update(Principal={"AWS": "*"}),
         "one role for both": put("WorkerFunction", "Role", {"Fn::GetAtt": ["ApiRole", "Arn"]}),
         "an open function URL": lambda t: t["Resources"]["ApiFunction"]["Properties"]["FunctionUrlConfig"].update(AuthType="NONE"),
+        "no recovery": lambda t: t["Resources"]["WorkerFunction"]["Properties"]["Events"].pop("Recover"),
+        "a recovery once a day": lambda t: t["Resources"]["WorkerFunction"]["Properties"]["Events"]["Recover"]["Properties"].update(Schedule="rate(1 day)"),
+        "a recovery that is off": lambda t: t["Resources"]["WorkerFunction"]["Properties"]["Events"]["Recover"]["Properties"].update(Enabled=False),
+        "a worker that cannot send": lambda t: statements(t, "WorkerRole").remove(statement(t, "WorkerRole", "Send")),
+        "a worker without a queue to send to": lambda t: t["Resources"]["WorkerFunction"]["Properties"]["Environment"]["Variables"].pop("LESTATS_QUEUE_URL"),
+        "a timeout of its own": put("WorkerFunction", "Timeout", 60),
+        "a batch of its own": lambda t: t["Resources"]["WorkerFunction"]["Properties"]["Events"]["Jobs"]["Properties"].update(BatchSize=10),
+        "a visibility timeout of its own": put("Jobs", "VisibilityTimeout", 360),
+        "a rule that removes accepted jobs": lambda t: rules(t).append({"Id": "unfinished", "Status": "Enabled", "Prefix": "lestats/pending/", "ExpirationInDays": {"Ref": "RetentionDays"}}),
+        "a rule that removes everything": lambda t: rules(t)[0].update(Prefix="lestats/"),
+        "a rule without a prefix": lambda t: rules(t)[0].pop("Prefix"),
+        "results that go too soon": lambda t: rules(t)[0].update(ExpirationInDays=1),
+        "a rule that removes datasets": lambda t: rules(t)[0].update(Prefix="lestats/data/"),
+        "a worker with another dataset": lambda t: t["Resources"]["WorkerFunction"]["Properties"]["Environment"]["Variables"].pop("LESTATS_DATA"),
+        "a function that may write plugins": lambda t: statement(t, "ApiRole", "Write")["Resource"].append({"Fn::Sub": "${Results.Arn}/lestats/plugins/*"}),
         "no alarm on 5xx": remove("UnavailableAlarm"),
+        "no alarm on a throttled worker": remove("WorkerThrottlesAlarm"),
+        "an alarm on a throttled worker that looks at the other function": lambda t: t["Resources"]["WorkerThrottlesAlarm"]["Properties"].update(Dimensions=[{"Name": "FunctionName", "Value": {"Ref": "ApiFunction"}}]),
         "an alarm that nobody hears": lambda t: t["Resources"]["UnavailableAlarm"]["Properties"].update(AlarmActions=[]) or None,
         "an alarm that waits": put("UnavailableAlarm", "Threshold", 100),
     }

@@ -162,6 +162,25 @@ const (
 	ParamBoolean uint32 = 5 // 0 or 1, uint64
 )
 
+// ParamKind returns the kind in which a parameter is passed, by its type in the manifest;
+// 0 if there is no such type. A type that is added uses one of the five kinds.
+func ParamKind(typeName string) uint32 { // not a map, which every plugin would contain
+	switch typeName {
+	case "column":
+		return ParamColumn
+	case "number":
+		return ParamNumber
+	case "integer":
+		return ParamInteger
+	case "choice":
+		return ParamChoice
+	case "boolean":
+		return ParamBoolean
+	default:
+		return 0
+	}
+}
+
 // NoIndex stands for "none" where an index is due.
 const NoIndex uint32 = 0xFFFFFFFF
 

@@ -19,7 +19,7 @@ func TestSizes(t *testing.T) {
 		name     string
 		constant int
 		inMemory uintptr
-		onWire   int
+		encoded  int
 	}{
 		{"Directory", abi.DirectorySize, unsafe.Sizeof(abi.Directory{}), binary.Size(abi.Directory{})},
 		{"Column", abi.ColumnSize, unsafe.Sizeof(abi.Column{}), binary.Size(abi.Column{})},
@@ -30,8 +30,8 @@ func TestSizes(t *testing.T) {
 		{"Table", abi.TableSize, unsafe.Sizeof(abi.Table{}), binary.Size(abi.Table{})},
 		{"Error", abi.ErrorSize, unsafe.Sizeof(abi.Error{}), binary.Size(abi.Error{})},
 	} {
-		if int(tt.inMemory) != tt.constant || tt.onWire != tt.constant {
-			t.Errorf("%s has %d bytes in memory and %d on the wire; its constant says %d", tt.name, tt.inMemory, tt.onWire, tt.constant)
+		if int(tt.inMemory) != tt.constant || tt.encoded != tt.constant {
+			t.Errorf("%s has %d bytes in memory and %d encoded; its constant says %d", tt.name, tt.inMemory, tt.encoded, tt.constant)
 		}
 	}
 }

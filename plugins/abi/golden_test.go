@@ -115,11 +115,14 @@ func exampleError() *golden {
 }
 
 // Every kind of column, of parameter and of result, missing values in each, and
-// enough rows that they are more than one word of a bitmap.
+// enough rows that they are more than one word of a bitmap. The dataset does not have the
+// optional column remark.
 
 const kindsManifest = `{"name":"kinds","version":"1.0.0","description":"Every kind: \"quoted\" \\ \u0009.","homepage":"about:blank",` +
-	`"columns":[{"name":"city","type":"string"},{"name":"score","type":"number"},{"name":"year","type":"integer"}],` +
-	`"questions":[{"name":"first","result":{"values":[{"name":"n","type":"integer","unit":"rows"}],"layout":"record"}},` +
+	`"columns":[{"name":"city","type":"string"},{"name":"score","type":"number"},{"name":"year","type":"integer","optional":true},` +
+	`{"name":"remark","type":"string","optional":true}],` +
+	`"questions":[{"name":"first","result":{"values":[{"name":"n","type":"integer","unit":"rows","shows":"count"}],"layout":"record"},` +
+	`"needs":["year","remark"]},` +
 	`{"name":"echo","title":"Echo","description":"Says what it was given.","params":[` +
 	`{"name":"city","title":"City","description":"Some.","type":"column","column":"city","required":true,"list":true},` +
 	`{"name":"least","type":"number","min":0.5,"max":99.5,"default":10.5},` +
@@ -128,8 +131,8 @@ const kindsManifest = `{"name":"kinds","version":"1.0.0","description":"Every ki
 	`{"name":"exact","type":"boolean","default":false},` +
 	`{"name":"score","type":"column","column":"score","select":true}],` +
 	`"result":{"keys":[{"name":"city","type":"string"},{"name":"note","type":"string","title":"Note"}],` +
-	`"values":[{"name":"score","type":"number","unit_of":"score"},{"name":"n","type":"integer","unit":"rows"}],` +
-	`"layout":"rows","chart":"none"}}]}`
+	`"values":[{"name":"score","type":"number","unit_of":"score","shows":"mean"},{"name":"n","type":"integer","unit":"rows","shows":"count"}],` +
+	`"layout":"rows","chart":"none"},"needs":["year"],"example":{"city":["Oslo"],"where":{"year":{"min":-5}}}}]}`
 
 const kindsRows = 70
 
@@ -185,20 +188,25 @@ func kindsDirectory() *golden {
 	score.Data, score.Validity = g.put(0x30000, numbers), g.put(0x30240, valid[1][:])
 	year.Type, year.Flags, year.NullCount = abi.TypeInt64, abi.FlagSortedRows, missing[2]
 	year.Data, year.Validity = g.put(0x40000, integers), g.put(0x40240, valid[2][:])
+	remark := column // as a host lays out what the dataset does not have
+	remark.Type, remark.Flags, remark.NullCount, remark.DataLen = abi.TypeString, abi.FlagSortedDict, kindsRows, 4*kindsRows
+	remark.Data, remark.Validity = g.put(0x40280, make([]byte, 4*kindsRows)), g.put(0x403C0, make([]byte, len(valid[0])))
+	remark.DictOffsets = g.put(0x40400, words[uint32](0))
 	// A later host: the structs are longer than version 1 has them.
 	const columns, stride = 0x50040, abi.ColumnSize + 16
-	text := uint32(columns + 3*stride)
+	text := uint32(columns + 4*stride)
 	city.Name, city.NameLen = text, 4
 	score.Name, score.NameLen, score.Unit, score.UnitLen = text+4, 5, text+13, 1
 	year.Name, year.NameLen = text+9, 4
+	remark.Name, remark.NameLen = text+14, 6
 	more := bytes.Repeat([]byte{0xEE}, 16)
 	directory := abi.Directory{
-		Size: abi.DirectorySize + 16, Version: abi.Version, Rows: kindsRows, ColumnCount: 3, ColumnSize: stride, Columns: columns,
-		Digest: text + 14, DigestLen: uint32(len(exampleDigest)),
+		Size: abi.DirectorySize + 16, Version: abi.Version, Rows: kindsRows, ColumnCount: 4, ColumnSize: stride, Columns: columns,
+		Digest: text + 20, DigestLen: uint32(len(exampleDigest)),
 	}
 	g.put(0x50000, abi.Append(nil, directory), more, make([]byte, 16),
-		abi.Append(nil, city), more, abi.Append(nil, score), more, abi.Append(nil, year), more,
-		[]byte("cityscoreyear%"+exampleDigest))
+		abi.Append(nil, city), more, abi.Append(nil, score), more, abi.Append(nil, year), more, abi.Append(nil, remark), more,
+		[]byte("cityscoreyear%remark"+exampleDigest))
 	return g.send(0x50000, abi.DirectorySize+16)
 }
 

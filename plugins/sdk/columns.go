@@ -11,38 +11,53 @@ import (
 // whose value is present.
 type Column interface {
 	Filter
-	declare() (name string, t abi.Type)
-	bitmap(job *Job) []byte // a bit a row of those that have a value; nil: all have
+	declare() (name string, t abi.Type, optional bool)
+	bitmap(job *Job) []byte // one bit per row, set for rows with a value; nil: all have one
 }
 
 // NumberColumn is a column of float64.
-type NumberColumn struct{ Name string }
+type NumberColumn struct {
+	Name string
+	// Optional: a dataset without such a column fits the plugin nevertheless. Then no row
+	// has a value. See Question.Needs.
+	Optional bool
+}
 
 // IntegerColumn is a column of int64.
-type IntegerColumn struct{ Name string }
+type IntegerColumn struct {
+	Name string
+	// Optional: a dataset without such a column fits the plugin nevertheless. Then no row
+	// has a value. See Question.Needs.
+	Optional bool
+}
 
-// StringColumn is a column of strings: a code a row, and a dictionary that says
+// StringColumn is a column of strings: one code per row, and a dictionary that says
 // what each code stands for. The dictionary ascends bytewise, so comparing codes
 // compares strings.
-type StringColumn struct{ Name string }
+type StringColumn struct {
+	Name string
+	// Optional: a dataset without such a column fits the plugin nevertheless. Then no row
+	// has a value, and the dictionary is empty. See Question.Needs.
+	Optional bool
+}
 
-func (c *NumberColumn) declare() (string, abi.Type)  { return c.Name, abi.TypeFloat64 }
-func (c *IntegerColumn) declare() (string, abi.Type) { return c.Name, abi.TypeInt64 }
-func (c *StringColumn) declare() (string, abi.Type)  { return c.Name, abi.TypeString }
+func (c *NumberColumn) declare() (string, abi.Type, bool)  { return c.Name, abi.TypeFloat64, c.Optional }
+func (c *IntegerColumn) declare() (string, abi.Type, bool) { return c.Name, abi.TypeInt64, c.Optional }
+func (c *StringColumn) declare() (string, abi.Type, bool)  { return c.Name, abi.TypeString, c.Optional }
 
 // Values returns the numbers of all rows of the dataset, to be indexed by what
-// Rows or Blocks yield; not to be written to. What a missing row holds has no
-// meaning.
+// Rows or Blocks yield; not to be written to. The value of a missing row is
+// undefined.
 func (c *NumberColumn) Values(job *Job) []float64 { return job.column(c).numbers }
 
 // Values returns the integers of all rows of the dataset, to be indexed by what
-// Rows or Blocks yield; not to be written to. What a missing row holds has no
-// meaning.
+// Rows or Blocks yield; not to be written to. The value of a missing row is
+// undefined.
 func (c *IntegerColumn) Values(job *Job) []int64 { return job.column(c).integers }
 
 // Codes returns the codes of all rows of the dataset, to be indexed by what Rows
-// or Blocks yield; not to be written to. What a missing row holds has no
-// meaning.
+// or Blocks yield; not to be written to. The value of a missing row is
+// undefined.
 func (c *StringColumn) Codes(job *Job) []int32 { return job.column(c).codes }
 
 // Count returns the size of the dictionary: codes are from 0 up to below it.
@@ -75,7 +90,7 @@ func (c *IntegerColumn) Missing(job *Job) int { return job.column(c).missing }
 // Missing returns how many rows of the dataset have no value.
 func (c *StringColumn) Missing(job *Job) int { return job.column(c).missing }
 
-// Unit returns the dataset's unit, "%" for one, or "".
+// Unit returns the dataset's unit, such as "%", or "".
 func (c *NumberColumn) Unit(job *Job) string { return job.column(c).unit }
 
 // Unit returns the dataset's unit, or "".
@@ -93,7 +108,7 @@ type column struct {
 	bytes    []byte
 	missing  int
 	unit     string
-	wire     abi.Column // as the directory has it, for results that share the dictionary
+	raw      abi.Column // as the directory has it, for results that share the dictionary
 }
 
 func (c *column) text(code int32) string {

@@ -49,7 +49,8 @@ var examplePlugin = func() *sdk.Plugin {
 }()
 
 var kindsPlugin = func() *sdk.Plugin {
-	city, score, year := &sdk.StringColumn{Name: "city"}, &sdk.NumberColumn{Name: "score"}, &sdk.IntegerColumn{Name: "year"}
+	city, score, year := &sdk.StringColumn{Name: "city"}, &sdk.NumberColumn{Name: "score"}, &sdk.IntegerColumn{Name: "year", Optional: true}
+	remark := &sdk.StringColumn{Name: "remark", Optional: true}
 	cityParam := &sdk.StringParam{Name: "city", Title: "City", Description: "Some.", Of: city, Required: true, List: true}
 	least := &sdk.NumberParam{Name: "least", Min: new(0.5), Max: new(99.5), Default: new(10.5)}
 	yearParam := &sdk.IntegerParam{Name: "year", Min: new(int64(-5)), Max: new(int64(9))}
@@ -57,12 +58,12 @@ var kindsPlugin = func() *sdk.Plugin {
 	exact := &sdk.BooleanParam{Name: "exact", Default: new(false)}
 	scoreParam := &sdk.NumberParam{Name: "score", Of: score, Select: true}
 	cityResult, note := &sdk.CodeResult{Of: city}, &sdk.StringResult{Name: "note", Title: "Note"}
-	scoreResult, n := &sdk.NumberResult{Name: "score", UnitOf: score}, &sdk.IntegerResult{Name: "n", Unit: "rows"}
+	scoreResult, n := &sdk.NumberResult{Name: "score", UnitOf: score, Shows: sdk.ShowsMean}, &sdk.IntegerResult{Name: "n", Unit: "rows", Shows: sdk.ShowsCount}
 	return &sdk.Plugin{
 		Name: "kinds", Version: "1.0.0", Description: "Every kind: \"quoted\" \\ \t.", Homepage: "about:blank",
-		Columns: []sdk.Column{city, score, year},
+		Columns: []sdk.Column{city, score, year, remark},
 		Questions: []*sdk.Question{
-			{Name: "first", Result: sdk.Result{Values: []sdk.ResultColumn{n}, Layout: sdk.LayoutRecord}},
+			{Name: "first", Result: sdk.Result{Values: []sdk.ResultColumn{n}, Layout: sdk.LayoutRecord}, Needs: []sdk.Column{year, remark}},
 			{
 				Name: "echo", Title: "Echo", Description: "Says what it was given.",
 				Params: []sdk.Param{cityParam, least, yearParam, mode, exact, scoreParam},
@@ -70,6 +71,8 @@ var kindsPlugin = func() *sdk.Plugin {
 					Keys: []sdk.ResultColumn{cityResult, note}, Values: []sdk.ResultColumn{scoreResult, n},
 					Layout: sdk.LayoutRows, Chart: sdk.ChartNone,
 				},
+				Needs:   []sdk.Column{year},
+				Example: `{"city":["Oslo"],"where":{"year":{"min":-5}}}`,
 				Answer: func(job *sdk.Job) error {
 					if y, given := yearParam.Get(job); given {
 						return sdk.BadParam(yearParam, "the year "+strconv.FormatInt(y, 10)+" is not to be given")
@@ -84,6 +87,12 @@ var kindsPlugin = func() *sdk.Plugin {
 					}
 					if wanted, _ := scoreParam.Get(job); wanted != 7.25 || score.Unit(job) != "%" || year.Missing(job) != 4 {
 						return sdk.Failed("the score's, its unit or the missing years are wrong")
+					}
+					if _, found := remark.Code(job, "none"); found || remark.Count(job) != 0 || remark.Missing(job) != len(remark.Codes(job)) {
+						return sdk.Failed("the remarks, which the dataset does not have, have values")
+					}
+					for range job.Rows(remark) {
+						return sdk.Failed("a row has a remark")
 					}
 					for i := range cityParam.Len(job) {
 						code := cityParam.At(job, i)

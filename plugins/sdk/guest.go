@@ -4,19 +4,20 @@ import (
 	"errors"
 	"runtime"
 	"strconv"
+	"strings"
 	"unsafe"
 
 	"github.com/le-stats-sportifs/lestats/plugins/abi"
 )
 
-// Guest is a plugin at work in one memory: the functions of the contract, which
+// Guest is a plugin running in one memory: the functions of the contract, which
 // a plugin's exports call. Natively, in a memory made by NewGuest, it is what
 // package sdktest drives. It serves one call at a time.
 type Guest struct {
 	plugin   *Plugin
 	json     []byte
 	memory   memory
-	columns  []column // one a column of the plugin; nil before Open
+	columns  []column // one per column of the plugin; nil before Open
 	rows     uint32
 	job      Job
 	response reply
@@ -81,10 +82,10 @@ func (g *Guest) recover(packed *uint64) {
 	if v == nil {
 		return
 	}
-	text := "panic: " + panicText(v)
-	g.log(Err, text)
 	stack := make([]byte, 4096)
 	stack = stack[:runtime.Stack(stack, false)]
+	text := "panic: " + panicText(v) + panicLine(string(stack))
+	g.log(Err, text)
 	for start, i := 0, 0; i < len(stack); i++ {
 		if stack[i] == '\n' {
 			g.log(Err, string(stack[start:i]))
@@ -92,6 +93,28 @@ func (g *Guest) recover(packed *uint64) {
 		}
 	}
 	*packed = g.fail(Failed(text), nil)
+}
+
+// panicLine returns ", at main.go:12", the first line of a panic's stack that belongs to
+// neither the runtime nor this package, or "".
+func panicLine(stack string) string {
+	panicked, theirs := false, false
+	for line := range strings.Lines(stack) { // a function, and then, after a tab, its file
+		file, isFile := strings.CutPrefix(line, "\t")
+		switch {
+		case !isFile && strings.HasPrefix(line, "panic("):
+			panicked = true
+		case !isFile:
+			theirs = panicked && !strings.HasPrefix(line, "runtime.") && !strings.Contains(line, "/plugins/sdk.")
+		case theirs:
+			file = strings.TrimSuffix(file, "\n")
+			if i := strings.LastIndex(file, " +0x"); i >= 0 { // the path may have spaces
+				file = file[:i]
+			}
+			return ", at " + file
+		}
+	}
+	return ""
 }
 
 func panicText(v any) string {
@@ -105,7 +128,7 @@ func panicText(v any) string {
 	case int:
 		return strconv.Itoa(v)
 	default:
-		return "a value that is no text"
+		return "a value that cannot be printed"
 	}
 }
 
@@ -137,7 +160,7 @@ func (g *Guest) succeed() uint64 {
 	for i := range outputs {
 		if n := outputs[i].rows(); n != rows {
 			return g.fail(Failed("the result's column "+outputs[0].name+" has "+strconv.Itoa(rows)+" rows, "+
-				outputs[i].name+" has "+strconv.Itoa(n)), nil)
+				outputs[i].name+" has "+strconv.Itoa(n)+"; for each row append to every column"), nil)
 		}
 	}
 	if rows == 0 {
@@ -163,25 +186,25 @@ func (g *Guest) open(ptr, length uint32) error {
 	case d == nil || length < abi.DirectorySize || d[0].Size < abi.DirectorySize || d[0].Size > length:
 		return badDirectory("it is too short")
 	case d[0].Version != abi.Version:
-		return badDirectory("it is of another version than " + strconv.Itoa(abi.Version))
+		return badDirectory("its version is not " + strconv.Itoa(abi.Version))
 	case int(d[0].ColumnCount) != len(declared):
-		return badDirectory("it has " + strconv.Itoa(int(d[0].ColumnCount)) + " columns; " + strconv.Itoa(len(declared)) + " were asked for")
+		return badDirectory("it has " + strconv.Itoa(int(d[0].ColumnCount)) + " columns; expected " + strconv.Itoa(len(declared)))
 	case d[0].ColumnSize < abi.ColumnSize:
 		return badDirectory("its columns are too short")
 	}
 	g.columns, g.rows = nil, d[0].Rows
 	columns := make([]column, len(declared))
 	for i, c := range declared {
-		name, kind := c.declare()
-		wire := view[abi.Column](&g.memory, d[0].Columns+uint32(i)*d[0].ColumnSize, 1)
-		if wire == nil {
-			return badDirectory("the column " + name + " lies outside of the memory")
+		name, kind, _ := c.declare()
+		raw := view[abi.Column](&g.memory, d[0].Columns+uint32(i)*d[0].ColumnSize, 1)
+		if raw == nil {
+			return badDirectory("the column " + name + " is outside the memory")
 		}
-		if wire[0].Type != kind {
-			return badDirectory("the column " + name + " is not of the type that was asked for")
+		if raw[0].Type != kind {
+			return badDirectory("the column " + name + " does not have the requested type")
 		}
-		if !columns[i].open(&g.memory, &wire[0], g.rows) {
-			return badDirectory("the buffers of the column " + name + " are too short, misaligned or outside of the memory")
+		if !columns[i].open(&g.memory, &raw[0], g.rows) {
+			return badDirectory("the buffers of the column " + name + " are too short, misaligned or outside the memory")
 		}
 	}
 	g.columns = columns
@@ -196,36 +219,36 @@ func (g *Guest) open(ptr, length uint32) error {
 
 // open takes the buffers of a column, and reports whether they are what the
 // contract says.
-func (c *column) open(m *memory, wire *abi.Column, rows uint32) bool {
-	*c = column{kind: wire.Type, missing: int(wire.NullCount), wire: *wire}
+func (c *column) open(m *memory, raw *abi.Column, rows uint32) bool {
+	*c = column{kind: raw.Type, missing: int(raw.NullCount), raw: *raw}
 	// The slices reach to the next multiple of eight rows, within the 64 bytes to
 	// which every buffer is aligned.
 	eights := (uint64(rows) + 7) &^ 7
 	data := func(width uint64) bool {
-		return uint64(wire.DataLen) >= uint64(rows)*width && wire.Data%abi.BufferAlign == 0
+		return uint64(raw.DataLen) >= uint64(rows)*width && raw.Data%abi.BufferAlign == 0
 	}
 	var ok bool
 	switch c.kind {
 	case abi.TypeFloat64:
-		c.numbers = view[float64](m, wire.Data, eights)
+		c.numbers = view[float64](m, raw.Data, eights)
 		ok = data(8) && c.numbers != nil
 		c.numbers = cut(c.numbers, rows)
 	case abi.TypeInt64:
-		c.integers = view[int64](m, wire.Data, eights)
+		c.integers = view[int64](m, raw.Data, eights)
 		ok = data(8) && c.integers != nil
 		c.integers = cut(c.integers, rows)
 	default:
-		c.codes = view[int32](m, wire.Data, eights)
-		c.offsets = view[uint32](m, wire.DictOffsets, uint64(wire.DictCount)+1)
-		c.bytes = view[byte](m, wire.DictBytes, uint64(wire.DictBytesLen))
+		c.codes = view[int32](m, raw.Data, eights)
+		c.offsets = view[uint32](m, raw.DictOffsets, uint64(raw.DictCount)+1)
+		c.bytes = view[byte](m, raw.DictBytes, uint64(raw.DictBytesLen))
 		ok = data(4) && c.codes != nil && c.offsets != nil && c.bytes != nil
 		c.codes = cut(c.codes, rows)
 	}
-	if wire.Validity != 0 {
-		c.valid = view[byte](m, wire.Validity, eights/8)
-		ok = ok && c.valid != nil && uint64(wire.ValidityLen) >= eights/8
+	if raw.Validity != 0 {
+		c.valid = view[byte](m, raw.Validity, eights/8)
+		ok = ok && c.valid != nil && uint64(raw.ValidityLen) >= eights/8
 	}
-	unit := view[byte](m, wire.Unit, uint64(wire.UnitLen))
+	unit := view[byte](m, raw.Unit, uint64(raw.UnitLen))
 	c.unit = string(unit)
 	return ok
 }
@@ -243,20 +266,20 @@ func badRequest(text string) error { return Failed("the request: " + text) }
 // request reads a request into the guest's job.
 func (g *Guest) request(ptr, length uint32) error {
 	if g.columns == nil {
-		return badRequest("it came before the dataset")
+		return badRequest("it arrived before the dataset")
 	}
 	r := view[abi.Request](&g.memory, ptr, 1)
 	switch {
 	case r == nil || length < abi.RequestSize || r[0].Size < abi.RequestSize || r[0].Size > length:
 		return badRequest("it is too short")
 	case r[0].Version != abi.Version:
-		return badRequest("it is of another version than " + strconv.Itoa(abi.Version))
+		return badRequest("its version is not " + strconv.Itoa(abi.Version))
 	case uint64(r[0].Question) >= uint64(len(g.plugin.Questions)):
 		return badRequest("there is no question " + strconv.Itoa(int(r[0].Question)))
 	}
 	q := g.plugin.Questions[r[0].Question]
 	if uint64(r[0].ParamCount) != uint64(len(q.Params)) || r[0].ParamSize < abi.ParamSize {
-		return badRequest("its parameters are not those of " + q.Name)
+		return badRequest("its parameters do not match those of " + q.Name)
 	}
 	job := &g.job
 	job.question, job.params = q, job.params[:0]
@@ -269,12 +292,12 @@ func (g *Guest) request(ptr, length uint32) error {
 	}
 	job.ranges, job.rows = view[Range](&g.memory, r[0].Ranges, uint64(r[0].RangeCount)), 0
 	if job.ranges == nil {
-		return badRequest("its row ranges lie outside of the memory")
+		return badRequest("its row ranges are outside the memory")
 	}
 	end := uint64(0)
 	for _, run := range job.ranges {
 		if uint64(run.Start) < end || uint64(run.Start)+uint64(run.Count) > uint64(g.rows) {
-			return badRequest("its row ranges are out of order or outside of the dataset")
+			return badRequest("its row ranges are out of order or outside the dataset")
 		}
 		end = uint64(run.Start) + uint64(run.Count)
 		job.rows += int(run.Count)

@@ -40,7 +40,7 @@ const (
 // Log writes a line to the host's log.
 func (job *Job) Log(level Level, text string) { job.guest.log(level, text) }
 
-// Progress tells the host that done of total steps are behind.
+// Progress tells the host that done of total steps are complete.
 func (job *Job) Progress(done, total int64) { job.guest.progress(done, total) }
 
 // column returns the data of a column.
@@ -50,8 +50,8 @@ func (job *Job) column(c Column) *column {
 			return &job.guest.columns[i]
 		}
 	}
-	name, _ := c.declare()
-	panic("the column " + name + " is not listed in Plugin.Columns")
+	name, _, _ := c.declare()
+	panic("the column \"" + name + "\" is not listed; add its handle to Plugin.Columns")
 }
 
 // values returns what was given for a parameter.
@@ -61,7 +61,7 @@ func (job *Job) values(p Param) []uint64 {
 			return job.params[i]
 		}
 	}
-	panic("the parameter " + p.declareParam().name + " is not listed in Params of the question " + job.question.Name)
+	panic("the parameter \"" + p.declareParam().name + "\" is not listed; add its handle to Params of the question " + job.question.Name)
 }
 
 // output returns a column of the result.
@@ -76,5 +76,5 @@ func (job *Job) output(r ResultColumn) *output {
 			return &job.outputs[len(job.question.Result.Keys)+i]
 		}
 	}
-	panic("the column " + r.declareResult().name + " is not listed in Result of the question " + job.question.Name)
+	panic("the result's column \"" + r.declareResult().name + "\" is not listed; add its handle to Keys or Values in the Result of the question " + job.question.Name)
 }

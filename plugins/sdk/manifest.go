@@ -19,9 +19,13 @@ func (p *Plugin) manifest() []byte {
 		e.optional("homepage", p.Homepage)
 		e.key("columns")
 		e.objects(len(p.Columns), func(i int) {
-			name, kind := p.Columns[i].declare()
+			name, kind, optional := p.Columns[i].declare()
 			e.pair("name", name)
 			e.pair("type", typeName(kind))
+			if optional {
+				e.key("optional")
+				e.scalar("true")
+			}
 		})
 		e.key("questions")
 		e.objects(len(p.Questions), func(i int) { p.Questions[i].manifest(&e) })
@@ -46,6 +50,17 @@ func (q *Question) manifest(e *encoder) {
 		e.optional("layout", string(q.Result.Layout))
 		e.optional("chart", string(q.Result.Chart))
 	})
+	if len(q.Needs) > 0 {
+		e.key("needs")
+		e.list(len(q.Needs), func(i int) {
+			name, _, _ := q.Needs[i].declare()
+			e.text(name)
+		})
+	}
+	if q.Example != "" {
+		e.key("example")
+		e.scalar(q.Example)
+	}
 }
 
 func (e *encoder) results(key string, columns []ResultColumn) {
@@ -64,28 +79,13 @@ func typeName(t abi.Type) string {
 	}
 }
 
-func paramName(kind uint32) string {
-	switch kind {
-	case abi.ParamColumn:
-		return "column"
-	case abi.ParamNumber:
-		return "number"
-	case abi.ParamInteger:
-		return "integer"
-	case abi.ParamChoice:
-		return "choice"
-	default:
-		return "boolean"
-	}
-}
-
 func (d paramDecl) manifest(e *encoder) {
 	e.pair("name", d.name)
 	e.optional("title", d.title)
 	e.optional("description", d.description)
-	e.pair("type", paramName(d.kind))
+	e.pair("type", d.typeName)
 	if d.column != nil {
-		name, _ := d.column.declare()
+		name, _, _ := d.column.declare()
 		e.pair("column", name)
 	}
 	if d.choices != nil {
@@ -115,9 +115,10 @@ func (d resultDecl) manifest(e *encoder) {
 	e.optional("title", d.title)
 	e.optional("unit", d.unit)
 	if d.unitOf != nil {
-		name, _ := d.unitOf.declare()
+		name, _, _ := d.unitOf.declare()
 		e.pair("unit_of", name)
 	}
+	e.optional("shows", string(d.shows))
 }
 
 // encoder writes JSON.

@@ -16,7 +16,8 @@ type Param interface {
 // paramDecl is what the manifest says of a parameter.
 type paramDecl struct {
 	name, title, description string
-	kind                     uint32 // abi.Param...
+	typeName                 string
+	kind                     uint32 // abi.ParamKind(typeName)
 	column                   Column
 	choices                  []string
 	min, max                 *float64
@@ -26,7 +27,7 @@ type paramDecl struct {
 
 // StringParam takes a value of a column of strings.
 type StringParam struct {
-	Name        string // [a-z][a-z0-9_]*; "where" is taken
+	Name        string // [a-z][a-z0-9_]*; "where" is reserved
 	Title       string
 	Description string
 	Of          *StringColumn
@@ -38,7 +39,7 @@ type StringParam struct {
 
 // NumberParam takes a number.
 type NumberParam struct {
-	Name        string // [a-z][a-z0-9_]*; "where" is taken
+	Name        string // [a-z][a-z0-9_]*; "where" is reserved
 	Title       string
 	Description string
 	Of          *NumberColumn // nil: any number; otherwise a value of this column
@@ -51,7 +52,7 @@ type NumberParam struct {
 
 // IntegerParam takes an integer.
 type IntegerParam struct {
-	Name        string // [a-z][a-z0-9_]*; "where" is taken
+	Name        string // [a-z][a-z0-9_]*; "where" is reserved
 	Title       string
 	Description string
 	Of          *IntegerColumn // nil: any integer; otherwise a value of this column
@@ -64,7 +65,7 @@ type IntegerParam struct {
 
 // ChoiceParam takes one of a few words.
 type ChoiceParam struct {
-	Name        string // [a-z][a-z0-9_]*; "where" is taken
+	Name        string // [a-z][a-z0-9_]*; "where" is reserved
 	Title       string
 	Description string
 	Choices     []string // not empty, each once
@@ -75,7 +76,7 @@ type ChoiceParam struct {
 
 // BooleanParam takes true or false.
 type BooleanParam struct {
-	Name        string // [a-z][a-z0-9_]*; "where" is taken
+	Name        string // [a-z][a-z0-9_]*; "where" is reserved
 	Title       string
 	Description string
 	Required    bool
@@ -157,7 +158,7 @@ func first(values []uint64) (uint64, bool) {
 
 func (p *StringParam) declareParam() paramDecl {
 	d := paramDecl{
-		name: p.Name, title: p.Title, description: p.Description, kind: abi.ParamColumn,
+		name: p.Name, title: p.Title, description: p.Description, typeName: "column", kind: abi.ParamColumn,
 		required: p.Required, list: p.List, selects: p.Select,
 	}
 	if p.Of != nil {
@@ -171,11 +172,11 @@ func (p *StringParam) declareParam() paramDecl {
 
 func (p *NumberParam) declareParam() paramDecl {
 	d := paramDecl{
-		name: p.Name, title: p.Title, description: p.Description, kind: abi.ParamNumber,
+		name: p.Name, title: p.Title, description: p.Description, typeName: "number", kind: abi.ParamNumber,
 		min: p.Min, max: p.Max, required: p.Required, list: p.List, selects: p.Select,
 	}
 	if p.Of != nil {
-		d.kind, d.column = abi.ParamColumn, p.Of
+		d.typeName, d.kind, d.column = "column", abi.ParamColumn, p.Of
 	}
 	if p.Default != nil {
 		d.fallback = func(e *encoder) { e.number(*p.Default) }
@@ -185,11 +186,11 @@ func (p *NumberParam) declareParam() paramDecl {
 
 func (p *IntegerParam) declareParam() paramDecl {
 	d := paramDecl{
-		name: p.Name, title: p.Title, description: p.Description, kind: abi.ParamInteger,
+		name: p.Name, title: p.Title, description: p.Description, typeName: "integer", kind: abi.ParamInteger,
 		required: p.Required, list: p.List, selects: p.Select,
 	}
 	if p.Of != nil {
-		d.kind, d.column = abi.ParamColumn, p.Of
+		d.typeName, d.kind, d.column = "column", abi.ParamColumn, p.Of
 	}
 	if p.Min != nil {
 		d.min = new(float64(*p.Min))
@@ -205,7 +206,7 @@ func (p *IntegerParam) declareParam() paramDecl {
 
 func (p *ChoiceParam) declareParam() paramDecl {
 	d := paramDecl{
-		name: p.Name, title: p.Title, description: p.Description, kind: abi.ParamChoice, choices: p.Choices,
+		name: p.Name, title: p.Title, description: p.Description, typeName: "choice", kind: abi.ParamChoice, choices: p.Choices,
 		required: p.Required, list: p.List,
 	}
 	if p.Default != "" {
@@ -216,7 +217,7 @@ func (p *ChoiceParam) declareParam() paramDecl {
 
 func (p *BooleanParam) declareParam() paramDecl {
 	d := paramDecl{
-		name: p.Name, title: p.Title, description: p.Description, kind: abi.ParamBoolean,
+		name: p.Name, title: p.Title, description: p.Description, typeName: "boolean", kind: abi.ParamBoolean,
 		required: p.Required, list: p.List,
 	}
 	if p.Default != nil {

@@ -16,6 +16,7 @@ type ResultColumn interface {
 // resultDecl is what the manifest says of a result's column.
 type resultDecl struct {
 	name, title, unit string
+	shows             Shows
 	kind              abi.Type
 	of                *StringColumn // whose dictionary the codes are of; nil: none
 	unitOf            Column
@@ -35,6 +36,7 @@ type NumberResult struct {
 	Title  string
 	Unit   string // "%", "years"; "": none
 	UnitOf Column // takes the dataset's unit of this column; nil: none
+	Shows  Shows  // what it is, for pictures and headlines; "": the host is not told
 }
 
 // IntegerResult is a column of integers.
@@ -43,6 +45,7 @@ type IntegerResult struct {
 	Title  string
 	Unit   string // "%", "years"; "": none
 	UnitOf Column // takes the dataset's unit of this column; nil: none
+	Shows  Shows  // what it is, for pictures and headlines; "": the host is not told
 }
 
 // StringResult is a column of strings of the plugin's own.
@@ -116,15 +119,15 @@ func (c *Strings) AppendMissing() {
 }
 
 // Extend adds n rows and returns them, to be filled in before the next call.
-// What they hold at first has no meaning.
+// Their initial values are undefined.
 func (c *Codes) Extend(n int) []int32 { return extend(&c.codes, n) }
 
 // Extend adds n rows and returns them, to be filled in before the next call.
-// What they hold at first has no meaning.
+// Their initial values are undefined.
 func (c *Numbers) Extend(n int) []float64 { return extend(&c.numbers, n) }
 
 // Extend adds n rows and returns them, to be filled in before the next call.
-// What they hold at first has no meaning.
+// Their initial values are undefined.
 func (c *Integers) Extend(n int) []int64 { return extend(&c.integers, n) }
 
 func extend[T any](s *[]T, n int) []T {
@@ -187,7 +190,7 @@ func (o *output) place(job *Job) abi.Column {
 	default:
 		c.Data, c.DataLen = place(m, o.codes)
 		if o.of != nil {
-			from := job.column(o.of).wire
+			from := job.column(o.of).raw
 			c.Flags = from.Flags & abi.FlagSortedDict
 			c.DictCount, c.DictOffsets = from.DictCount, from.DictOffsets
 			c.DictBytes, c.DictBytesLen = from.DictBytes, from.DictBytesLen
@@ -219,11 +222,11 @@ func (r *CodeResult) declareResult() resultDecl {
 }
 
 func (r *NumberResult) declareResult() resultDecl {
-	return resultDecl{name: r.Name, title: r.Title, unit: r.Unit, unitOf: r.UnitOf, kind: abi.TypeFloat64}
+	return resultDecl{name: r.Name, title: r.Title, unit: r.Unit, unitOf: r.UnitOf, shows: r.Shows, kind: abi.TypeFloat64}
 }
 
 func (r *IntegerResult) declareResult() resultDecl {
-	return resultDecl{name: r.Name, title: r.Title, unit: r.Unit, unitOf: r.UnitOf, kind: abi.TypeInt64}
+	return resultDecl{name: r.Name, title: r.Title, unit: r.Unit, unitOf: r.UnitOf, shows: r.Shows, kind: abi.TypeInt64}
 }
 
 func (r *StringResult) declareResult() resultDecl {

@@ -99,7 +99,7 @@ func Eight[T float64 | int64 | int32](s []T, b Block) *[8]T {
 type cursor struct {
 	ranges   []Range
 	row, end uint32 // what is left of the range before
-	valid    []byte // a bit a row; nil: all are 1
+	valid    []byte // one bit per row; nil: all are 1
 }
 
 // fill puts the next blocks into buffer and returns how many.

@@ -27,12 +27,12 @@
 //
 // What is declared doubles as a typed handle: value.Values(job) are the numbers
 // of that column, most.Column(job) is where the result's numbers go. A handle holds
-// no data, so everything that a question reads and writes goes by its Job.
+// no data, so everything that a question reads and writes goes through its Job.
 //
 // Package sdktest asks the same questions natively, in an ordinary test.
 package sdk
 
-// Plugin is a plugin as its manifest tells of it.
+// Plugin is a plugin as described by its manifest.
 type Plugin struct {
 	Name        string // [a-z][a-z0-9_]*, at most 64 bytes
 	Version     string // free text, semantic versioning by custom; required
@@ -55,6 +55,13 @@ type Question struct {
 	Description string
 	Params      []Param
 	Result      Result
+	// Needs are optional columns that the question cannot do without: a dataset that
+	// lacks one does not have the question.
+	Needs []Column
+	// Example is the JSON body of a request that shows the question at its best:
+	// `{"state": "Ohio", "where": {"year": 2020}}`, with every required parameter. The host's pages and
+	// commands use it unless their dataset lacks its values. "": they choose the values.
+	Example string
 	// Answer computes the result: it appends rows to each of the result's columns.
 	// An *Error reaches the caller with its code, any other error as ErrFailed, and
 	// so does a panic. To append nothing is to find no data. The job, and whatever
@@ -69,6 +76,23 @@ type Result struct {
 	Layout Layout         // "": LayoutRows
 	Chart  Chart          // "": the page decides
 }
+
+// Shows is what a column of numbers in a result is. The host's pictures, headlines and
+// notes follow from it. A result has at most one of each, but two of ShowsRank: the best and
+// the worst rank that the data allow; and three of ShowsDifference.
+type Shows string
+
+// What a column shows.
+const (
+	ShowsEstimate       Shows = "estimate"        // what the answer is about
+	ShowsMean           Shows = "mean"            // an estimate that is the plain mean of the measure of a group of rows
+	ShowsMeanDifference Shows = "mean_difference" // a difference of plain means, at least one of them of all selected rows
+	ShowsDifference     Shows = "difference"      // a difference of two values or a limit of its interval; that of percentages is in percentage points
+	ShowsLow            Shows = "low"             // lower limit of the estimate's confidence interval
+	ShowsHigh           Shows = "high"            // its upper limit
+	ShowsCount          Shows = "count"           // how many were asked or counted
+	ShowsRank           Shows = "rank"            // place in an order, from 1
+)
 
 // Layout is how the table of a result becomes one JSON value.
 type Layout string
@@ -87,6 +111,7 @@ type Chart string
 // The charts.
 const (
 	ChartBar  Chart = "bar"
+	ChartDots Chart = "dots" // with intervals
 	ChartLine Chart = "line"
 	ChartMap  Chart = "map"
 	ChartNone Chart = "none"

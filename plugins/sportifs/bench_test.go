@@ -8,12 +8,11 @@ import (
 	"testing"
 
 	"github.com/le-stats-sportifs/lestats/data"
-	"github.com/le-stats-sportifs/lestats/plugins/abi"
+	"github.com/le-stats-sportifs/lestats/plugins/estimates"
 	"github.com/le-stats-sportifs/lestats/plugins/sdk"
 	"github.com/le-stats-sportifs/lestats/plugins/sdk/sdktest"
 	"github.com/le-stats-sportifs/lestats/runtime/dataset"
 	host "github.com/le-stats-sportifs/lestats/runtime/question"
-	"github.com/le-stats-sportifs/lestats/runtime/sandbox"
 )
 
 // sample is the built-in sample, at full scale, and the plugin's columns of it.
@@ -38,9 +37,9 @@ func sample(b *testing.B) (*dataset.Dataset, []sdktest.Column) {
 	return ds, columns
 }
 
-// BenchmarkQuestions asks each question about a ninth of the sample: natively; as
-// wasm in a bare wazero, which neither meters nor resets; and in the sandbox, from
-// the bound request to the table, pristine. All three have the same answer, to the bit.
+// BenchmarkQuestions asks each of the nine about a ninth of the sample: natively, and in the
+// sandbox, from the bound request to the table, pristine. Both have the same answer, to
+// the bit.
 func BenchmarkQuestions(b *testing.B) {
 	ctx := context.Background()
 	ds, columns := sample(b)
@@ -48,43 +47,12 @@ func BenchmarkQuestions(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	wasm := build(b)
-	g := start(b, wasm)
-	if g.open(columns...) != 0 {
-		b.Fatal("open failed")
-	}
-	answer := g.module.ExportedFunction(abi.ExportAnswer)
-	engine, err := sandbox.New(ctx, sandbox.Config{Log: slog.New(slog.DiscardHandler)}, ds)
-	if err != nil {
-		b.Fatal(err)
-	}
-	boxed, err := engine.Load(ctx, wasm)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() {
-		if err := boxed.Close(ctx); err != nil {
-			b.Error(err)
-		}
-		if err := engine.Close(ctx); err != nil {
-			b.Error(err)
-		}
-	}()
-	asked := uint32(0)
-	for i, text := range columns[0].Dict {
-		if strings.Contains(text, "obesity") {
-			asked = uint32(i)
-		}
-	}
-	for i, q := range plugin.Questions {
+	boxed := load(b, build(b), ds, slog.New(slog.DiscardHandler))
+	asked := slices.IndexFunc(columns[0].Dict, func(text string) bool { return strings.Contains(text, "obesity") })
+	for _, q := range nine {
 		args := map[string]any{"question": columns[0].Dict[asked]}
-		params := [][2]uint32{{0, asked}}
-		switch {
-		case slices.Contains(q.Params, sdk.Param(state)):
+		if slices.Contains(q.Params, sdk.Param(state)) {
 			args["state"] = columns[1].Dict[7]
-			params = append(params, [2]uint32{1, 7})
-		case slices.Contains(q.Params, sdk.Param(best)):
-			params = append(params, leftOut)
 		}
 		bound, err := boxed.Manifest().Bind(host.Request{Question: q.Name, Params: args}, ds)
 		if err != nil {
@@ -92,10 +60,8 @@ func BenchmarkQuestions(b *testing.B) {
 		}
 		rows := ds.Select(bound.Where)
 		var native []sdk.Range
-		var ranges [][2]uint32
 		for _, r := range rows {
 			native = append(native, sdk.Range{Start: r.Start, Count: r.Count})
-			ranges = append(ranges, [2]uint32{r.Start, r.Count})
 		}
 		call, err := session.Prepare(q.Name, args, native)
 		if err != nil {
@@ -109,30 +75,12 @@ func BenchmarkQuestions(b *testing.B) {
 			b.Fatal(err)
 		}
 		want := slices.Clone(result.Columns[len(result.Columns)-1].Numbers)
-		check := func(b *testing.B, got []float64) {
-			b.Helper()
-			if len(want) == 0 || !slices.Equal(got, want) {
-				b.Fatalf("answers %v; natively %v", got, want)
-			}
-		}
 		b.Run(q.Name+"/native", func(b *testing.B) {
 			for b.Loop() {
 				if err := call.Run(); err != nil {
 					b.Fatal(err)
 				}
 			}
-		})
-		ptr, n := g.request(i, ranges, params...)
-		b.Run(q.Name+"/wasm", func(b *testing.B) {
-			var packed []uint64
-			for b.Loop() {
-				var err error
-				if packed, err = answer.Call(ctx, ptr, n); err != nil {
-					b.Fatal(err)
-				}
-			}
-			_, got := g.numbers(packed[0])
-			check(b, got)
 		})
 		b.Run(q.Name+"/sandbox", func(b *testing.B) {
 			var table *host.Table
@@ -142,7 +90,40 @@ func BenchmarkQuestions(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			check(b, table.Columns[len(table.Columns)-1].Numbers)
+			if got := table.Columns[len(table.Columns)-1].Numbers; len(want) == 0 || !slices.Equal(got, want) {
+				b.Fatalf("answers %v; natively %v", got, want)
+			}
+		})
+	}
+}
+
+// BenchmarkEstimates asks the example of each question of package estimates in the sandbox,
+// from the bound request to the table.
+func BenchmarkEstimates(b *testing.B) {
+	ctx := context.Background()
+	ds, _ := sample(b)
+	boxed := load(b, build(b), ds, slog.New(slog.DiscardHandler))
+	for _, q := range estimates.Questions {
+		req, err := host.ParseRequest(q.Name, []byte(q.Example))
+		if err != nil {
+			b.Fatal(err)
+		}
+		bound, err := boxed.Manifest().Bind(req, ds)
+		if err != nil {
+			b.Fatal(err)
+		}
+		rows := ds.Select(bound.Where)
+		b.Run(q.Name, func(b *testing.B) {
+			var table *host.Table
+			for b.Loop() {
+				var err error
+				if table, err = boxed.Answer(ctx, bound, rows); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if want := map[string]int{"estimates": 54, "by_year": 13, "compare": 2, "profile": 25}[q.Name]; table.Rows() != want {
+				b.Fatalf("%d rows, want %d", table.Rows(), want)
+			}
 		})
 	}
 }

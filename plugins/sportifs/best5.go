@@ -14,6 +14,7 @@ var best5 = &sdk.Question{
 		Keys: []sdk.ResultColumn{byLocation}, Values: []sdk.ResultColumn{mean},
 		Layout: sdk.LayoutMap, Chart: sdk.ChartBar,
 	},
+	Example: ofObesity,
 	Answer: func(job *sdk.Job) error {
 		lowest, err := lessIsBetter(job)
 		if err != nil {
@@ -24,7 +25,7 @@ var best5 = &sdk.Question{
 	},
 }
 
-// answerFive makes the five lowest or highest means the job's result, the most
+// answerFive writes the five lowest or highest means to the job's result, the most
 // extreme first.
 func answerFive(job *sdk.Job, lowest bool) {
 	means := locationMeans(sumByLocation(job))

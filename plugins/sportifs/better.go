@@ -6,7 +6,7 @@ import (
 	"github.com/le-stats-sportifs/lestats/plugins/sdk"
 )
 
-// lessBetter are the survey questions whose lowest means are the best ones.
+// lessBetter are the survey questions whose lowest means are the best.
 var lessBetter = []string{
 	"Percent of adults aged 18 years and older who have an overweight classification",
 	"Percent of adults aged 18 years and older who have obesity",
@@ -15,7 +15,7 @@ var lessBetter = []string{
 	"Percent of adults who report consuming vegetables less than one time daily",
 }
 
-// moreBetter are those whose highest means are the best ones.
+// moreBetter are those whose highest means are the best.
 var moreBetter = []string{
 	"Percent of adults who achieve at least 150 minutes a week of moderate-intensity aerobic physical activity or 75 minutes a week of vigorous-intensity aerobic activity (or an equivalent combination)",
 	"Percent of adults who achieve at least 150 minutes a week of moderate-intensity aerobic physical activity or 75 minutes a week of vigorous-intensity aerobic physical activity and engage in muscle-strengthening activities on 2 or more days a week",
@@ -23,15 +23,15 @@ var moreBetter = []string{
 	"Percent of adults who engage in muscle-strengthening activities on 2 or more days a week",
 }
 
-// best says which end of the means is the good one.
+// best says which end of the means is the best.
 var best = &sdk.ChoiceParam{
 	Name: "best", Title: "Which end is best",
-	Description: "Left out, it is as the survey question has it: lowest for obesity, for one. Of a question that the plugin does not know it has to be said.",
+	Description: "By default it depends on the survey question: lowest for obesity, for example. It is required for a survey question that the plugin does not know.",
 	Choices:     []string{"highest", "lowest"},
 }
 
-// lessIsBetter reports which end of the means is the good one. Where nobody says so
-// and the survey question is in neither list it is an error: to guess would call the
+// lessIsBetter reports which end of the means is the best. It is an error if the
+// parameter is missing and the survey question is in neither list: a guess could call the
 // worst the best.
 func lessIsBetter(job *sdk.Job) (bool, error) {
 	if choice, given := best.Get(job); given {
@@ -45,6 +45,6 @@ func lessIsBetter(job *sdk.Job) (bool, error) {
 	case slices.Contains(moreBetter, text):
 		return false, nil
 	default:
-		return false, sdk.BadParam(best, `it is not known whether less or more is better for "`+text+`"; say best: highest or lowest`)
+		return false, sdk.BadParam(best, `whether less or more is better is not known for "`+text+`"; pass best: highest or lowest`)
 	}
 }

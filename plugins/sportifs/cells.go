@@ -7,24 +7,24 @@ import (
 	"github.com/le-stats-sportifs/lestats/plugins/sdk"
 )
 
-// maxCells is up to how many possible cells have a sum each, 24 bytes and more, whether
-// they occur or not; and up to how many possible pairs are numbered. The CDC's data
-// have 55 x 28 cells, and 6 x 28 pairs of which 28 occur.
+// maxCells limits the dense tables: up to so many possible cells have a sum each (at least
+// 24 bytes), whether they occur or not, and up to so many possible pairs are numbered. The
+// CDC's data have 55 x 28 cells, and 6 x 28 pairs of which 28 occur.
 var maxCells = 1 << 18
 
 // pair is a category and a stratum that occur together.
 type pair struct{ category, stratum int32 }
 
-// pairs numbers the pairs of the dataset, in order. Few of the possible ones occur:
-// most strata belong to one category.
+// pairs numbers the pairs of the dataset, in order. Few possible pairs occur, because most
+// strata belong to one category.
 type pairs struct {
 	all    []pair
-	number []int32 // of category * strata + stratum; nil: there are too many
+	number []int32 // by category * strata + stratum; nil if there are too many
 	strata int
 }
 
-// cells is what findPairs found when the plugin was opened: it is part of the image
-// that every job starts from.
+// cells is what findPairs found when the plugin was opened. It is part of the image that
+// every job starts from.
 var cells pairs
 
 // findPairs numbers the pairs of the dataset.
@@ -51,9 +51,9 @@ func findPairs(job *sdk.Job) error {
 	return nil
 }
 
-// answerCells makes the mean of each cell that has a value the job's result, by
-// location, category, stratum, over the rows that pass the filters. Their
-// locations are among the n from first on.
+// answerCells writes the mean of each cell that has a value to the job's result, ordered
+// by location, category, stratum, over the rows that pass the filters. Their locations
+// are among the n from first on.
 func answerCells(job *sdk.Job, first int32, n int, filters ...sdk.Filter) {
 	filters = append(filters, value, location, category, stratum)
 	if cells.number == nil || float64(n)*float64(len(cells.all)) > float64(maxCells) {
@@ -81,7 +81,7 @@ func answerCells(job *sdk.Job, first int32, n int, filters ...sdk.Filter) {
 	}
 }
 
-// sumCells adds up the values of each of n locations and, within it, each pair.
+// sumCells sums the values of each pair within each of n locations.
 func sumCells(job *sdk.Job, filters []sdk.Filter, first int32, n int) sums {
 	np, ns, number := int32(len(cells.all)), int32(cells.strata), cells.number
 	all := newSums(n * len(cells.all))
@@ -116,8 +116,8 @@ func sumCells(job *sdk.Job, filters []sdk.Filter, first int32, n int) sums {
 	return all
 }
 
-// answerSparseCells is answerCells for data with so many possible cells that few
-// of them occur: it keeps a sum only of those that do, which is slower.
+// answerSparseCells is answerCells for data with so many possible cells that few of them
+// occur: it keeps sums only of those that do, which is slower.
 func answerSparseCells(job *sdk.Job, filters []sdk.Filter) {
 	found := map[cell]int{} // number of its sum
 	all := newSums(0)
@@ -139,7 +139,7 @@ func answerSparseCells(job *sdk.Job, filters []sdk.Filter) {
 	}
 }
 
-// cell is what the rows of one mean share.
+// cell identifies the rows of one mean.
 type cell struct{ location, category, stratum int32 }
 
 // byCell orders by location, category, stratum.

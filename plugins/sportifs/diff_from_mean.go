@@ -14,6 +14,7 @@ var diffFromMean = &sdk.Question{
 		Keys: []sdk.ResultColumn{byLocation}, Values: []sdk.ResultColumn{difference},
 		Layout: sdk.LayoutMap, Chart: sdk.ChartBar,
 	},
+	Example: ofObesity,
 	Answer: func(job *sdk.Job) error {
 		groups := sumByLocation(job)
 		means := locationMeans(groups)
@@ -28,8 +29,8 @@ var diffFromMean = &sdk.Question{
 	},
 }
 
-// answerDifference adds a location to the job's result. A difference that no float
-// holds, of values near the largest one, is missing: the others are answered.
+// answerDifference adds a location to the job's result. A difference that overflows a
+// float is missing, so that the other rows can still be answered.
 func answerDifference(job *sdk.Job, code int32, d float64) {
 	byLocation.Column(job).Append(code)
 	if math.IsInf(d, 0) {

@@ -7,11 +7,11 @@ import (
 	"github.com/le-stats-sportifs/lestats/plugins/sdk"
 )
 
-// sumOf adds up the values of the rows that pass the filters. Eight rows are
-// written out because a turn of a loop costs a guest as much as an addition;
-// they are no function, here and in addBlocks, because a guest pays more for a call a
-// block than for the block (global_mean 123 us instead of 83, states_mean 187 instead
-// of 149: -bench Questions).
+// sumOf sums the values of the rows that pass the filters. Eight rows are unrolled
+// because a loop iteration costs a guest as much as an addition. Neither here nor in
+// addBlocks are they a function, because one call per block costs a guest more than the
+// block itself (global_mean 123 us instead of 83, states_mean 187 instead of 149: -bench
+// Questions).
 func sumOf(job *sdk.Job, filters ...sdk.Filter) total {
 	filters = append(filters, value)
 	if !column.narrow {
@@ -35,14 +35,14 @@ func sumOf(job *sdk.Job, filters ...sdk.Filter) total {
 				h, l = plus(h, l, v[6])
 				h, l = plus(h, l, v[7])
 			} else {
-				h, l = plus(h, l, kept(v[0], keep))
-				h, l = plus(h, l, kept(v[1], keep>>1))
-				h, l = plus(h, l, kept(v[2], keep>>2))
-				h, l = plus(h, l, kept(v[3], keep>>3))
-				h, l = plus(h, l, kept(v[4], keep>>4))
-				h, l = plus(h, l, kept(v[5], keep>>5))
-				h, l = plus(h, l, kept(v[6], keep>>6))
-				h, l = plus(h, l, kept(v[7], keep>>7))
+				h, l = plus(h, l, masked(v[0], keep))
+				h, l = plus(h, l, masked(v[1], keep>>1))
+				h, l = plus(h, l, masked(v[2], keep>>2))
+				h, l = plus(h, l, masked(v[3], keep>>3))
+				h, l = plus(h, l, masked(v[4], keep>>4))
+				h, l = plus(h, l, masked(v[5], keep>>5))
+				h, l = plus(h, l, masked(v[6], keep>>6))
+				h, l = plus(h, l, masked(v[7], keep>>7))
 			}
 			count += bits.OnesCount32(keep)
 		}
@@ -51,7 +51,7 @@ func sumOf(job *sdk.Job, filters ...sdk.Filter) total {
 	return all
 }
 
-// addRows counts in the value of each row that passes the filters.
+// addRows adds the value of each row that passes the filters.
 func (s *sums) addRows(job *sdk.Job, group func(row uint32) int, filters []sdk.Filter) {
 	values := value.Values(job)
 	for rows := range job.Rows(filters...) {
@@ -61,7 +61,7 @@ func (s *sums) addRows(job *sdk.Job, group func(row uint32) int, filters []sdk.F
 	}
 }
 
-// sumByLocation adds up the values of each location, by its code.
+// sumByLocation sums the values of each location, by code.
 func sumByLocation(job *sdk.Job) sums {
 	groups := newSums(location.Count(job))
 	values, locations := value.Values(job), location.Codes(job)
@@ -75,8 +75,9 @@ func sumByLocation(job *sdk.Job) sums {
 	return groups
 }
 
-// addBlocks counts values of a narrow column in. The rows of a location mostly follow
-// each other: eight of them are one sum, which does not wait for the memory eight times.
+// addBlocks adds values of a narrow column. The rows of a location are mostly adjacent, so
+// eight of them usually update a single sum, which accesses memory once instead of eight
+// times.
 func (s *sums) addBlocks(blocks []sdk.Block, locations []int32, values []float64) {
 	each := s.each
 	for _, b := range blocks {
@@ -95,14 +96,14 @@ func (s *sums) addBlocks(blocks []sdk.Block, locations []int32, values []float64
 				h, l = plus(h, l, v[6])
 				h, l = plus(h, l, v[7])
 			} else {
-				h, l = plus(h, l, kept(v[0], keep))
-				h, l = plus(h, l, kept(v[1], keep>>1))
-				h, l = plus(h, l, kept(v[2], keep>>2))
-				h, l = plus(h, l, kept(v[3], keep>>3))
-				h, l = plus(h, l, kept(v[4], keep>>4))
-				h, l = plus(h, l, kept(v[5], keep>>5))
-				h, l = plus(h, l, kept(v[6], keep>>6))
-				h, l = plus(h, l, kept(v[7], keep>>7))
+				h, l = plus(h, l, masked(v[0], keep))
+				h, l = plus(h, l, masked(v[1], keep>>1))
+				h, l = plus(h, l, masked(v[2], keep>>2))
+				h, l = plus(h, l, masked(v[3], keep>>3))
+				h, l = plus(h, l, masked(v[4], keep>>4))
+				h, l = plus(h, l, masked(v[5], keep>>5))
+				h, l = plus(h, l, masked(v[6], keep>>6))
+				h, l = plus(h, l, masked(v[7], keep>>7))
 			}
 			g.high, g.low, g.count = h, l, g.count+bits.OnesCount32(keep)
 			continue
@@ -173,8 +174,8 @@ func descending(a, b group) int {
 	return ascending(b, a)
 }
 
-// overall is the mean of all rows, of which there are some. Where every row has a location it is that of
-// the groups, and the rows need not be read again.
+// overall is the mean of all rows, of which there is at least one. If every row has a
+// location, it follows from the groups, and the rows need not be read again.
 func overall(job *sdk.Job, groups sums) float64 {
 	var all total
 	if location.Missing(job) > 0 {
@@ -188,7 +189,7 @@ func overall(job *sdk.Job, groups sums) float64 {
 	return all.mean()
 }
 
-// noValue is the error of a state without a value.
+// noValue is the error for a state without a value.
 func noValue(job *sdk.Job, code int32) error {
 	return sdk.NoData(location.Text(job, code) + " has no value among the selected rows")
 }

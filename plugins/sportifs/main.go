@@ -1,20 +1,25 @@
-// Command sportifs is the built-in plugin: the nine questions of Le Stats
-// Sportifs, a file each. What they share is in kernels.go.
+// Command sportifs is the built-in plugin: the nine questions of Le Stats Sportifs, one
+// file per question, and those of package estimates. Shared code is in kernels.go.
 package main
 
-import "github.com/le-stats-sportifs/lestats/plugins/sdk"
+import (
+	"slices"
+
+	"github.com/le-stats-sportifs/lestats/plugins/estimates"
+	"github.com/le-stats-sportifs/lestats/plugins/sdk"
+)
 
 // The columns of the dataset.
 var (
-	question = &sdk.StringColumn{Name: "question"}
-	location = &sdk.StringColumn{Name: "location"}
-	category = &sdk.StringColumn{Name: "category"}
-	stratum  = &sdk.StringColumn{Name: "stratum"}
-	value    = &sdk.NumberColumn{Name: "value"}
+	question = estimates.Question
+	location = estimates.Location
+	category = estimates.Category
+	stratum  = estimates.Stratum
+	value    = estimates.Value
 )
 
-// The parameters. Every question is about the rows of one survey question: the
-// host selects them.
+// The parameters. Every question reads the rows of one survey question, which the host
+// selects.
 var (
 	survey = &sdk.StringParam{
 		Name: "question", Title: "Survey question", Description: "The survey question that was answered.",
@@ -32,25 +37,33 @@ var (
 	byCategory = &sdk.CodeResult{Of: category, Title: "Category"}
 	byStratum  = &sdk.CodeResult{Of: stratum, Title: "Group"}
 
-	mean       = &sdk.NumberResult{Name: "mean", Title: "Mean", UnitOf: value}
-	globalMean = &sdk.NumberResult{Name: "global_mean", Title: "Global mean", UnitOf: value}
-	difference = &sdk.NumberResult{Name: "difference", Title: "Global mean minus mean", UnitOf: value}
+	mean       = &sdk.NumberResult{Name: "mean", Title: "Mean", UnitOf: value, Shows: sdk.ShowsMean}
+	globalMean = &sdk.NumberResult{Name: "global_mean", Title: "Global mean", UnitOf: value, Shows: sdk.ShowsMean}
+	difference = &sdk.NumberResult{Name: "difference", Title: "Global mean minus mean", UnitOf: value, Shows: sdk.ShowsMeanDifference}
 )
+
+// The examples, in the words of the CDC's survey.
+const (
+	ofObesity       = `{"question": "Percent of adults aged 18 years and older who have obesity"}`
+	ofObesityInOhio = `{"question": "Percent of adults aged 18 years and older who have obesity", "state": "Ohio"}`
+)
+
+var nine = []*sdk.Question{
+	statesMean, stateMean, best5, worst5, globalMeanOf, diffFromMean, stateDiffFromMean, meanByCategory, stateMeanByCategory,
+}
 
 var plugin = &sdk.Plugin{
 	Name:        "sportifs",
-	Version:     "1.0.0",
+	Version:     "1.1.0",
 	Title:       "Le Stats Sportifs",
-	Description: "Means of a survey's values by state and by group, and who does best and worst.",
+	Description: "Means of a survey's values by state and by group, and who does best and worst; its estimates with their intervals, over the years, compared, and ranked as far as the data allow.",
 	License:     "Apache-2.0",
-	Columns:     []sdk.Column{question, location, category, stratum, value},
+	Columns:     estimates.Columns,
 	Open: func(job *sdk.Job) error {
 		measure(job)
 		return findPairs(job)
 	},
-	Questions: []*sdk.Question{
-		statesMean, stateMean, best5, worst5, globalMeanOf, diffFromMean, stateDiffFromMean, meanByCategory, stateMeanByCategory,
-	},
+	Questions: slices.Concat(nine, estimates.Questions),
 }
 
 func init() { sdk.Serve(plugin) }

@@ -10,6 +10,7 @@ var meanByCategory = &sdk.Question{
 		Keys: []sdk.ResultColumn{byLocation, byCategory, byStratum}, Values: []sdk.ResultColumn{mean},
 		Layout: sdk.LayoutMap, Chart: sdk.ChartNone,
 	},
+	Example: ofObesity,
 	Answer: func(job *sdk.Job) error {
 		answerCells(job, 0, location.Count(job))
 		return nil

@@ -136,7 +136,7 @@ func entries(means map[string]float64, order func(a, b entry) int) []entry {
 	return out
 }
 
-// Every question answers as a plain computation does, on any data, with many and
+// Each of the nine answers as a plain computation does, on any data, with many and
 // with few possible cells.
 func TestNaive(t *testing.T) {
 	defer func(n int) { maxCells = n }(maxCells)
@@ -149,7 +149,7 @@ func TestNaive(t *testing.T) {
 		}
 		survey := d.question[0]
 		place := slices.Max(d.location)
-		for _, q := range plugin.Questions {
+		for _, q := range nine {
 			args := map[string]any{"question": survey}
 			if slices.Contains(q.Params, sdk.Param(state)) {
 				if place == "" {

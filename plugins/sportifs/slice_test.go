@@ -54,7 +54,7 @@ func openSlice(t testing.TB) *sdktest.Session {
 	return session
 }
 
-// expectation is one of the seed's answers.
+// expectation is one of the original's answers.
 type expectation struct {
 	Endpoint string          `json:"endpoint"`
 	Request  map[string]any  `json:"request"`
@@ -77,8 +77,8 @@ func expectations(t testing.TB) []expectation {
 	return out
 }
 
-// TestSeedAnswers compares with what the seed's own code answers.
-func TestSeedAnswers(t *testing.T) {
+// TestOriginalAnswers compares with the answers of the original's own code.
+func TestOriginalAnswers(t *testing.T) {
 	session := openSlice(t)
 	for _, want := range expectations(t) {
 		got, err := session.Ask(want.Endpoint, want.Request)
@@ -86,7 +86,7 @@ func TestSeedAnswers(t *testing.T) {
 			t.Errorf("%s %v: %v", want.Endpoint, want.Request, err)
 			continue
 		}
-		compare(t, want, asSeed(want.Endpoint, got))
+		compare(t, want, asOriginal(want.Endpoint, got))
 	}
 }
 
@@ -96,8 +96,8 @@ type entry struct {
 	mean float64
 }
 
-// asSeed writes an answer's keys as the seed does.
-func asSeed(endpoint string, r *sdktest.Result) []entry {
+// asOriginal writes an answer's keys as the original does.
+func asOriginal(endpoint string, r *sdktest.Result) []entry {
 	keys, values := r.Columns[:len(r.Columns)-1], r.Columns[len(r.Columns)-1]
 	out := make([]entry, r.Rows)
 	for i := range out {
@@ -124,7 +124,7 @@ func asSeed(endpoint string, r *sdktest.Result) []entry {
 func tuple(parts []string) string { return "('" + strings.Join(parts, "', '") + "')" }
 
 // compare checks keys and values. The order is checked elsewhere: where groups
-// without a value are left out, that of the seed is what sorting NaNs made of it.
+// without a value are left out, that of the original is an artifact of sorting NaNs.
 func compare(t *testing.T, want expectation, got []entry) {
 	t.Helper()
 	var flat []entry

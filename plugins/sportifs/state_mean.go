@@ -10,6 +10,7 @@ var stateMean = &sdk.Question{
 		Keys: []sdk.ResultColumn{byLocation}, Values: []sdk.ResultColumn{mean},
 		Layout: sdk.LayoutMap, Chart: sdk.ChartNone,
 	},
+	Example: ofObesityInOhio,
 	Answer: func(job *sdk.Job) error {
 		code, _ := state.Get(job)
 		s := sumOf(job, location.Is(code))

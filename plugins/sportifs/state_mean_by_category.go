@@ -10,6 +10,7 @@ var stateMeanByCategory = &sdk.Question{
 		Keys: []sdk.ResultColumn{byLocation, byCategory, byStratum}, Values: []sdk.ResultColumn{mean},
 		Layout: sdk.LayoutNested, Chart: sdk.ChartBar,
 	},
+	Example: ofObesityInOhio,
 	Answer: func(job *sdk.Job) error {
 		code, _ := state.Get(job)
 		answerCells(job, code, 1, location.Is(code))

@@ -10,13 +10,14 @@ var statesMean = &sdk.Question{
 		Keys: []sdk.ResultColumn{byLocation}, Values: []sdk.ResultColumn{mean},
 		Layout: sdk.LayoutMap, Chart: sdk.ChartMap,
 	},
+	Example: ofObesity,
 	Answer: func(job *sdk.Job) error {
 		answerMeans(job, locationMeans(sumByLocation(job)))
 		return nil
 	},
 }
 
-// answerMeans makes the means the job's result.
+// answerMeans writes the means to the job's result.
 func answerMeans(job *sdk.Job, means []group) {
 	locations, values := byLocation.Column(job).Extend(len(means)), mean.Column(job).Extend(len(means))
 	for i, m := range means {

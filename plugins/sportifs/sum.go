@@ -8,12 +8,12 @@ import (
 	"github.com/le-stats-sportifs/lestats/plugins/sdk"
 )
 
-// A sum is exact: no addition rounds or overflows, so the same values in another order
-// have the same mean. Only the mean is rounded, once. RATIONALE.md has how, and what it
-// costs.
+// Sums are exact: no addition rounds or overflows, so the same values in another order
+// have the same mean. Only the mean is rounded, once. RATIONALE.md explains how, and what
+// it costs.
 
-// sum is the sum of count values of a narrow column, in two digits. Of another column
-// only the count is meant.
+// sum is the sum of count values of a narrow column, in two digits. For other columns
+// only count is used.
 type sum struct {
 	high  float64 // column.zero, and a multiple of column.unit
 	low   float64 // a multiple of column.lowUnit
@@ -25,23 +25,23 @@ func (s *sum) plus(v float64) {
 	s.count++
 }
 
-// plus adds v to a sum's digits. The higher one keeps the size of column.zero, so it
-// takes whole units; what is left of v is a multiple of the lower unit. No step rounds,
-// but for that one.
+// plus adds v to a sum's digits. The higher digit stays close to column.zero, so adding v
+// rounds to whole units; the remainder of v is a multiple of the lower unit. No other step
+// rounds.
 func plus(high, low, v float64) (float64, float64) {
 	h := high + v
 	return h, low + (v - (h - high))
 }
 
-// kept is v where the lowest bit of keep is 1, and else 0.
-func kept(v float64, keep uint32) float64 {
+// masked is v if the lowest bit of keep is 1, otherwise 0.
+func masked(v float64, keep uint32) float64 {
 	return math.Float64frombits(math.Float64bits(v) & -uint64(keep&1))
 }
 
-// sums is a sum a group.
+// sums holds one sum per group.
 type sums struct {
 	each []sum
-	wide []int64 // where the column is not narrow: column.digits a group, the lowest first, of 32 bits each
+	wide []int64 // if the column is not narrow: column.digits digits of 32 bits per group, lowest first
 }
 
 func newSums(n int) sums {
@@ -65,14 +65,14 @@ func (s *sums) grow() int {
 	return len(s.each) - 1
 }
 
-// add counts v in for a group.
+// add adds v to a group.
 func (s *sums) add(group int, v float64) {
 	if column.narrow {
 		s.each[group].plus(v)
 		return
 	}
 	s.each[group].count++
-	m, exponent := odd(v)
+	m, exponent := oddMantissa(v)
 	if m == 0 {
 		return
 	}
@@ -111,11 +111,11 @@ func (s *sums) mean(group int) float64 {
 // total is the sum of any number of values.
 type total struct {
 	count     int
-	high, low int64   // of a narrow column: units of its digits
-	wide      []int64 // of another: digits of 32 bits, the lowest first
+	high, low int64   // for a narrow column: units of its digits
+	wide      []int64 // for others: digits of 32 bits, lowest first
 }
 
-// plus adds what other is the sum of.
+// plus adds another sum.
 func (t *total) plus(other *total) {
 	t.count += other.count
 	t.high += other.high
@@ -137,7 +137,7 @@ func (t *total) mean() float64 {
 	if h, l := t.high, t.low; t.count < maxRatio && -exact < h && h < exact && -exact < l && l < exact {
 		return ratio(float64(h)*column.unit, float64(l)*column.lowUnit, float64(t.count))
 	}
-	// The two as digits of 32 bits: the higher one lies column.digit bits up.
+	// Convert both to digits of 32 bits: the higher one starts column.digit bits up.
 	at, by := column.digit/32, uint(column.digit%32)
 	digits := make([]int64, at+3)
 	digits[0] += t.low & (1<<32 - 1)
@@ -148,11 +148,11 @@ func (t *total) mean() float64 {
 	return quotient(digits, t.count, column.lowest)
 }
 
-// maxRatio is the first count that ratio does not take.
+// maxRatio is the first count that is too large for ratio.
 const maxRatio = 1 << 26
 
-// ratio is (a+b)/n for a whole n below maxRatio: the quotient of the rounded sum, and
-// what the remainder adds to it.
+// ratio is (a+b)/n for an integer n below maxRatio: the quotient of the rounded sum, plus
+// the contribution of the remainder.
 func ratio(a, b, n float64) float64 {
 	total := a + b
 	part := total - a
@@ -162,8 +162,8 @@ func ratio(a, b, n float64) float64 {
 	return q + (((total-upper*n)-(q-upper)*n)+rest)/n
 }
 
-// quotient is a number by n: digits of 32 bits, the lowest first, that may be negative
-// or too large, in units of 2^lowest. n is below 2^32.
+// quotient divides a number by n, which is below 2^32. The number is given as digits of 32
+// bits, lowest first, which may be negative or too large, in units of 2^lowest.
 func quotient(digits []int64, n, lowest int) float64 {
 	const fraction = 3 // digits of the quotient below the units
 	all := make([]int64, fraction+len(digits)+2)
@@ -188,7 +188,7 @@ func quotient(digits []int64, n, lowest int) float64 {
 	if top < 0 {
 		return 0
 	}
-	for i := range max(0, top-2) { // what lies below the three highest digits counts as a bit
+	for i := range max(0, top-2) { // below the three highest digits, only whether there is a bit matters
 		rest |= uint64(all[i])
 	}
 	digit := func(i int) uint64 {
@@ -203,8 +203,8 @@ func quotient(digits []int64, n, lowest int) float64 {
 	if rest |= digit(top-2) << (32 + shift); rest != 0 {
 		m |= 1
 	}
-	// 63 bits are a signed number, which is converted in one instruction; the lowest one
-	// says that there is more.
+	// A signed number of 63 bits is converted in one instruction; its lowest bit says
+	// whether there is more below.
 	v := math.Ldexp(float64(int64(m>>1|m&1)), 32*(top-1-fraction)+lowest+1-shift)
 	if negative {
 		return -v
@@ -212,8 +212,8 @@ func quotient(digits []int64, n, lowest int) float64 {
 	return v
 }
 
-// carry makes every digit one of 32 bits, but the highest, and reports whether the
-// number is negative: then the highest one is.
+// carry normalizes every digit but the highest to 32 bits, and reports whether the number,
+// and with it the highest digit, is negative.
 func carry(digits []int64) bool {
 	c := int64(0)
 	for i := range digits {
@@ -228,8 +228,8 @@ func carry(digits []int64) bool {
 	return c < 0
 }
 
-// odd returns the odd number that is v, but for its sign, in units of 2^exponent; 0 for 0.
-func odd(v float64) (m uint64, exponent int) {
+// oddMantissa returns |v| as an odd number in units of 2^exponent; 0 for 0.
+func oddMantissa(v float64) (m uint64, exponent int) {
 	b := math.Float64bits(v)
 	m, exponent = b&(1<<52-1), int(b>>52&0x7ff)
 	if exponent > 0 {
@@ -243,7 +243,7 @@ func odd(v float64) (m uint64, exponent int) {
 	return m >> zeros, exponent + zeros - 1074 // the least float is 2^-1074
 }
 
-// span is what the values of the column need: every one is a multiple of 2^lowest.
+// span describes the values of the column: every one is a multiple of 2^lowest.
 type span struct {
 	narrow bool // two digits of the sum fit into whole numbers of 64 bits
 	lowest int
@@ -251,26 +251,26 @@ type span struct {
 
 	// Of a narrow column:
 	digit         int     // bits of the lower digit
-	unit, lowUnit float64 // what a one is worth in either digit
-	zero          float64 // 1.5 times 2^52 units: what is added to it is rounded to units
+	unit, lowUnit float64 // value of one unit of each digit
+	zero          float64 // 1.5 times 2^52 units: adding to it rounds to units
 }
 
-// whole is a sum's higher digit in units, lowWhole its lower one.
+// whole is a sum's higher digit in units, lowWhole its lower digit.
 func (s *span) whole(high float64) int64   { return int64((high - s.zero) / s.unit) }
 func (s *span) lowWhole(low float64) int64 { return int64(low / s.lowUnit) }
 
-// column is what measure found when the plugin was opened: it is part of the image
-// that every job starts from.
+// column is what measure found when the plugin was opened. It is part of the image that
+// every job starts from.
 var column span
 
-// measure finds out what sums of the column need.
+// measure determines how sums of the column are represented.
 func measure(job *sdk.Job) {
 	values := value.Values(job)
 	count, lowest, highest := 0, math.MaxInt, math.MinInt
 	for rows := range job.Rows(value) {
 		count += len(rows)
 		for _, row := range rows {
-			if m, exponent := odd(values[row]); m != 0 {
+			if m, exponent := oddMantissa(values[row]); m != 0 {
 				lowest = min(lowest, exponent)
 				highest = max(highest, exponent+bits.Len64(m))
 			}
@@ -284,7 +284,7 @@ func measure(job *sdk.Job) {
 	}
 }
 
-// mostOfOne returns how many values the location has that has most of them.
+// mostOfOne returns the largest number of values of any location.
 func mostOfOne(job *sdk.Job) int {
 	locations := location.Codes(job)
 	counts := make([]int, location.Count(job)+1) // one at least
@@ -296,14 +296,14 @@ func mostOfOne(job *sdk.Job) int {
 	return slices.Max(counts)
 }
 
-// spanOf is what sums of values need that are multiples of 2^lowest and below
-// 2^highest, up to count of them in a location.
+// spanOf is the representation of sums of up to count values per location that are
+// multiples of 2^lowest and below 2^highest.
 func spanOf(count, lowest, highest int) span {
 	const batch = 10 // sumOf adds up 2^10 values at a time
 	width, room := highest-lowest, max(batch, bits.Len(uint(count)))
 	s := span{lowest: lowest, digits: width/32 + 3, digit: (width + 4) / 2}
-	// The higher digit of a sum is below 2^51 units, the lower one below 2^53, and no
-	// float on the way is denormal or infinite.
+	// The higher digit of a sum stays below 2^51 units, the lower one below 2^53, and no
+	// intermediate float is denormal or infinite.
 	s.narrow = width-s.digit+1+room <= 51 && s.digit-1+room <= 53 && lowest >= -900 && lowest+s.digit <= 900
 	if s.narrow {
 		s.unit, s.lowUnit = math.Ldexp(1, lowest+s.digit), math.Ldexp(1, lowest)

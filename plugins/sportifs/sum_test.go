@@ -146,7 +146,7 @@ func TestManyValues(t *testing.T) {
 		const n = 9_999_999
 		lowest, highest := math.MaxInt, math.MinInt
 		for _, v := range tt.values {
-			_, low := odd(v)
+			_, low := oddMantissa(v)
 			_, high := math.Frexp(v)
 			lowest, highest = min(lowest, low), max(highest, high)
 		}

@@ -10,6 +10,7 @@ var worst5 = &sdk.Question{
 		Keys: []sdk.ResultColumn{byLocation}, Values: []sdk.ResultColumn{mean},
 		Layout: sdk.LayoutMap, Chart: sdk.ChartBar,
 	},
+	Example: ofObesity,
 	Answer: func(job *sdk.Job) error {
 		lowest, err := lessIsBetter(job)
 		if err != nil {

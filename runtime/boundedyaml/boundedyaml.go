@@ -1,7 +1,8 @@
-// Package boundedyaml is the one place where this program parses YAML. The library's
-// parser takes memory with the square of the nesting and of the number of keys, so a
-// file of 200 KB could take 22 GB. Parse counts both among the tokens first, which
-// takes memory in proportion to the file.
+// Package boundedyaml reads YAML into structs, strictly and within bounds. It is the only
+// place where this program parses YAML. The memory of the
+// library's parser grows with the square of the nesting and of the number of keys: a file
+// of 200 KB could take 22 GB. Decode first counts both in the tokens, whose memory is
+// proportional to the file.
 package boundedyaml
 
 import (
@@ -18,17 +19,17 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// Bounds of a YAML file. A descriptor, the largest that there is, has at most 256
-// columns with ten keys each, and nests three deep.
+// Bounds of a YAML file. The largest file is a descriptor, with at most 256 columns of
+// ten keys each, nested three levels deep.
 const (
 	MaxBytes  = 256 << 10
-	MaxDepth  = 16   // lists and mappings inside each other
+	MaxDepth  = 16   // nested lists and mappings
 	MaxKeys   = 4096 // of all mappings together
 	maxTokens = 1 << 16
 )
 
-// ReadFile reads a file that Parse would take: it refuses a longer one without
-// reading it to its end. The error names the path.
+// ReadFile reads a file of at most MaxBytes, the most that Decode accepts, and refuses a
+// longer one without reading it to its end. The error names the path.
 func ReadFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -45,10 +46,10 @@ func ReadFile(path string) ([]byte, error) {
 	return b, nil
 }
 
-// Parse returns the documents in b that hold something. It refuses more than MaxBytes,
-// MaxDepth and MaxKeys, and what a settings file does not need: anchors, aliases, merge
-// keys, tags, directives and keys that are not plain text. Errors begin with the line.
-func Parse(b []byte) (bodies []ast.Node, err error) {
+// parse returns the non-empty documents in b. It refuses more than MaxBytes, MaxDepth and
+// MaxKeys, and features that a settings file does not need: anchors, aliases, merge keys,
+// tags, directives and keys that are not plain text. Errors begin with the line.
+func parse(b []byte) (bodies []ast.Node, err error) {
 	if len(b) > MaxBytes {
 		return nil, fmt.Errorf("it has %d bytes; at most %d", len(b), MaxBytes)
 	}
@@ -80,7 +81,7 @@ func Parse(b []byte) (bodies []ast.Node, err error) {
 	return bodies, nil
 }
 
-// refused are the tokens that a settings file does not need.
+// refused are the kinds of tokens that a settings file does not need.
 var refused = map[token.Type]string{
 	token.AnchorType:     "an anchor",
 	token.AliasType:      "an alias",
@@ -90,12 +91,12 @@ var refused = map[token.Type]string{
 	token.MappingKeyType: "a key that begins with ?",
 }
 
-// check refuses tokens that would take the parser more than they are worth.
+// check refuses tokens that would cost the parser too much.
 func check(tokens token.Tokens) error {
 	var indents []int // columns of the block lists and mappings that are open
 	flow, keys, line := 0, 0, 0
 	if len(tokens) > maxTokens {
-		return fmt.Errorf("it has %d parts; at most %d", len(tokens), maxTokens)
+		return fmt.Errorf("it has %d tokens; at most %d", len(tokens), maxTokens)
 	}
 	for _, t := range tokens {
 		if t.Type == token.CommentType {
@@ -103,9 +104,9 @@ func check(tokens token.Tokens) error {
 		}
 		at := t.Position.Line
 		if what, bad := refused[t.Type]; bad {
-			return fmt.Errorf("line %d: %s, %.40q, cannot be used here; put it in quotes where a text is meant", at, what, t.Value)
+			return fmt.Errorf("line %d: %s, %.40q, cannot be used here; put it in quotes if you mean text", at, what, t.Value)
 		}
-		begins := at != line // the first of its line
+		begins := at != line // the first token of its line
 		line = at
 		switch t.Type {
 		case token.SequenceStartType, token.MappingStartType:

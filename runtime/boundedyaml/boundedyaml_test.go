@@ -37,16 +37,16 @@ func TestBounded(t *testing.T) {
 	}
 	const n = 200_000
 	for name, c := range map[string]struct{ text, want string }{
-		"brackets":         {strings.Repeat("[", n), "parts"},
+		"brackets":         {strings.Repeat("[", n), "tokens"},
 		"fewer brackets":   {strings.Repeat("[", 2000), "nested more than 16 deep"},
 		"balanced":         {"a: " + strings.Repeat("[", 500) + strings.Repeat("]", 500), "line 1: lists and mappings are nested"},
 		"braces":           {strings.Repeat("{a: ", 20_000), "nested more than 16 deep"},
 		"dashes":           {strings.Repeat("- ", 30_000), "nested more than 16 deep"},
-		"many dashes":      {strings.Repeat("- ", n/2), "parts"},
+		"many dashes":      {strings.Repeat("- ", n/2), "tokens"},
 		"question marks":   {strings.Repeat("? ", 30_000), `a key that begins with ?, "?"`},
 		"indented keys":    {stairs.String(), "line 17: lists and mappings are nested"},
 		"indented lists":   {columns.String(), "line 17: lists and mappings are nested"},
-		"keys":             {keys.String(), "parts"},
+		"keys":             {keys.String(), "tokens"},
 		"fewer keys":       {keys.String()[:60_000], "more than 4096 keys"},
 		"keys in braces":   {"{" + strings.ReplaceAll(keys.String()[:60_000], "\n", ", ") + "}", "more than 4096 keys"},
 		"tags":             {strings.Repeat("!a ", 20_000), `line 1: a tag, "!a"`},
@@ -73,7 +73,7 @@ func TestBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var err error
-			got := allocated(func() { _, err = Parse([]byte(c.text)) })
+			got := allocated(func() { _, err = parse([]byte(c.text)) })
 			if most := uint64(fixed + perByte*len(c.text)); got > most {
 				t.Errorf("%d bytes took %d, at most %d", len(c.text), got, most)
 			}
@@ -90,7 +90,7 @@ func TestDepthEnds(t *testing.T) {
 	for i := range 300 {
 		text += fmt.Sprintf("  - name: c%d\n    aliases:\n      - [a, {b: [c]}]\n      # deep\n          # deeper\n", i)
 	}
-	bodies, err := Parse([]byte(text))
+	bodies, err := parse([]byte(text))
 	if err != nil || len(bodies) != 1 {
 		t.Errorf("%d bodies, %v", len(bodies), err)
 	}
@@ -132,7 +132,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte, repeat uint8) {
 		text := []byte(strings.Repeat(string(b[:min(len(b), 2000)]), 1+int(repeat)))
-		got := allocated(func() { _, _ = Parse(text) })
+		got := allocated(func() { _, _ = parse(text) })
 		if most := uint64(fixed + perByte*len(text)); got > most {
 			t.Errorf("%d bytes took %d, at most %d", len(text), got, most)
 		}

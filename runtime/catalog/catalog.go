@@ -1,12 +1,12 @@
-// Package catalog finds plugins, keeps those that are good and answers requests
-// with them. A plugin that is refused never stops the others: [Catalog.Plugins]
-// says what is wrong with it.
+// Package catalog finds plugins, loads the valid ones and answers requests with them.
+// A plugin that is refused does not affect the others; [Catalog.Plugins] says what is
+// wrong with it.
 //
-// A live catalog keeps looking. A plugin that is put into a folder or a bucket is
-// served within a second or two; one that is replaced finishes what it has begun
-// while the new one answers what comes next; with one that is removed go its
-// questions. A file that is bad changes nothing: what it held before keeps
-// answering.
+// A live catalog follows changes. A plugin that is added to a folder or a bucket is
+// served within a second or two. A plugin that is replaced finishes its running answers
+// while the new one takes the next requests. The questions of a plugin that is removed
+// are no longer served. When a file is replaced by one that is refused, its previous
+// version keeps answering.
 package catalog
 
 import (
@@ -17,7 +17,6 @@ import (
 	"log/slog"
 	"path"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,96 +24,104 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// Dataset is what the catalog asks of a dataset.
+// Dataset is what the catalog needs of a dataset.
 type Dataset interface {
 	question.Schema
 	Select(conds []question.Condition) []question.Range
 	Info() question.DatasetInfo
+	// Coverage describes rows, and Groups returns into how many groups columns divide those
+	// with a value of the measure: -1 if a column does not exist.
+	Coverage(rows []question.Range) *question.Coverage
+	Groups(rows []question.Range, by []string) int
+	// Caveats returns the dataset's own caveats about rows of this coverage.
+	Caveats(c *question.Coverage) []question.Caveat
 }
 
-// Plugin is a plugin that was loaded. Its methods are safe for concurrent use,
-// and closing it again does no harm.
+// Plugin is a loaded plugin. Its methods are safe for concurrent use, and it may be
+// closed more than once.
 type Plugin interface {
 	Manifest() *question.Manifest
-	Digest() string
-	Answer(ctx context.Context, b *question.Bound, rows []question.Range) (*question.Table, error)
+	Digest() string // of the file: "sha256:" and 64 hex digits
+	// Measure answers b, and says what that used. It fails with CodeShuttingDown if the
+	// plugin was retired before the call.
+	Measure(ctx context.Context, b *question.BoundRequest, rows []question.Range) (*question.Table, question.Usage, error)
+	// Retire admits no more answers. When the running ones have ended, the plugin is
+	// released and then the channel closed.
+	Retire() <-chan struct{}
+	// Close retires the plugin and waits until it is released. If ctx ends first, it
+	// interrupts the running answers and returns an error.
 	Close(ctx context.Context) error
 }
 
-// Loader makes a plugin of a .wasm file. It does not keep wasm.
+// Loader loads a plugin from the content of a .wasm file. It does not keep wasm.
 type Loader func(ctx context.Context, wasm []byte) (Plugin, error)
 
 // BuiltIn is the name of the source whose files are embedded in the program.
 const BuiltIn = "built-in"
 
-// Source is a place to look for plugins in: every *.wasm directly in it. One of
+// Source is a place that holds plugins: all *.wasm files directly in it. Exactly one of
 // FS, Folder and Bucket is set.
 type Source struct {
-	Name   string // for people; "" is Folder
+	Name   string // for people; the default is Folder
 	FS     fs.FS  // never changes
-	Folder string // on disk; it may come and go
+	Folder string // on disk; it need not exist yet, and may be removed
 	Bucket Bucket
-	// Optional tells that nobody asked for Folder: when it is absent, that is not
-	// worth a word.
+	// Optional means that Folder is a default, so that its absence is not reported.
 	Optional bool
 }
 
-// Bucket is a place that is polled: a prefix of an object store. Its methods are
-// safe for concurrent use; ctx bounds a call.
+// Bucket is a prefix of an object store, which is polled. Its methods are safe for
+// concurrent use; ctx bounds each call.
 type Bucket interface {
-	// List returns the objects that are there now, sorted by name. A name has no
-	// slash.
+	// List returns the present objects, sorted by name. Names have no slash.
 	List(ctx context.Context) ([]Object, error)
-	// Get returns an object's content, or its first limit bytes. The caller owns it.
+	// Get returns up to limit bytes of an object's content, owned by the caller.
 	Get(ctx context.Context, name string, limit int) ([]byte, error)
 }
 
 // Object is an entry of a Bucket.
 type Object struct {
 	Name string
-	ETag string // another one when the content is another
+	ETag string // changes with the content
 	Size int64  // bytes
 }
 
 // Defaults of Config.
 const (
-	DefaultPoll   = 500 * time.Millisecond
-	DefaultSettle = 250 * time.Millisecond
+	DefaultPoll     = 500 * time.Millisecond
+	DefaultDebounce = 250 * time.Millisecond
 )
 
-// Config says what a catalog serves. Dataset and Load are required.
+// Config configures a catalog. Dataset and Load are required.
 type Config struct {
 	Dataset Dataset
 	Load    Loader
-	// Sources are looked through in order: where two plugins want the same name,
-	// the one that is served already has it, else the one that was found first.
+	// Sources are searched in order. When two plugins claim the same name, the one that
+	// is already served keeps it, else the first that was found gets it.
 	Sources []Source
-	// Reserved are names that no question may have, because the host's own routes
-	// have them; nil is those of the HTTP API.
-	Reserved []string
-	// Lock is a file that lists the plugins that may be served, see [ReadLock]; ""
-	// allows all. What is embedded in the program (BuiltIn) needs no permission.
+	// Reserved reports whether the host has a route of this name, so that no question may
+	// have it. The default reserves no name.
+	Reserved func(name string) bool
+	// Lock is the path of a file that lists the plugins that may be served, see
+	// [ReadLock]. Without it all may. Plugins in the program itself (BuiltIn) are always
+	// allowed.
 	Lock string
-	// Live has folders, buckets and Lock looked at again and again until Close.
+	// Live follows changes of folders, buckets and Lock until Close.
 	Live bool
-	// Poll is the time from one look at the folders to the next; file events make it
-	// shorter where the system has them. 0 is DefaultPoll.
+	// Poll is the interval at which folders are listed. File events make it shorter
+	// where the system has them. The default is DefaultPoll.
 	Poll time.Duration
-	// PollBucket is the same of buckets; each look is one request or more. 0 is 1 s.
+	// PollBucket is the interval at which buckets are listed, with at least one request
+	// each time. The default is 1 s.
 	PollBucket time.Duration
-	// Settle is for how long a file must not have changed to count as complete, and a
-	// missing one be missing to count as removed. 0 is DefaultSettle.
-	Settle time.Duration
-	// Log is where refusals and changes are told; nil is slog.Default().
+	// Debounce is how long a file must stay unchanged to count as complete, and stay
+	// absent to count as removed. The default is DefaultDebounce.
+	Debounce time.Duration
+	// Build is the program's version, for receipts. The default is "unknown".
+	Build string
+	// Log gets refusals and changes. The default is slog.Default().
 	Log *slog.Logger
 }
-
-// reserved is the default of Config.Reserved.
-var reserved = []string{"get_results", "jobs", "num_jobs", "graceful_shutdown", "questions", "plugins"}
-
-// Reserved reports whether the HTTP API has a route of its own by this name, so
-// that no question may have it.
-func Reserved(name string) bool { return slices.Contains(reserved, name) }
 
 func (c *Config) validate() error {
 	if c.Dataset == nil || c.Load == nil {
@@ -125,16 +132,19 @@ func (c *Config) validate() error {
 			s.Name = s.Folder
 		}
 	}
+	if c.Build == "" {
+		c.Build = question.UnknownBuild
+	}
 	if c.Reserved == nil {
-		c.Reserved = reserved
+		c.Reserved = func(string) bool { return false }
 	}
 	for _, d := range []struct {
 		value   *time.Duration
 		initial time.Duration
 		name    string
-	}{{&c.Poll, DefaultPoll, "Poll"}, {&c.PollBucket, time.Second, "PollBucket"}, {&c.Settle, DefaultSettle, "Settle"}} {
+	}{{&c.Poll, DefaultPoll, "Poll"}, {&c.PollBucket, time.Second, "PollBucket"}, {&c.Debounce, DefaultDebounce, "Debounce"}} {
 		if *d.value < 0 {
-			return fmt.Errorf("catalog: %s is %s; it is above 0, and 0 is %s", d.name, *d.value, d.initial)
+			return fmt.Errorf("catalog: %s is %s; it must not be negative, and 0 means %s", d.name, *d.value, d.initial)
 		}
 		if *d.value == 0 {
 			*d.value = d.initial
@@ -146,29 +156,32 @@ func (c *Config) validate() error {
 	return nil
 }
 
-// Catalog answers requests with the plugins that it found. Its methods are safe
-// for concurrent use.
+// Catalog answers requests with the plugins that it has found. Its methods are safe for
+// concurrent use.
 type Catalog struct {
-	cfg     Config
-	current atomic.Pointer[snapshot]
+	cfg       Config
+	current   atomic.Pointer[snapshot]
+	described memory
 
 	mu     sync.Mutex // held to change current
 	closed bool
 
-	places []*place // of Open, then of the watcher alone
-	lock   *lockFile
-	stop   context.CancelFunc // of the watcher
-	ended  chan struct{}      // the watcher has ended; nil without one
+	turn      chan struct{} // held to use what follows; holds one value
+	sources   []*source
+	refreshed time.Time // start of the last complete Refresh
+	lock      *lockFile
+	stop      context.CancelFunc // of the watcher
+	ended     chan struct{}      // the watcher has ended; nil without one
 }
 
-// Open looks through the sources once and loads what it finds, several at a time.
-// The catalog owns the plugins; a live one has a goroutine until it is closed. The
-// error is one of cfg, of the lock file or of ctx, never of a plugin.
+// Open searches the sources once and loads the plugins, several at a time. The catalog
+// owns them. A live catalog has a goroutine until it is closed. An error is due to cfg,
+// the lock file or ctx, never to a plugin.
 func Open(ctx context.Context, cfg Config) (*Catalog, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	c := &Catalog{cfg: cfg, stop: func() {}}
+	c := &Catalog{cfg: cfg, stop: func() {}, turn: make(chan struct{}, 1)}
 	if cfg.Lock != "" {
 		var err error
 		if c.lock, err = openLock(cfg.Lock); err != nil {
@@ -176,10 +189,10 @@ func Open(ctx context.Context, cfg Config) (*Catalog, error) {
 		}
 	}
 	for _, s := range cfg.Sources {
-		c.places = append(c.places, newPlace(s))
+		c.sources = append(c.sources, newSource(s))
 	}
 	c.current.Store(newSnapshot())
-	c.look(ctx, time.Now(), true)
+	c.reconcile(ctx, time.Now(), true)
 	if ctx.Err() != nil {
 		return nil, errors.Join(context.Cause(ctx), c.Close(context.WithoutCancel(ctx)))
 	}
@@ -192,30 +205,29 @@ func Open(ctx context.Context, cfg Config) (*Catalog, error) {
 	return c, nil
 }
 
-// snapshot is what the catalog serves at one time. It never changes; the plugins
-// in it may be retired.
+// snapshot is what the catalog serves at one time. It is immutable, but its plugins may
+// be retired.
 type snapshot struct {
-	infos  []question.PluginInfo
-	offers []question.Offer
-	held   []*holder
-	served map[string]*holder // by the name of the question
-	names  map[string]*holder // by the name of the plugin
-	all    *question.Manifest // every question, for what is said of one that is not there
-	closed bool
+	infos     []question.PluginInfo
+	questions []question.ServedQuestion
+	held      []*holder
+	served    map[string]*holder // by the name of the question
+	names     map[string]*holder // by the name of the plugin
+	closed    bool
 }
 
 func newSnapshot() *snapshot {
-	return &snapshot{served: map[string]*holder{}, names: map[string]*holder{}, all: &question.Manifest{}}
+	return &snapshot{served: map[string]*holder{}, names: map[string]*holder{}}
 }
 
-// swap has next served from now on and retires the plugins that it no longer
-// has; it returns those. A closed catalog stays closed: next is what is retired.
+// swap makes next the current snapshot, and retires and returns the plugins that are no
+// longer in it. A closed catalog stays closed and retires the plugins of next.
 func (c *Catalog) swap(next *snapshot) (retired []*holder) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		for _, h := range next.held {
-			h.retire()
+			h.Retire()
 		}
 		return next.held
 	}
@@ -226,87 +238,42 @@ func (c *Catalog) swap(next *snapshot) (retired []*holder) {
 	}
 	for _, h := range c.current.Swap(next).held {
 		if !keep[h] {
-			h.retire()
+			h.Retire()
 			retired = append(retired, h)
 		}
 	}
 	return retired
 }
 
-// holder keeps a plugin open for as long as it is served or answers.
+// holder is a loaded plugin.
 type holder struct {
-	plugin Plugin
-	digest string // of the file
-	source string // as in question.PluginInfo; where it was found first
-	done   chan struct{}
-	err    error // of closing; set before done is closed
+	Plugin
 
-	mu      sync.Mutex
-	users   int
-	retired bool
+	sum    uint64 // of the content, with contentSeed
+	source string // where it was found first, as in question.PluginInfo
+	tally  *tally
 }
 
-func newHolder(p Plugin, digest, source string) *holder {
-	return &holder{plugin: p, digest: digest, source: source, done: make(chan struct{})}
-}
-
-// file is the name of the file alone: what is refused is told to strangers too.
+// file returns the file's base name, because strangers may read refusals.
 func (h *holder) file() string { return path.Base(filepath.ToSlash(h.source)) }
 
-// acquire reports whether the plugin may be used; the caller then releases it.
-func (h *holder) acquire() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.retired {
-		return false
-	}
-	h.users++
-	return true
-}
-
-func (h *holder) release() {
-	h.mu.Lock()
-	h.users--
-	last := h.retired && h.users == 0
-	h.mu.Unlock()
-	if last {
-		h.close()
-	}
-}
-
-// retire lets nobody acquire the plugin any more; when nobody uses it, it closes.
-func (h *holder) retire() {
-	h.mu.Lock()
-	unused := !h.retired && h.users == 0
-	h.retired = true
-	h.mu.Unlock()
-	if unused {
-		h.close()
-	}
-}
-
-func (h *holder) close() {
-	h.err = h.plugin.Close(context.Background()) // nothing runs that it could wait for
-	close(h.done)
-}
-
-// Plugins returns what became of every plugin that was found, in the order in
-// which they were found. The caller must not write to what it gets.
+// Plugins describes all plugins that were found, in the order in which they were found.
+// The caller must not modify the result.
 func (c *Catalog) Plugins() []question.PluginInfo { return c.current.Load().infos }
 
-// Offers returns the questions that are served: plugins in the order in which
-// they were found, and the questions of each in its manifest's order. The caller
-// must not write to what it gets.
-func (c *Catalog) Offers() []question.Offer { return c.current.Load().offers }
+// Served returns the questions that are answered now: plugins in the order in which they
+// were found, and the questions of each in its manifest's order. The caller must not
+// modify the result.
+func (c *Catalog) Served() []question.ServedQuestion { return c.current.Load().questions }
 
-// Check tells whether the request can be answered. Errors are *question.Error:
-// CodeUnknownQuestion, what Manifest.Bind returns, or CodeShuttingDown.
+// Check reports whether the request can be answered. Its error is a *question.Error:
+// CodeUnknownQuestion, CodeShuttingDown or an error of Manifest.Bind.
 func (c *Catalog) Check(req question.Request) error {
 	h, err := c.lookUp(c.current.Load(), req)
 	if err != nil {
 		return err
 	}
-	_, err = h.plugin.Manifest().Bind(req, c.cfg.Dataset)
+	_, err = h.Manifest().Bind(req, c.cfg.Dataset)
 	return err
 }
 
@@ -316,80 +283,126 @@ func (c *Catalog) lookUp(s *snapshot, req question.Request) (*holder, error) {
 	}
 	h, ok := s.served[req.Question]
 	if !ok {
-		_, err := s.all.Bind(question.Request{Question: req.Question}, c.cfg.Dataset)
-		e := question.AsError(err)
-		if len(e.Hint) > 0 {
-			e.Reason += fmt.Sprintf("; did you mean %q?", e.Hint[0])
+		names := make([]string, len(s.questions))
+		for i := range names {
+			names[i] = s.questions[i].Question.Name
 		}
-		return nil, e
+		if unfit := question.FindUnfit(s.infos, req.Question); unfit != nil {
+			return nil, unfit.Error()
+		}
+		return nil, question.UnknownQuestion(req.Question, names)
 	}
 	return h, nil
 }
 
-// Answer answers the request. Errors are *question.Error: those of Check and
-// those of the plugin's sandbox.
+// Refresh lists all sources now and loads what is new, also in a catalog that is not live.
+// A file that changes or vanishes is listed again after Config.Debounce; one that still
+// changes then has to wait for a later call. Calls that wait for each other share one
+// listing. The error says which sources could not be listed, or is
+// that of ctx; what could be listed is served nevertheless.
+func (c *Catalog) Refresh(ctx context.Context) error {
+	asked := time.Now()
+	if !c.take(ctx) {
+		return context.Cause(ctx)
+	}
+	defer func() { <-c.turn }()
+	if c.refreshed.After(asked) {
+		return nil
+	}
+	begun := time.Now()
+	for _, s := range c.sources {
+		s.due = time.Time{}
+	}
+	if c.reconcile(ctx, begun, false) && sleep(ctx, c.cfg.Debounce) {
+		c.reconcile(ctx, time.Now(), false)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	c.refreshed = begun
+	var errs []error
+	for _, s := range c.sources {
+		if s.err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", s.Name, s.err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// take waits for the turn to use the sources. If it reports true, the caller must end its
+// turn by receiving from c.turn.
+func (c *Catalog) take(ctx context.Context) bool {
+	select {
+	case c.turn <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Answer answers the request. Its error is a *question.Error of Check or of the plugin's
+// sandbox.
 func (c *Catalog) Answer(ctx context.Context, req question.Request) (*question.Answer, error) {
-	h, err := c.hold(req)
+	for {
+		s := c.current.Load()
+		a, err := c.answer(ctx, s, req)
+		if question.CodeOf(err) == question.CodeShuttingDown && c.current.Load() != s {
+			continue // the plugin was retired after the snapshot was read
+		}
+		return a, err
+	}
+}
+
+func (c *Catalog) answer(ctx context.Context, s *snapshot, req question.Request) (*question.Answer, error) {
+	h, err := c.lookUp(s, req)
 	if err != nil {
 		return nil, err
 	}
-	defer h.release() //nolint:contextcheck // the last to leave closes the plugin, whatever became of its own job
-	m, ds := h.plugin.Manifest(), c.cfg.Dataset
+	m, ds := h.Manifest(), c.cfg.Dataset
 	b, err := m.Bind(req, ds)
 	if err != nil {
 		return nil, err
 	}
 	rows := ds.Select(b.Where)
-	table, err := h.plugin.Answer(ctx, b, rows)
+	table, used, err := h.Measure(ctx, b, rows)
+	if question.CodeOf(err) != question.CodeShuttingDown { // then the plugin that replaced it is asked
+		h.tally.add(used, err)
+	}
 	if err != nil {
 		return nil, question.AsError(err)
 	}
 	info := ds.Info()
-	p := &question.Provenance{
-		Dataset: info.Name, DatasetDigest: info.Digest, Synthetic: info.Synthetic,
-		Plugin: m.Name, PluginVersion: m.Version, PluginDigest: h.plugin.Digest(),
-	}
-	for _, r := range rows {
-		p.RowsSelected += int(r.Count)
-	}
-	return &question.Answer{Table: table, Provenance: p}, nil
+	known := c.describe(b, rows)
+	return &question.Answer{
+		Table: table,
+		Provenance: &question.Provenance{
+			Dataset: info.Name, DatasetDigest: info.Digest, Synthetic: info.Synthetic,
+			Plugin: m.Name, PluginVersion: m.Version, PluginDigest: h.Digest(), RowsSelected: known.coverage.Rows,
+		},
+		Coverage: known.coverage,
+		Caveats:  known.caveats,
+		Receipt: &question.Receipt{
+			Dataset: info.Digest, Plugin: h.Digest(), Request: b.Question.Canonical(req, ds).Digest(), Result: table.Digest(),
+			Fuel: used.Fuel, Build: c.cfg.Build,
+		},
+	}, nil
 }
 
-// hold finds the plugin that answers req and acquires it.
-func (c *Catalog) hold(req question.Request) (*holder, error) {
-	for {
-		h, err := c.lookUp(c.current.Load(), req)
-		if err != nil {
-			return nil, err
-		}
-		if h.acquire() {
-			return h, nil
-		}
-		// It was retired since the snapshot was read, so there is a newer one.
-	}
-}
-
-// Close serves nothing any more and closes the plugins when their running
-// answers have ended. When ctx ends first, those that are left are told to stop,
-// and the error says so.
+// Close stops serving and closes each plugin when its running answers have ended. If ctx
+// ends first, it interrupts the remaining answers, and the error says so.
 func (c *Catalog) Close(ctx context.Context) error {
 	c.stop()
 	var errs []error
 	if c.ended != nil {
 		select {
 		case <-c.ended:
-		case <-ctx.Done(): // it is loading a plugin, and finds the catalog closed
+		case <-ctx.Done(): // it is still loading a plugin, and will find the catalog closed
 		}
 	}
 	last := newSnapshot()
 	last.closed = true
-	for _, h := range c.swap(last) { //nolint:contextcheck // what runs no more closes at once
-		select {
-		case <-h.done:
-			errs = append(errs, h.err)
-		case <-ctx.Done():
-			errs = append(errs, h.plugin.Close(ctx)) // stops its answers; release closes it
-		}
+	for _, h := range c.swap(last) {
+		errs = append(errs, h.Close(ctx))
 	}
 	return errors.Join(errs...)
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -26,11 +25,14 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fakeDataset: the first row has no state, the second no value.
-type fakeDataset struct{ columns []question.Column }
+// fakeDataset has no state in its first row and no value in its second.
+type fakeDataset struct {
+	columns []question.Column
+	counted atomic.Int32 // calls of Coverage
+}
 
 func newFakeDataset() *fakeDataset {
-	return &fakeDataset{[]question.Column{
+	return &fakeDataset{columns: []question.Column{
 		{Name: "topic", Type: question.String, Role: question.RoleDimension, Dict: []string{"", "Diet", "Sport"}, Codes: []int32{0, 1, 1, 2}},
 		{Name: "state", Type: question.String, Role: question.RoleDimension, Dict: []string{"Iowa", "Ohio"}, Codes: []int32{0, 0, 1, 0}, Valid: question.Bitmap{0b1110}},
 		{Name: "year", Type: question.Integer, Role: question.RoleDimension, Integers: []int64{2018, 2019, 2020, 2021}},
@@ -58,36 +60,100 @@ func (d *fakeDataset) Info() question.DatasetInfo {
 	return question.DatasetInfo{Name: "fake", Digest: "sha256:d", Synthetic: true, Rows: 4}
 }
 
-// fakePlugin is made of a file that holds its manifest.
+func (d *fakeDataset) Coverage(rows []question.Range) *question.Coverage {
+	d.counted.Add(1)
+	c := &question.Coverage{Mixed: []question.Mixed{{Column: "year", Values: 4}, {Column: "state", Values: 2}}}
+	for _, r := range rows {
+		c.Rows += int(r.Count)
+	}
+	return c
+}
+
+// Groups says that the year alone tells rows apart.
+func (d *fakeDataset) Groups(rows []question.Range, by []string) int {
+	n := 0
+	for _, r := range rows {
+		n += int(r.Count)
+	}
+	if slices.Contains(by, "year") || slices.Contains(by, timeColumn) {
+		return n
+	}
+	return 1
+}
+
+// Caveats returns one per mixed column, and another.
+func (d *fakeDataset) Caveats(c *question.Coverage) (out []question.Caveat) {
+	for _, m := range c.Mixed {
+		out = append(out, question.Caveat{Code: "mixed_" + m.Column})
+	}
+	return append(out, question.Caveat{Code: "own", Text: "The dataset's own."})
+}
+
+// fakePlugin is loaded from a file that contains only its manifest.
 type fakePlugin struct {
 	manifest *question.Manifest
 	digest   string
 	answer   func(ctx context.Context) (*question.Table, error) // nil: an empty table
-	bound    atomic.Pointer[question.Bound]
-	closed   atomic.Int32
+	bound    atomic.Pointer[question.BoundRequest]
 	stopped  atomic.Bool // closed with a context that had ended
+
+	mu      sync.Mutex
+	inside  int
+	retired chan struct{} // nil until it is retired; closed when it is released
+	closed  atomic.Int32  // how often it was released
 }
 
 func (p *fakePlugin) Manifest() *question.Manifest { return p.manifest }
 func (p *fakePlugin) Digest() string               { return p.digest }
+
+func (p *fakePlugin) Retire() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.retired == nil {
+		p.retired = make(chan struct{})
+		p.release()
+	}
+	return p.retired
+}
+
+func (p *fakePlugin) release() {
+	if p.retired != nil && p.inside == 0 {
+		p.closed.Add(1)
+		close(p.retired)
+	}
+}
+
 func (p *fakePlugin) Close(ctx context.Context) error {
-	if ctx.Err() != nil {
+	select {
+	case <-p.Retire():
+		return nil
+	case <-ctx.Done():
 		p.stopped.Store(true)
 		return ctx.Err()
 	}
-	p.closed.Add(1)
-	return nil
 }
 
-func (p *fakePlugin) Answer(ctx context.Context, b *question.Bound, _ []question.Range) (*question.Table, error) {
-	if p.closed.Load() > 0 {
-		return nil, errors.New("a closed plugin was asked")
+func (p *fakePlugin) Measure(ctx context.Context, b *question.BoundRequest, _ []question.Range) (*question.Table, question.Usage, error) {
+	used := question.Usage{Fuel: 17}
+	p.mu.Lock()
+	if p.retired != nil {
+		p.mu.Unlock()
+		return nil, used, question.Errorf(question.CodeShuttingDown, "the plugin is retired")
 	}
+	p.inside++
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.inside--
+		p.release()
+	}()
 	p.bound.Store(b)
 	if p.answer != nil {
-		return p.answer(ctx)
+		t, err := p.answer(ctx)
+		return t, used, err
 	}
-	return &question.Table{}, nil
+	return &question.Table{}, used, nil
 }
 
 // loader loads fake plugins and remembers them by name.
@@ -108,7 +174,11 @@ func (l *loader) load(_ context.Context, wasm []byte) (Plugin, error) {
 	if l.plugins == nil {
 		l.plugins = map[string]*fakePlugin{}
 	}
-	p := &fakePlugin{manifest: m, digest: fmt.Sprintf("sha256:%d", len(wasm))}
+	if bytes.Contains(wasm, []byte("unobtainable")) { // as the sandbox refuses it
+		u := &question.UnfitError{Manifest: m, Lacks: []string{"unobtainable"}, Reason: "no column"}
+		return nil, question.Errorf(question.CodeBadPlugin, "it does not fit this dataset: %w", u)
+	}
+	p := &fakePlugin{manifest: m, digest: digestOf(wasm)}
 	l.plugins[m.Name] = p
 	return p, nil
 }
@@ -179,7 +249,7 @@ func TestFinds(t *testing.T) {
 		}
 	}
 	var offered []string
-	for _, o := range c.Offers() {
+	for _, o := range c.Served() {
 		offered = append(offered, o.Plugin+"."+o.Question.Name)
 		if err := c.Check(o.Example); err != nil {
 			t.Error(err)
@@ -215,7 +285,7 @@ func TestRefuses(t *testing.T) {
 	var log bytes.Buffer
 	l := &loader{}
 	c, err := Open(t.Context(), Config{
-		Dataset: newFakeDataset(), Load: l.load, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		Dataset: newFakeDataset(), Load: l.load, Reserved: apiRoute, Log: slog.New(slog.NewTextHandler(&log, nil)),
 		Sources: []Source{
 			{Name: "/gone", FS: os.DirFS(filepath.Join(dir, "nothing"))},
 			{Name: "/p", FS: folder(map[string][]byte{
@@ -282,9 +352,12 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
+// apiRoute reserves two names.
+func apiRoute(name string) bool { return name == "jobs" || name == "num_jobs" }
+
 func TestReservedIsConfigurable(t *testing.T) {
 	c, err := Open(t.Context(), Config{
-		Dataset: newFakeDataset(), Load: (&loader{}).load, Reserved: []string{"mine"}, Log: slog.New(slog.DiscardHandler),
+		Dataset: newFakeDataset(), Load: (&loader{}).load, Reserved: func(name string) bool { return name == "mine" }, Log: slog.New(slog.DiscardHandler),
 		Sources: []Source{{Name: "/p", FS: folder(map[string][]byte{"a.wasm": manifest("a", "jobs"), "b.wasm": manifest("b", "mine")})}},
 	})
 	if err != nil {
@@ -369,7 +442,7 @@ func TestExamples(t *testing.T) {
 		}},
 		{Question: "defaulted", Params: map[string]any{"state": "Ohio"}},
 	}
-	for i, o := range c.Offers() {
+	for i, o := range c.Served() {
 		if !reflect.DeepEqual(o.Example, want[i]) {
 			t.Errorf("%s: %#v; want %#v", o.Question.Name, o.Example, want[i])
 		}
@@ -379,10 +452,76 @@ func TestExamples(t *testing.T) {
 	}
 }
 
+// Two parameters of one column get different values, which occur beside the same values of
+// the other columns.
+func TestExampleOfTwoStates(t *testing.T) {
+	m := `{"name":"e","version":"1","columns":[{"name":"topic","type":"string"},{"name":"state","type":"string"},{"name":"value","type":"number"}],
+	"questions":[{"name":"pair","params":[
+		{"name":"topic","type":"column","column":"topic","required":true,"select":true},
+		{"name":"left","type":"column","column":"state","required":true},
+		{"name":"right","type":"column","column":"state","required":true}],
+		"result":{"values":[{"name":"n","type":"integer"}]}}]}`
+	for name, tt := range map[string]struct {
+		states []int32 // "Ohio", "Utah"
+		right  string
+	}{"another": {[]int32{0, 0, 0, 1}, "Utah"}, "of another topic only": {[]int32{0, 1, 0, 0}, "Ohio"}} {
+		ds := &fakeDataset{columns: []question.Column{
+			{Name: "topic", Type: question.String, Role: question.RoleDimension, Dict: []string{"Diet", "Sleep"}, Codes: []int32{0, 1, 0, 0}},
+			{Name: "state", Type: question.String, Role: question.RoleDimension, Dict: []string{"Ohio", "Utah"}, Codes: tt.states},
+			{Name: "value", Type: question.Number, Role: question.RoleMeasure, Numbers: []float64{1, 2, 3, 4}},
+		}}
+		parsed, err := question.ParseManifest([]byte(m))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req, err := Example(parsed, &parsed.Questions[0], ds)
+		if want := map[string]any{"topic": "Diet", "left": "Ohio", "right": tt.right}; err != nil || !reflect.DeepEqual(req.Params, want) {
+			t.Errorf("%s: %v, %v; want %v", name, req.Params, err, want)
+		}
+	}
+}
+
+// emptyTopic is a dataset without rows of the second topic.
+type emptyTopic struct{ *fakeDataset }
+
+func (d emptyTopic) Select(conds []question.Condition) []question.Range {
+	for _, c := range conds {
+		if c.Column == "topic" && slices.Equal(c.Codes, []int32{1}) {
+			return nil
+		}
+	}
+	return d.fakeDataset.Select(conds)
+}
+
+// The manifest's own example is used if the dataset has its values, and rows for it.
+func TestDeclaredExample(t *testing.T) {
+	for example, want := range map[string]question.Request{
+		`{"state":"Utah","least":3,"where":{"topic":"Diet"}}`: {Question: "q", Params: map[string]any{"state": "Utah", "least": json.Number("3")}, Where: map[string]any{"topic": "Diet"}},
+		`{"state":"Guam"}`: {Question: "q", Params: map[string]any{"state": "Ohio"}}, // not in this dataset
+		`{"state":"Utah","where":{"county":"Davis"}}`:    {Question: "q", Params: map[string]any{"state": "Ohio"}},
+		`{"state":"Utah","where":{"topic":["Nothing"]}}`: {Question: "q", Params: map[string]any{"state": "Ohio"}}, // no row has both
+		`{"state":3}`: {Question: "q", Params: map[string]any{"state": "Ohio"}},
+		`17`:          {Question: "q", Params: map[string]any{"state": "Ohio"}},
+	} {
+		m, err := question.ParseManifest([]byte(`{"name":"e","version":"1","columns":[{"name":"state","type":"string"}],"questions":[{"name":"q","params":[
+			{"name":"state","type":"column","column":"state","required":true},{"name":"least","type":"integer"}],"result":{"values":[{"name":"n","type":"integer"}]},"example":` + example + `}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Example(m, &m.Questions[0], emptyTopic{&fakeDataset{columns: []question.Column{
+			{Name: "state", Type: question.String, Role: question.RoleDimension, Dict: []string{"Ohio", "Utah"}, Codes: []int32{0, 1}},
+			{Name: "topic", Type: question.String, Role: question.RoleDimension, Dict: []string{"Diet", "Nothing"}, Codes: []int32{0, 0}},
+		}}})
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, %v; want %+v", example, got, err, want)
+		}
+	}
+}
+
 func TestExampleWithoutRows(t *testing.T) {
 	m := `{"name":"e","version":"1","columns":[{"name":"topic","type":"string"}],"questions":[{"name":"q",
 		"params":[{"name":"topic","type":"column","column":"topic","required":true}],"result":{"values":[{"name":"n","type":"integer"}]}}]}`
-	ds := &fakeDataset{[]question.Column{{Name: "topic", Type: question.String}}}
+	ds := &fakeDataset{columns: []question.Column{{Name: "topic", Type: question.String}}}
 	var log bytes.Buffer
 	c, err := Open(t.Context(), Config{Dataset: ds, Load: (&loader{}).load, Log: slog.New(slog.NewTextHandler(&log, nil)),
 		Sources: []Source{{Name: "/p", FS: folder(map[string][]byte{"e.wasm": []byte(m)})}}})
@@ -390,7 +529,7 @@ func TestExampleWithoutRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close(context.Background())
-	if o := c.Offers(); len(o) != 1 || len(o[0].Example.Params) != 0 || !strings.Contains(log.String(), "question=q") {
+	if o := c.Served(); len(o) != 1 || len(o[0].Example.Params) != 0 || !strings.Contains(log.String(), "question=q") {
 		t.Errorf("%+v, log %q", o, log.String())
 	}
 }
@@ -443,5 +582,68 @@ func TestOpenCancelled(t *testing.T) {
 	}
 	if _, err := Open(t.Context(), Config{}); err == nil {
 		t.Error("an empty Config was accepted")
+	}
+}
+
+// TestUnfit: a question that needs a column which the dataset lacks is not served, and the
+// others of its plugin are. It is not refused.
+func TestUnfit(t *testing.T) {
+	text := `{"name":"a","version":"2","columns":[{"name":"topic","type":"string"},{"name":"low","type":"number","optional":true},{"name":"high","type":"number","optional":true}],
+		"questions":[{"name":"plain","result":{"values":[{"name":"n","type":"integer"}]}},
+		{"name":"sure","needs":["low","high"],"result":{"values":[{"name":"n","type":"integer"}]}}]}`
+	c := open(t, &loader{}, Source{Name: "/p", FS: folder(map[string][]byte{"a.wasm": []byte(text)})})
+	if got := c.Served(); len(got) != 1 || got[0].Question.Name != "plain" {
+		t.Errorf("served %+v", got)
+	}
+	want := []question.UnfitQuestion{{Name: "sure", Lacks: []string{"low", "high"}}}
+	if got := c.Plugins()[0]; !got.Serving || got.Error != nil || !reflect.DeepEqual(got.Unfit, want) || !reflect.DeepEqual(got.Questions, []string{"plain"}) {
+		t.Errorf("%+v", got)
+	}
+	err := c.Check(question.Request{Question: "sure"})
+	if question.CodeOf(err) != question.CodeUnknownQuestion || !strings.Contains(err.Error(), "sure does not fit this dataset: it needs the columns low, high") {
+		t.Error(err)
+	}
+}
+
+// TestUnfitPlugin: a plugin that does not fit the dataset as a whole is told from one that is
+// refused, and a question that does not fit leaves its name to others.
+func TestUnfitPlugin(t *testing.T) {
+	needy := `{"name":"needy","version":"2","columns":[{"name":"low","type":"number","optional":true}],
+		"questions":[{"name":"sure","needs":["low"],"result":{"values":[{"name":"n","type":"integer"}]}}]}`
+	unfit := `{"name":"unfit","version":"3","columns":[{"name":"unobtainable","type":"number"}],
+		"questions":[{"name":"rare","result":{"values":[{"name":"n","type":"integer"}]}}]}`
+	var log bytes.Buffer
+	l := &loader{}
+	c, err := Open(t.Context(), Config{Dataset: newFakeDataset(), Load: l.load, Log: slog.New(slog.NewTextHandler(&log, nil)), Sources: []Source{{Name: "/p", FS: folder(map[string][]byte{
+		"1.wasm": manifest("plain", "sure"), "2.wasm": []byte(needy), "3.wasm": []byte(unfit),
+	})}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := c.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	if got := c.Served(); len(got) != 1 || got[0].Plugin != "plain" {
+		t.Errorf("served %+v", got)
+	}
+	if err := c.Check(question.Request{Question: "sure"}); err != nil {
+		t.Error(err)
+	}
+	all := c.Plugins()
+	if len(all) != 3 || !all[1].Serving || len(all[1].Unfit) != 1 || all[1].Questions != nil {
+		t.Fatalf("%+v", all)
+	}
+	got := all[2]
+	if got.Serving || got.Name != "unfit" || got.Version != "3" || !slices.Equal(got.Lacks, []string{"unobtainable"}) ||
+		got.Error.Code != question.CodeBadPlugin || got.Error.Reason != "it does not fit this dataset: no column" {
+		t.Errorf("%+v", got)
+	}
+	if err := c.Check(question.Request{Question: "rare"}); err == nil || !strings.Contains(err.Error(), "rare does not fit this dataset: it needs the column unobtainable") {
+		t.Error(err)
+	}
+	if text := log.String(); !strings.Contains(text, `"a plugin does not fit the dataset"`) || strings.Contains(text, "refused") {
+		t.Errorf("the log has %q", text)
 	}
 }

@@ -1,22 +1,25 @@
 package catalog
 
 import (
-	"encoding/json"
 	"errors"
-	"math"
-	"strconv"
-	"strings"
+	"slices"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// Example returns a request for a question of m that can be answered: it gives what
-// is required, and values of columns are taken from one row of the dataset, so that
-// they occur together. The error says why there is none.
-func Example(m *question.Manifest, q *question.Question, ds question.Schema) (question.Request, error) {
+// Example returns a request for a question of m that can be answered on a dataset: the
+// manifest's own example, unless this dataset lacks its values or has no row for it. Else
+// it sets the required parameters, and those that select rows and have no default. Values of
+// columns come from one row of the dataset, so that they occur together; two parameters of
+// one column get different values, and a required list gets two. The error says why there is
+// no such request.
+func Example(m *question.Manifest, q *question.Question, ds Dataset) (question.Request, error) {
+	if req, err := Declared(m, q, ds); err == nil {
+		return req, nil
+	}
 	req := question.Request{Question: q.Name}
 	var errs []error
-	for _, all := range []bool{false, true} { // a default may be no value of this dataset: then it is given as well
+	for _, all := range []bool{false, true} { // this dataset may lack a default value: then set these parameters too
 		req.Params = exampleParams(m, q, ds, all)
 		_, err := m.Bind(req, ds)
 		if err == nil {
@@ -27,11 +30,31 @@ func Example(m *question.Manifest, q *question.Question, ds question.Schema) (qu
 	return req, errors.Join(errs...)
 }
 
+// ErrNoExample is the error of Declared for a question whose manifest gives no example.
+var ErrNoExample = errors.New("the manifest gives no example")
+
+// Declared returns the example that the manifest gives for a question. The error is
+// ErrNoExample or says why the example does not suit the dataset.
+func Declared(m *question.Manifest, q *question.Question, ds Dataset) (question.Request, error) {
+	req, ok := q.ExampleRequest()
+	if !ok {
+		return req, ErrNoExample
+	}
+	bound, err := m.Bind(req, ds)
+	if err != nil {
+		return req, err
+	}
+	if len(ds.Select(bound.Where)) == 0 {
+		return req, errors.New("no row of the dataset has its values together")
+	}
+	return req, nil
+}
+
 func exampleParams(m *question.Manifest, q *question.Question, ds question.Schema, all bool) map[string]any {
 	var given []*question.Param
 	for i := range q.Params {
 		p := &q.Params[i]
-		if p.Required || all && p.Type == question.ParamColumn && p.Default != nil {
+		if p.Required || all && p.Column != "" && p.Default != nil || selectsWithoutDefault(p, ds) {
 			given = append(given, p)
 		}
 	}
@@ -40,29 +63,67 @@ func exampleParams(m *question.Manifest, q *question.Question, ds question.Schem
 	}
 	params := make(map[string]any, len(given))
 	var columns []*question.Column
+	of := map[*question.Column][]*question.Param{} // the parameters of each, in the order of declaration
 	for _, p := range given {
-		if p.Type != question.ParamColumn {
-			params[p.Name] = exampleValue(p)
+		if p.Column == "" {
+			params[p.Name] = p.Example()
 		} else if col, ok := ds.Column(p.Column); ok {
-			columns = append(columns, col)
+			if of[col] == nil {
+				columns = append(columns, col)
+			}
+			of[col] = append(of[col], p)
 		}
 	}
-	if row, ok := exampleRow(m, columns, ds); ok {
-		for _, p := range given {
-			if p.Type != question.ParamColumn {
-				continue
+	row, ok := exampleRow(m, columns, ds, func(int) bool { return true })
+	if !ok {
+		return params
+	}
+	for _, col := range columns {
+		var used []any
+		next := func() (v any, isNew bool) { // the next value beside those of the other columns, or again the first one
+			r, ok := exampleRow(m, columns, ds, func(r int) bool {
+				if slices.Contains(used, col.Value(r)) {
+					return false
+				}
+				for _, other := range columns {
+					if other != col && other.Value(r) != other.Value(row) {
+						return false
+					}
+				}
+				return true
+			})
+			if !ok {
+				r = row
 			}
-			if col, ok := ds.Column(p.Column); ok {
-				params[p.Name] = jsonValue(col.Value(row))
+			used = append(used, col.Value(r))
+			return col.JSONValue(r), ok
+		}
+		for _, p := range of[col] {
+			params[p.Name], _ = next()
+			if p.List && p.Required {
+				if second, ok := next(); ok {
+					params[p.Name] = []any{params[p.Name], second}
+				}
 			}
 		}
 	}
 	return params
 }
 
-// exampleRow returns the first row that has a value in each of the columns, and
-// in the measures that the plugin reads where there is such a row.
-func exampleRow(m *question.Manifest, columns []*question.Column, ds question.Schema) (int, bool) {
+// selectsWithoutDefault reports whether p selects rows, and the dataset has the column and
+// no default for it.
+func selectsWithoutDefault(p *question.Param, ds question.Schema) bool {
+	col, ok := ds.Column(p.Column)
+	if !ok || !p.Select || p.Default != nil {
+		return false
+	}
+	d, ok := ds.(interface{ Default(column string) string })
+	return !ok || col.Type == question.String || d.Default(col.Name) == "" // a text that is there has become p.Default
+}
+
+// exampleRow returns the first row that fits and has a value in all of the columns,
+// preferably one that also has values in the measures that the plugin reads.
+func exampleRow(m *question.Manifest, columns []*question.Column, ds question.Schema, fits func(row int) bool) (int, bool) {
 	if len(columns) == 0 {
 		return 0, false
 	}
@@ -82,7 +143,7 @@ func exampleRow(m *question.Manifest, columns []*question.Column, ds question.Sc
 	}
 	second := -1
 	for row := range columns[0].Len() {
-		if !usable(columns, row) {
+		if !usable(columns, row) || !fits(row) {
 			continue
 		}
 		if usable(measures, row) {
@@ -93,39 +154,4 @@ func exampleRow(m *question.Manifest, columns []*question.Column, ds question.Sc
 		}
 	}
 	return second, second >= 0
-}
-
-// exampleValue returns a value that the parameter, which is of no column, takes.
-func exampleValue(p *question.Param) any {
-	switch p.Type {
-	case question.ParamChoice:
-		return p.Choices[0]
-	case question.ParamBoolean:
-		return false
-	default:
-		v, round := 0.0, math.Ceil
-		switch {
-		case p.Min != nil:
-			v = *p.Min
-		case p.Max != nil && *p.Max < 0:
-			v, round = *p.Max, math.Floor
-		}
-		if p.Type == question.ParamInteger {
-			return jsonValue(int64(round(v)))
-		}
-		return v
-	}
-}
-
-// jsonValue returns a value of the dataset as question.Request holds it; it
-// shares no memory with the dataset.
-func jsonValue(v any) any {
-	switch v := v.(type) {
-	case int64:
-		return json.Number(strconv.FormatInt(v, 10))
-	case string:
-		return strings.Clone(v)
-	default:
-		return v
-	}
 }

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A link out of the folder is refused by its name, whichever way it leads out: what
-// it leads to is not read, so no byte or digest of it is told.
+// A link out of the folder is refused by name, whichever way it leads out. Its target is
+// not read, so that no byte or digest of it is revealed.
 func TestLinksOutOfTheFolder(t *testing.T) {
 	const secret = "root:x:0:0:secret"
 	outside := t.TempDir()
@@ -55,8 +55,8 @@ func TestLinksOutOfTheFolder(t *testing.T) {
 	}
 }
 
-// A mounted ConfigMap is a folder of links through a link to a folder, all within:
-// the plugins in it are served, and replaced as one.
+// A mounted ConfigMap is a folder of links through a link to a folder, all inside it. Its
+// plugins are served, and replaced together.
 func TestLinksAsOfAConfigMap(t *testing.T) {
 	b := newBench(t, nil)
 	volume := func(name string, content []byte) {
@@ -86,7 +86,7 @@ func TestLinksAsOfAConfigMap(t *testing.T) {
 	b.expect("changed", "a:two", nil)
 }
 
-// What is not a file is refused without waiting for it.
+// Devices, pipes and folders are refused without blocking.
 func TestPipesAndLargeFiles(t *testing.T) {
 	b := newBench(t, map[string][]byte{"a.wasm": manifest("a", "one")})
 	if err := syscall.Mkfifo(filepath.Join(b.dir, "pipe.wasm"), 0o600); err != nil {

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
@@ -49,7 +50,7 @@ func (b *safeBuffer) String() string {
 	return b.b.String()
 }
 
-// newBench opens a catalog that looks when it is told to.
+// newBench opens a catalog that reconciles only when told to.
 func newBench(t *testing.T, files map[string][]byte, change ...func(*Config)) *bench {
 	t.Helper()
 	b := &bench{t: t, dir: t.TempDir(), loader: &loader{}, log: &safeBuffer{}, now: time.Now()}
@@ -57,7 +58,7 @@ func newBench(t *testing.T, files map[string][]byte, change ...func(*Config)) *b
 		b.put(name, content)
 	}
 	cfg := Config{
-		Dataset: newFakeDataset(), Load: b.loader.load, Sources: []Source{{Folder: b.dir}}, Poll: time.Nanosecond,
+		Dataset: newFakeDataset(), Load: b.loader.load, Sources: []Source{{Folder: b.dir}}, Poll: time.Nanosecond, Reserved: apiRoute,
 		Log: slog.New(slog.NewTextHandler(b.log, nil)),
 	}
 	for _, c := range change {
@@ -91,15 +92,15 @@ func (b *bench) remove(name string) {
 	}
 }
 
-// after lets time pass, looking twice: what is new is seen, and then has settled.
+// after lets time pass and reconciles twice: to see new files, and after they settled.
 func (b *bench) after(d time.Duration) {
 	b.t.Helper()
-	b.look(b.t.Context(), b.now, false)
+	b.reconcile(b.t.Context(), b.now, false)
 	b.now = b.now.Add(d)
-	b.look(b.t.Context(), b.now, false)
+	b.reconcile(b.t.Context(), b.now, false)
 }
 
-// serving lists what is served as plugin@version:question,question.
+// serving lists the served plugins as plugin@version:question,question.
 func (b *bench) serving() string {
 	var out []string
 	for _, p := range b.Plugins() {
@@ -110,7 +111,7 @@ func (b *bench) serving() string {
 	return strings.Join(out, " ")
 }
 
-// refused returns the reasons by the name of the file.
+// refused returns the reasons for refusals by file name.
 func (b *bench) refused() map[string]string {
 	out := map[string]string{}
 	for _, p := range b.Plugins() {
@@ -152,10 +153,10 @@ func TestComesChangesGoes(t *testing.T) {
 	}
 	second := b.loader.plugins["b"]
 	b.remove("b.wasm")
-	b.look(t.Context(), b.now, false)
+	b.reconcile(t.Context(), b.now, false)
 	b.expect("one is missing, but perhaps not for long", "a:one b:two,three", nil)
 	b.now = b.now.Add(time.Second)
-	b.look(t.Context(), b.now, false)
+	b.reconcile(t.Context(), b.now, false)
 	b.expect("one was removed", "a:one", nil)
 	if _, err := b.Answer(t.Context(), question.Request{Question: "two"}); question.CodeOf(err) != question.CodeUnknownQuestion {
 		t.Error(err)
@@ -174,10 +175,10 @@ func TestBadOneChangesNothing(t *testing.T) {
 	good := manifest("a", "one")
 	b := newBench(t, map[string][]byte{"a.wasm": good, "z.wasm": manifest("z", "zed")})
 	for what, bad := range map[string][]byte{
-		"manifest":                   []byte("no plugin"),
-		`question "zed" is answered`: manifest("a", "one", "zed"),
-		"its name \"z\" is taken":    manifest("z", "one"),
-		"the host's":                 manifest("a", "jobs"),
+		"manifest":                           []byte("no plugin"),
+		`question "zed" is already answered`: manifest("a", "one", "zed"),
+		"its name \"z\" is taken":            manifest("z", "one"),
+		"the host's":                         manifest("a", "jobs"),
 	} {
 		b.put("a.wasm", bad)
 		b.after(time.Second)
@@ -205,7 +206,7 @@ func TestBadOneChangesNothing(t *testing.T) {
 	b.expect("what it wanted is free", "new:zed a:one", nil)
 }
 
-// Two plugins hand a question over in one look, whichever is found first.
+// Two plugins exchange a question in one reconciliation, whichever is found first.
 func TestQuestionMoves(t *testing.T) {
 	b := newBench(t, map[string][]byte{"a.wasm": manifest("a", "one", "moves"), "b.wasm": manifest("b", "two")})
 	b.put("a.wasm", manifest("a", "one"))
@@ -246,7 +247,7 @@ func TestHalfCopiedIsNotLoaded(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.now = time.Now()
-		if !b.look(t.Context(), b.now, false) {
+		if !b.reconcile(t.Context(), b.now, false) {
 			t.Error("the next look is not to be soon")
 		}
 	}
@@ -255,22 +256,22 @@ func TestHalfCopiedIsNotLoaded(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.now = time.Now()
-	b.after(DefaultSettle)
+	b.after(2 * DefaultDebounce)
 	b.expect("complete", "a:one", nil)
 	if b.loader.loads != 1 {
 		t.Errorf("%d loads", b.loader.loads)
 	}
-	// What was complete before it came is served at the first look.
+	// A file that was complete before it appeared is served at once.
 	b.put("b.wasm", manifest("b", "two"))
 	old := time.Now().Add(-time.Minute)
 	if err := os.Chtimes(filepath.Join(b.dir, "b.wasm"), old, old); err != nil {
 		t.Fatal(err)
 	}
-	b.look(t.Context(), b.now.Add(time.Second), false)
+	b.reconcile(t.Context(), b.now.Add(time.Second), false)
 	b.expect("renamed into its place", "a:one b:two", nil)
 }
 
-// A clock of the file server's that is ahead of ours delays nothing.
+// A file server whose clock is ahead of ours causes no delay.
 func TestFutureTimes(t *testing.T) {
 	b := newBench(t, nil)
 	b.put("a.wasm", manifest("a", "one"))
@@ -278,7 +279,7 @@ func TestFutureTimes(t *testing.T) {
 	if err := os.Chtimes(filepath.Join(b.dir, "a.wasm"), future, future); err != nil {
 		t.Fatal(err)
 	}
-	b.after(DefaultSettle)
+	b.after(2 * DefaultDebounce)
 	b.expect("from the future", "a:one", nil)
 }
 
@@ -300,7 +301,7 @@ func TestFolderTroubles(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.after(time.Second)
-	b.expect("a file where the folder was", "a:one", map[string]string{filepath.Base(b.dir): "stays"})
+	b.expect("a file where the folder was", "a:one", map[string]string{filepath.Base(b.dir): "stay"})
 	if err := os.Remove(b.dir); err != nil {
 		t.Fatal(err)
 	}
@@ -334,7 +335,7 @@ func TestUnreadableFileIsTriedAgain(t *testing.T) {
 	b.expect("a file", "a:one", nil)
 }
 
-// A refusal that is not the plugin's fault is not for good.
+// A refusal that is not the plugin's fault is temporary.
 func TestLoadIsTriedAgain(t *testing.T) {
 	var full atomic.Bool
 	full.Store(true)
@@ -408,7 +409,7 @@ func TestBucket(t *testing.T) {
 	if source := b.Plugins()[0].Source; source != "s3://b/plugins/a.wasm" {
 		t.Error(source)
 	}
-	b.look(t.Context(), b.now.Add(time.Second/2), false)
+	b.reconcile(t.Context(), b.now.Add(time.Second/2), false)
 	if store.lists != 1 {
 		t.Errorf("listed %d times: too often", store.lists)
 	}
@@ -433,8 +434,47 @@ func TestBucket(t *testing.T) {
 	b.expect("removed", "", nil)
 }
 
-// eventually waits for something that a live catalog does. It is a matter of a second
-// or two, but on a busy machine.
+// A catalog that is not live learns of new plugins when it is refreshed. Concurrent calls
+// share listings.
+func TestRefresh(t *testing.T) {
+	store := &bucket{}
+	store.put("a.wasm", manifest("a", "one"))
+	b := newBench(t, nil, func(cfg *Config) { cfg.Sources = []Source{{Name: "s3://b/plugins", Bucket: store}} })
+	store.put("b.wasm", manifest("b", "two"))
+	if err := b.Check(question.Request{Question: "two"}); question.CodeOf(err) != question.CodeUnknownQuestion {
+		t.Error(err)
+	}
+	store.mu.Lock() // nobody can list
+	var calls sync.WaitGroup
+	for range 16 {
+		calls.Go(func() {
+			if err := b.Refresh(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for len(b.turn) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := b.Refresh(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("while another call lists: %v", err)
+	}
+	store.mu.Unlock()
+	calls.Wait()
+	if err := b.Check(question.Request{Question: "two"}); err != nil || store.lists > 8 {
+		t.Errorf("%v; listed %d times", err, store.lists)
+	}
+	store.fail(errors.New("the network is down"))
+	if err := b.Refresh(t.Context()); err == nil || !strings.Contains(err.Error(), "network is down") {
+		t.Error(err)
+	}
+	b.expect("away", "a:one b:two", map[string]string{"plugins": "network is down"})
+}
+
+// eventually waits for a live catalog to do something. That takes a second or two, or
+// longer on a busy machine.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	begun := time.Now()
@@ -446,8 +486,8 @@ func eventually(t *testing.T, what string, done func() bool) {
 	}
 }
 
-// What changes is seen, with file events and no polling to speak of, without them, and for a folder that
-// is not there yet.
+// Changes are noticed with file events and rare polling, without file events, and in a
+// folder that does not exist at first.
 func TestLive(t *testing.T) {
 	for name, poll := range map[string]time.Duration{"events": time.Hour, "polling": DefaultPoll} {
 		t.Run(name, func(t *testing.T) {
@@ -487,13 +527,45 @@ func TestLive(t *testing.T) {
 	}
 }
 
-// Swapping a plugin under load: each request is answered, by one version or the
-// other; none by a closed one; every version is closed once.
+// A file that is replaced with rm and cp is served without a gap, even if another source
+// is slow to list while it is absent.
+func TestRemovalBesideSlowSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := &slowBucket{}
+		b := newBench(t, map[string][]byte{"a.wasm": manifest("a", "one")}, func(cfg *Config) {
+			cfg.Sources = append([]Source{{Name: "s3://b/plugins", Bucket: slow}}, cfg.Sources...)
+			cfg.PollBucket = time.Nanosecond
+		})
+		b.remove("a.wasm")
+		slow.takes = time.Second
+		b.reconcile(t.Context(), time.Now(), false)
+		slow.takes = 0
+		b.reconcile(t.Context(), time.Now(), false)
+		b.expect("absent for a moment", "a:one", nil)
+		time.Sleep(DefaultDebounce)
+		b.reconcile(t.Context(), time.Now(), false)
+		b.expect("removed", "", nil)
+	})
+}
+
+type slowBucket struct {
+	bucket
+
+	takes time.Duration
+}
+
+func (b *slowBucket) List(ctx context.Context) ([]Object, error) {
+	time.Sleep(b.takes)
+	return b.bucket.List(ctx)
+}
+
+// While a plugin is replaced under load, each request is answered by one version or the
+// other, never by a closed one, and each version is closed once.
 func TestSwapHammer(t *testing.T) {
 	var mu sync.Mutex
 	var all []*fakePlugin
 	b := newBench(t, map[string][]byte{"a.wasm": manifest("a", "one")}, func(cfg *Config) {
-		cfg.Live, cfg.Settle = true, 10*time.Millisecond
+		cfg.Live = true
 		load := cfg.Load
 		cfg.Load = func(ctx context.Context, wasm []byte) (Plugin, error) {
 			p, err := load(ctx, wasm)
@@ -569,11 +641,11 @@ func TestSwapHammer(t *testing.T) {
 	}
 }
 
-// Opening, looking and closing in any order leaves nothing open.
+// Opening, reconciling and closing in any order leaves nothing open.
 func TestCloseHammer(t *testing.T) {
 	for range 50 {
 		b := newBench(t, map[string][]byte{"a.wasm": manifest("a", "one")}, func(cfg *Config) {
-			cfg.Live, cfg.Settle, cfg.Poll = true, time.Nanosecond, time.Millisecond
+			cfg.Live, cfg.Debounce, cfg.Poll = true, time.Nanosecond, time.Millisecond
 		})
 		b.put("a.wasm", manifest("a", "one", "two"))
 		var wg sync.WaitGroup
@@ -639,15 +711,15 @@ func TestLock(t *testing.T) {
 		b.after(time.Second)
 		b.after(time.Second)
 		b.expect("broken", "c:built_in b:two", map[string]string{"a.wasm": digests["a"].Digest})
-		if n := strings.Count(b.log.String(), "what it said last holds"); n != 1 {
+		if n := strings.Count(b.log.String(), "its last content stays valid"); n != 1 {
 			t.Errorf("told %d times", n)
 		}
 		b.log.b.Reset()
 	}
 }
 
-// BenchmarkLook is one look at a folder in which nothing has changed.
-func BenchmarkLook(b *testing.B) {
+// BenchmarkReconcile lists a folder in which nothing has changed.
+func BenchmarkReconcile(b *testing.B) {
 	dir := b.TempDir()
 	for n := range 200 {
 		name := fmt.Sprintf("p%03d", n)
@@ -663,9 +735,9 @@ func BenchmarkLook(b *testing.B) {
 	}
 	defer c.Close(context.Background())
 	for b.Loop() {
-		c.look(b.Context(), time.Now(), false)
+		c.reconcile(b.Context(), time.Now(), false)
 	}
-	if n := len(c.Offers()); n != 200 {
+	if n := len(c.Served()); n != 200 {
 		b.Fatalf("%d questions are served", n)
 	}
 }

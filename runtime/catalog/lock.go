@@ -17,14 +17,14 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// maxLock bounds a lock file, in bytes.
+// maxLock is the largest lock file, in bytes.
 const maxLock = 4 << 20
 
 var digestPattern = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
-// ReadLock reads a list of plugins that may be served: a line each, of the digest
-// of its file ("sha256:" and 64 hex digits) and, for people, whatever follows. A
-// line that begins with # is a remark. Errors say which line is wrong, and how.
+// ReadLock reads the list of plugins that may be served. Each line begins with the digest
+// of a plugin's file, "sha256:" and 64 hex digits; the rest of the line is for people. A
+// line that begins with # is a comment. An error names the faulty line.
 func ReadLock(r io.Reader) (digests map[string]bool, err error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxLock+1))
 	switch {
@@ -43,32 +43,31 @@ func ReadLock(r io.Reader) (digests map[string]bool, err error) {
 		}
 		digest := strings.Fields(line)[0]
 		if !digestPattern.MatchString(digest) {
-			return nil, fmt.Errorf(`line %d begins with %.80q; a line is "sha256:" and 64 hex digits in lower case, then name and version`, n, digest)
+			return nil, fmt.Errorf(`line %d begins with %.80q; a line is "sha256:" and 64 lower-case hex digits, then name and version`, n, digest)
 		}
 		digests[digest] = true
 	}
 	return digests, lines.Err()
 }
 
-// WriteLock writes the list of these plugins, as ReadLock reads it.
+// WriteLock writes the list of these plugins in the format of ReadLock.
 func WriteLock(w io.Writer, plugins []question.PluginInfo) error {
 	var b bytes.Buffer
 	b.WriteString("# The plugins that may be served: digest, name, version.\n# Written by: lestats plugin lock\n")
 	for i := range plugins {
-		// The version is free text of the plugin's.
+		// The version is free text from the plugin.
 		fmt.Fprintf(&b, "%s %s %s\n", plugins[i].Digest, plugins[i].Name, strings.Join(strings.Fields(plugins[i].Version), " "))
 	}
 	_, err := w.Write(b.Bytes())
 	return err
 }
 
-// lockFile is the lock file and what stood in it when it could be read last. nil
-// allows everything.
+// lockFile is the lock file and its last readable content. nil allows everything.
 type lockFile struct {
 	path    string
 	seen    stamp
 	digests map[string]bool
-	failed  string // the last error, so that it is told once
+	failed  string // the last error, to log it once
 }
 
 func openLock(path string) (*lockFile, error) {
@@ -104,9 +103,8 @@ func stampOf(info fs.FileInfo) stamp {
 	return stamp{size: info.Size(), info: info, modified: info.ModTime()}
 }
 
-// refresh reads the file again where it has changed, and reports whether the list
-// is another now. A file that is gone or broken opens nothing: what it said last
-// holds.
+// refresh reads the file again if it has changed, and reports whether the list changed.
+// A file that is missing or invalid allows nothing new: its last content stays valid.
 func (l *lockFile) refresh(log *slog.Logger, settle time.Duration) bool {
 	if l == nil {
 		return false
@@ -115,7 +113,7 @@ func (l *lockFile) refresh(log *slog.Logger, settle time.Duration) bool {
 	if err == nil && l.seen.same(stampOf(info)) {
 		return false
 	}
-	if err == nil && time.Since(info.ModTime()) < settle { // it may be half written
+	if err == nil && time.Since(info.ModTime()) < settle { // it may be incomplete
 		return false
 	}
 	if err == nil {
@@ -127,7 +125,7 @@ func (l *lockFile) refresh(log *slog.Logger, settle time.Duration) bool {
 	}
 	if l.failed != err.Error() {
 		l.failed = err.Error()
-		log.Warn("the list of plugins that may be served cannot be read: what it said last holds", "file", l.path, "err", err)
+		log.Warn("the list of plugins that may be served cannot be read; its last content stays valid", "file", l.path, "err", err)
 	}
 	return false
 }
@@ -137,5 +135,5 @@ func (l *lockFile) allows(digest string) error {
 	if l == nil || l.digests[digest] {
 		return nil
 	}
-	return badPlugin("its digest %s is not in the list %s; if you trust it, `lestats plugin lock` puts it there, or add the line yourself", digest, filepath.Base(l.path))
+	return badPlugin("its digest %s is not in the list %s; if you trust the plugin, run `lestats plugin lock` or add the line yourself", digest, filepath.Base(l.path))
 }

@@ -9,31 +9,37 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// calm is the least time between two looks, however many events there are.
-const calm = 50 * time.Millisecond
+// minInterval is the shortest time between two reconciliations, however many events
+// there are.
+const minInterval = 50 * time.Millisecond
 
-// watch looks again and again until ctx ends. That it looks anyway, events or not,
-// is what makes it right where events are missing: on network file systems, under
-// a container's bind mount, for a folder that is not there yet, for links.
+// watch reconciles until ctx ends, after file events and at intervals. The intervals
+// make it correct where events are missing: on network file systems, in a container's
+// bind mount, for links, and for a folder that does not exist yet.
 func (c *Catalog) watch(ctx context.Context) {
 	defer close(c.ended)
 	events := c.listen()
 	defer events.close()
 	for {
-		events.follow(c.places)
 		wait := c.cfg.Poll
-		if c.look(ctx, time.Now(), false) {
-			wait = min(wait, c.cfg.Settle/2)
-		}
-		if !sleep(ctx, calm) { // where there is one event there are more
+		if !c.take(ctx) {
 			return
 		}
-		if events.await(ctx, wait-calm) {
-			for _, p := range c.places {
+		events.follow(c.sources)
+		if c.reconcile(ctx, time.Now(), false) {
+			wait = min(wait, c.cfg.Debounce/2)
+		}
+		<-c.turn
+		if !sleep(ctx, minInterval) { // events come in bursts
+			return
+		}
+		if events.await(ctx, wait-minInterval) && c.take(ctx) {
+			for _, p := range c.sources {
 				if p.Bucket == nil {
 					p.due = time.Time{}
 				}
 			}
+			<-c.turn
 		}
 		if ctx.Err() != nil {
 			return
@@ -52,22 +58,22 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// events are those of the folders. All that counts is that there was one.
+// events are the file events of the folders. Only their occurrence matters.
 type events struct {
 	catalog *Catalog
-	watcher *fsnotify.Watcher // nil: there are none
+	watcher *fsnotify.Watcher // nil if the system has none
 	follows map[string]fs.FileInfo
 }
 
 func (c *Catalog) listen() *events {
 	e := &events{catalog: c, follows: map[string]fs.FileInfo{}}
-	for _, p := range c.places {
+	for _, p := range c.sources {
 		if p.Folder == "" || e.watcher != nil {
 			continue
 		}
 		w, err := fsnotify.NewWatcher()
 		if err != nil {
-			c.cfg.Log.Info("there are no file events here: the plugin folder is looked at every so often", "every", c.cfg.Poll, "err", err)
+			c.cfg.Log.Info("file events are not available; the plugin folder is listed at intervals", "every", c.cfg.Poll, "err", err)
 			break
 		}
 		e.watcher = w
@@ -75,9 +81,9 @@ func (c *Catalog) listen() *events {
 	return e
 }
 
-// follow has the events of the folders that are there now. A folder that another
-// was put in place of, or that was made anew, is another folder.
-func (e *events) follow(places []*place) {
+// follow subscribes to the folders that exist now, and again to folders that were
+// replaced or recreated.
+func (e *events) follow(places []*source) {
 	if e.watcher == nil {
 		return
 	}
@@ -91,7 +97,7 @@ func (e *events) follow(places []*place) {
 			continue
 		}
 		if known != nil {
-			_ = e.watcher.Remove(p.Folder) // gone with the folder, most times
+			_ = e.watcher.Remove(p.Folder) // usually it went with the folder
 			delete(e.follows, p.Folder)
 		}
 		if err != nil {
@@ -100,16 +106,16 @@ func (e *events) follow(places []*place) {
 		if err := e.watcher.Add(p.Folder); err != nil {
 			e.catalog.cfg.Log.Debug("a folder has no file events", "folder", p.Folder, "err", err)
 		}
-		e.follows[p.Folder] = info // a failure is not repeated
-		p.due = time.Time{}        // what came before its events did
+		e.follows[p.Folder] = info // also on failure, which is not retried
+		p.due = time.Time{}        // for changes before the subscription
 	}
 }
 
-// await waits for an event, until ctx or the time ends, and reports whether there
-// was one.
+// await waits for an event, at most for the given time or until ctx ends, and reports
+// whether there was one.
 func (e *events) await(ctx context.Context, most time.Duration) (some bool) {
 	var happened <-chan fsnotify.Event
-	var lost <-chan error // too many at once, say: a look makes good for all of them
+	var lost <-chan error // such as an overflow: listing the folder makes up for lost events
 	if e.watcher != nil {
 		happened, lost = e.watcher.Events, e.watcher.Errors
 	}
@@ -121,10 +127,10 @@ func (e *events) await(ctx context.Context, most time.Duration) (some bool) {
 	case <-timer.C:
 		return false
 	case <-happened:
-	case _ = <-lost: //nolint:staticcheck // an error all the same
+	case _ = <-lost: //nolint:staticcheck // the value does not matter
 	}
 	for {
-		select { // what else there is, for nothing
+		select { // drain the rest of the burst
 		case <-happened:
 		case _ = <-lost: //nolint:staticcheck // see above
 		default:

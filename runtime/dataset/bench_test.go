@@ -13,7 +13,6 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
@@ -109,7 +108,7 @@ func BenchmarkReadCSV(b *testing.B) {
 	}
 }
 
-// BenchmarkArrow is what stands between start and first answer.
+// BenchmarkArrow measures what delays the first answer after a start.
 func BenchmarkArrow(b *testing.B) {
 	ds := cdcDataset(b, benchRows)
 	var file bytes.Buffer
@@ -204,79 +203,36 @@ func BenchmarkSelect(b *testing.B) {
 }
 
 // countRows counts, row by row, those that pass.
-func countRows(ds *Dataset, conds []question.Condition) int {
-	n := 0
-	for i := range ds.Rows() {
-		passes := true
-		for _, cond := range conds {
-			c, _ := ds.Column(cond.Column)
-			switch {
-			case !c.Present(i):
-				passes = false
-			case c.Type == question.String:
-				passes = passes && slices.Contains(cond.Codes, c.Codes[i])
-			default:
-				v := float64(c.Integers[i])
-				passes = passes && slices.ContainsFunc(cond.Intervals, func(iv question.Interval) bool { return iv.Min <= v && v <= iv.Max })
-			}
-		}
-		if passes {
+func countRows(ds *Dataset, conds []question.Condition) (n int) {
+	for row := range ds.Rows() {
+		if !slices.ContainsFunc(conds, func(c question.Condition) bool { return !passes(ds, &c, row) }) {
 			n++
 		}
 	}
 	return n
 }
 
-// BenchmarkResident reports what a mapped dataset of full scale takes, in MB: of
-// the heap, and resident in all.
-func BenchmarkResident(b *testing.B) {
-	path := filepath.Join(b.TempDir(), "bench.arrow")
-	f, err := os.Create(path)
-	if err != nil {
-		b.Fatal(err)
+// TestMappedDatasetTakesNoHeap: the columns of a file lie in its pages.
+func TestMappedDatasetTakesNoHeap(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.arrow")
+	if err := os.WriteFile(path, arrowBytes(t, cdcDataset(t, 20_000)), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	if err := WriteArrow(f, cdcDataset(b, benchRows)); err != nil {
-		b.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		b.Fatal(err)
-	}
-	heap := func() float64 {
-		runtime.GC()
+	heap := func() uint64 {
 		var m runtime.MemStats
+		runtime.GC()
 		runtime.ReadMemStats(&m)
-		return float64(m.HeapAlloc) / 1e6
+		return m.HeapAlloc
 	}
-	for b.Loop() {
-		heapBefore, before := heap(), resident()
-		ds, err := Open(context.Background(), path, nil)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if ds.Rows() != benchRows {
-			b.Fatalf("%d rows", ds.Rows())
-		}
-		b.ReportMetric(resident()-before, "MB-resident")
-		b.ReportMetric(heap()-heapBefore, "MB-heap")
-		if err := ds.Close(); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// resident returns the process's resident set in MB, 0 where /proc does not say.
-func resident() float64 {
-	text, err := os.ReadFile("/proc/self/statm")
+	before := heap()
+	ds, err := Open(t.Context(), path, nil)
 	if err != nil {
-		return 0
+		t.Fatal(err)
 	}
-	fields := strings.Fields(string(text))
-	if len(fields) < 2 {
-		return 0
+	if after := heap(); after > before+200_000 { // the file has 1.5 MB
+		t.Errorf("%d bytes", after-before)
 	}
-	pages, err := strconv.Atoi(fields[1])
-	if err != nil {
-		return 0
+	if err := ds.Close(); err != nil {
+		t.Error(err)
 	}
-	return float64(pages) * float64(os.Getpagesize()) / 1e6
 }

@@ -3,23 +3,20 @@ package dataset
 import (
 	"fmt"
 	"math"
-	"math/bits"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/memory"
-
+	"github.com/le-stats-sportifs/lestats/runtime/dataset/internal/literal"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// Build makes a dataset of columns, one for each of the descriptor's and with the
-// same names and types; their order, titles, units and roles do not matter. It
-// copies what it keeps. Dictionaries may be in any order, with repetitions and
-// unused entries; an empty string is a missing value; what a missing row holds does
-// not matter. Rows are sorted by the sort column, rows that are equal in it keep
-// their order, rows without a value come first. The error names column and row.
+// Build makes a dataset of the given columns, one for each column of the descriptor,
+// with the same names and types. Their order, titles, units and roles do not matter.
+// Build copies what it keeps. Dictionaries may be in any order, with duplicates and
+// unused entries. An empty string is a missing value, and what a missing row holds does
+// not matter. Rows are sorted by the sort column, stably, with missing values first.
+// The error names column and row.
 func Build(d *Descriptor, columns []question.Column) (*Dataset, error) {
 	ds, err := assemble(d, columns)
 	if err != nil {
@@ -31,13 +28,13 @@ func Build(d *Descriptor, columns []question.Column) (*Dataset, error) {
 	return ds, nil
 }
 
-// assemble does all of Build but the digest.
+// assemble is Build without the digest.
 func assemble(d *Descriptor, columns []question.Column) (*Dataset, error) {
 	desc := d.clone()
 	if err := desc.check(); err != nil {
 		return nil, err
 	}
-	ordered, rows, err := match(desc, columns)
+	ordered, rows, err := matchColumns(desc, columns)
 	if err != nil {
 		return nil, err
 	}
@@ -69,12 +66,12 @@ func assemble(d *Descriptor, columns []question.Column) (*Dataset, error) {
 }
 
 // match returns the given columns in the descriptor's order.
-func match(desc *Descriptor, columns []question.Column) (ordered []*question.Column, rows int, err error) {
+func matchColumns(desc *Descriptor, columns []question.Column) (ordered []*question.Column, rows int, err error) {
 	for i := range desc.Columns {
 		spec := &desc.Columns[i]
 		at := slices.IndexFunc(columns, func(c question.Column) bool { return c.Name == spec.Name })
 		if at < 0 {
-			return nil, 0, fmt.Errorf("the column %q of the descriptor is not there", spec.Name)
+			return nil, 0, fmt.Errorf("the descriptor's column %q does not exist", spec.Name)
 		}
 		c := &columns[at]
 		if c.Type != spec.Type {
@@ -97,7 +94,7 @@ func match(desc *Descriptor, columns []question.Column) (ordered []*question.Col
 	return ordered, rows, nil
 }
 
-// checkValues checks what can be wrong with a column by itself.
+// checkValues checks the values of a single column.
 func checkValues(c *question.Column, rows int) error {
 	if c.Valid != nil && len(c.Valid) < (rows+7)/8 {
 		return fmt.Errorf("its validity bitmap has %d bytes; %d rows need %d", len(c.Valid), rows, (rows+7)/8)
@@ -106,7 +103,7 @@ func checkValues(c *question.Column, rows int) error {
 	case question.Number:
 		for i, v := range c.Numbers {
 			if !finite(v) && c.Present(i) {
-				return fmt.Errorf("row %d is %v; numbers are finite", i, v)
+				return fmt.Errorf("row %d is %v; numbers must be finite", i, v)
 			}
 		}
 	case question.String:
@@ -121,10 +118,10 @@ func checkValues(c *question.Column, rows int) error {
 
 func finite(v float64) bool { return math.Abs(v) <= math.MaxFloat64 }
 
-// coding turns the codes of a column into those of its canonical dictionary.
+// coding maps the codes of a column to those of its canonical dictionary.
 type coding struct {
 	dict   []string
-	recode []int32 // by old code; -1: a missing value
+	recode []int32 // by old code; -1 for a missing value
 }
 
 func canonical(c *question.Column, rows int) (*coding, error) {
@@ -143,7 +140,7 @@ func canonical(c *question.Column, rows int) (*coding, error) {
 			continue
 		}
 		if !utf8.ValidString(text) {
-			return nil, fmt.Errorf("the value %s is not UTF-8", quote(text))
+			return nil, fmt.Errorf("the value %s is not UTF-8", literal.Quote(text))
 		}
 		byText = append(byText, int32(code))
 	}
@@ -156,7 +153,7 @@ func canonical(c *question.Column, rows int) (*coding, error) {
 		k.recode[code] = int32(len(k.dict) - 1)
 	}
 	if size > math.MaxInt32 {
-		return nil, fmt.Errorf("its different values have %d bytes together; at most %d", size, math.MaxInt32)
+		return nil, fmt.Errorf("its distinct values have %d bytes in total; at most %d", size, math.MaxInt32)
 	}
 	return k, nil
 }
@@ -169,8 +166,8 @@ func (k *coding) code(c *question.Column, row int) int32 {
 	return k.recode[c.Codes[row]]
 }
 
-// sortRows returns the rows in ascending order of c, missing ones first, equal ones
-// as they were: a counting sort. nil: they are in order.
+// sortRows returns the rows in ascending order of c, missing ones first, by a stable
+// counting sort. It returns nil if they are already in order.
 func sortRows(c *question.Column, k *coding, rows int) []uint32 {
 	next := make([]uint32, len(k.dict)+2) // by code+2: how many; then by code+1: where the next one goes
 	sorted, last := true, int32(-1)
@@ -197,67 +194,47 @@ func sortRows(c *question.Column, k *coding, rows int) []uint32 {
 
 // gather copies a column in the given order, in canonical form.
 func gather(c *question.Column, k *coding, order []uint32, rows int) question.Column {
-	out := question.Column{Type: c.Type}
-	valid := question.Bitmap(aligned((rows + 7) / 8))
-	present := 0
-	at := func(i int) int {
-		if order == nil {
-			return i
-		}
-		return int(order[i])
-	}
+	out := question.Column{Type: c.Type, Valid: question.NewBitmap(rows)}
 	switch c.Type {
 	case question.Number:
-		out.Numbers = arrow.Float64Traits.CastFromBytes(aligned(8 * rows))
-		for i := range rows {
-			if from := at(i); c.Present(from) {
-				out.Numbers[i] = c.Numbers[from]
-				valid.Set(i)
-				present++
-			}
-		}
+		out.Numbers = make([]float64, rows)
 	case question.Integer:
-		out.Integers = arrow.Int64Traits.CastFromBytes(aligned(8 * rows))
-		for i := range rows {
-			if from := at(i); c.Present(from) {
-				out.Integers[i] = c.Integers[from]
-				valid.Set(i)
-				present++
-			}
-		}
+		out.Integers = make([]int64, rows)
 	default:
-		out.Dict = k.dict
-		out.Codes = arrow.Int32Traits.CastFromBytes(aligned(4 * rows))
-		for i := range rows {
-			if code := k.code(c, at(i)); code >= 0 {
-				out.Codes[i] = code
-				valid.Set(i)
-				present++
-			}
-		}
+		out.Dict, out.Codes = k.dict, make([]int32, rows)
 	}
-	if present < rows {
-		out.Valid = valid
+	for i := range rows {
+		from := i
+		if order != nil {
+			from = int(order[i])
+		}
+		if !c.Present(from) {
+			continue
+		}
+		switch c.Type {
+		case question.Number:
+			out.Numbers[i] = c.Numbers[from]
+		case question.Integer:
+			out.Integers[i] = c.Integers[from]
+		default:
+			code := k.recode[c.Codes[from]]
+			if code < 0 {
+				continue
+			}
+			out.Codes[i] = code
+		}
+		out.Valid.Set(i)
+	}
+	if missingCount(out.Valid, rows) == 0 {
+		out.Valid = nil
 	}
 	return out
 }
 
-var pool = memory.NewGoAllocator()
-
-// aligned returns n zero bytes that start on a 64-byte boundary.
-func aligned(n int) []byte { return pool.Allocate(n) }
-
-// missingCount counts the rows that the bitmap says are missing.
+// missingCount counts the rows that the bitmap says are missing; nil says that none is.
 func missingCount(b question.Bitmap, rows int) int {
 	if b == nil {
 		return 0
 	}
-	present := 0
-	for _, v := range b[:rows/8] {
-		present += bits.OnesCount8(v)
-	}
-	if rows%8 != 0 {
-		present += bits.OnesCount8(b[rows/8] & (1<<(rows%8) - 1))
-	}
-	return rows - present
+	return rows - b.Count(rows)
 }

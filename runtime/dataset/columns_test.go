@@ -1,74 +1,22 @@
 package dataset
 
 import (
-	"archive/zip"
 	"bytes"
-	"context"
 	"fmt"
-	"io/fs"
 	"math"
-	"math/big"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/format"
-	"pgregory.net/rapid"
 
+	"github.com/le-stats-sportifs/lestats/runtime/dataset/internal/testfiles"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
-
-// arrowOf makes an Arrow file of one column "x" with the JSON's values, beside the
-// measure "n", in two batches.
-func arrowOf(t testing.TB, kind arrow.DataType, values string, stream bool, opts ...ipc.Option) []byte {
-	t.Helper()
-	column, _, err := array.FromJSON(pool, kind, strings.NewReader(values))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer column.Release()
-	n := array.NewInt64Builder(pool)
-	defer n.Release()
-	for i := range column.Len() {
-		n.Append(int64(i))
-	}
-	numbers := n.NewArray()
-	defer numbers.Release()
-	schema := arrow.NewSchema([]arrow.Field{{Name: "x", Type: kind, Nullable: true}, {Name: "n", Type: arrow.PrimitiveTypes.Int64}}, nil)
-	batch := array.NewRecordBatch(schema, []arrow.Array{column, numbers}, int64(column.Len()))
-	defer batch.Release()
-	var out bytes.Buffer
-	opts = append(opts, ipc.WithSchema(schema))
-	var w interface {
-		Write(b arrow.RecordBatch) error
-		Close() error
-	}
-	if stream {
-		w = ipc.NewWriter(&out, opts...)
-	} else if w, err = ipc.NewFileWriter(&out, opts...); err != nil {
-		t.Fatal(err)
-	}
-	first := batch.NewSlice(0, 1)
-	defer first.Release()
-	rest := batch.NewSlice(1, int64(column.Len()))
-	defer rest.Release()
-	for _, b := range []arrow.RecordBatch{first, rest} {
-		if err := w.Write(b); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
-}
 
 func two(kind question.Type) *Descriptor {
 	return &Descriptor{Name: "two", Columns: []Column{
@@ -116,10 +64,10 @@ func TestArrowOfOtherTools(t *testing.T) {
 		{arrow.BinaryTypes.String, question.String, `["é", null, ""]`, "é <nil> <nil>"},
 		{arrow.BinaryTypes.LargeString, question.String, `["b", "a"]`, "b a"},
 		{arrow.BinaryTypes.StringView, question.String, `["a text of more than twelve bytes", null]`, "a text of more than twelve bytes <nil>"},
-		{arrow.BinaryTypes.String, question.Number, `["1.5", "x"]`, `row 2: column "x": "x" is not a number; correct it or leave it empty`},
+		{arrow.BinaryTypes.String, question.Number, `["1.5", "x"]`, `row 2: column "x": "x" is not a number; correct it, leave it empty`},
 		{arrow.FixedWidthTypes.Boolean, question.String, `[true, null, false]`, "true <nil> false"},
 		{arrow.FixedWidthTypes.Date32, question.String, `["2024-02-29", null]`, "2024-02-29 <nil>"},
-		{arrow.FixedWidthTypes.Date32, question.Integer, `["2024-02-29"]`, `"2024-02-29" is not an integer; correct it or leave it empty, or give the column another type`},
+		{arrow.FixedWidthTypes.Date32, question.Integer, `["2024-02-29"]`, `"2024-02-29" is not an integer; correct it, leave it empty, or give the column another type`},
 		{&arrow.TimestampType{Unit: arrow.Millisecond}, question.String, `["2024-02-29 01:02:03.500", null]`, "2024-02-29T01:02:03.5Z <nil>"},
 		{arrow.Null, question.Number, `[null, null]`, "<nil> <nil>"},
 		{dict(arrow.PrimitiveTypes.Uint8, arrow.BinaryTypes.String), question.String, `["b", null, "a", "b"]`, "b <nil> a b"},
@@ -134,7 +82,7 @@ func TestArrowOfOtherTools(t *testing.T) {
 				if form == "compressed" {
 					opts = []ipc.Option{ipc.WithZstd()}
 				}
-				ds, err := openBytes(t, arrowOf(t, c.kind, c.json, form == "stream", opts...), two(c.as))
+				ds, err := openBytes(t, testfiles.Arrow(t, c.kind, c.json, form == "stream", opts...), two(c.as))
 				if err != nil {
 					if !strings.Contains(err.Error(), c.want) {
 						t.Errorf("%v\nwant %s", err, c.want)
@@ -238,90 +186,6 @@ func TestParquet(t *testing.T) {
 	}
 }
 
-// Whatever is changed in a file, reading it ends in a dataset or in an error, and
-// takes no more memory than a file of its size can need.
-func hostile(t testing.TB, b []byte) {
-	t.Helper()
-	f := filepath.Join(t.TempDir(), "x")
-	if err := os.WriteFile(f, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if draft, err := Guess(t.Context(), f, Hints{}, nil); err == nil {
-		if ds, err := Open(t.Context(), f, draft.Descriptor); err == nil {
-			checkCanonical(t, ds)
-			if err := ds.Close(); err != nil {
-				t.Error(err)
-			}
-		}
-	}
-}
-
-func TestDamagedColumns(t *testing.T) {
-	files := [][]byte{
-		parquetOf(t, parquetRows()),
-		arrowOf(t, arrow.BinaryTypes.String, `["a", "b", null]`, false),
-		arrowOf(t, arrow.BinaryTypes.LargeString, `["a", "b", null]`, true, ipc.WithZstd()),
-	}
-	for _, file := range files {
-		hostile(t, file)
-		rapid.Check(t, func(r *rapid.T) {
-			b := bytes.Clone(file)
-			switch rapid.IntRange(0, 2).Draw(r, "how") {
-			case 0:
-				b = b[:rapid.IntRange(0, len(b)).Draw(r, "length")]
-			case 1:
-				b[rapid.IntRange(0, len(b)-1).Draw(r, "at")] = rapid.Byte().Draw(r, "byte")
-			default:
-				at := rapid.IntRange(0, len(b)-5).Draw(r, "at")
-				copy(b[at:], []byte{0xff, 0xff, 0xff, rapid.Byte().Draw(r, "high")})
-			}
-			hostile(t, b)
-		})
-	}
-}
-
-func FuzzColumns(f *testing.F) {
-	f.Add(parquetOf(f, parquetRows()))
-	f.Add(arrowOf(f, arrow.BinaryTypes.String, `["a", "b", null]`, false))
-	f.Add(arrowOf(f, &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String}, `["a", "b", null]`, true, ipc.WithLZ4()))
-	fixtures, err := zip.OpenReader("testdata/columns.zip")
-	if err != nil {
-		f.Fatal(err)
-	}
-	defer fixtures.Close()
-	for _, name := range []string{"pyarrow/encodings-none-1.parquet", "pyarrow/fallback-lz4-1.parquet", "duckdb/zstd-V2.parquet", "fastparquet/LZ4-1.parquet", "pyarrow/zstd.arrows"} {
-		b, err := fs.ReadFile(fixtures, name)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b)
-	}
-	f.Fuzz(func(t *testing.T, b []byte) { hostile(t, b) })
-}
-
-// FuzzPage decodes a page of one encoding and type: in whole files the fuzzer spends its
-// time on metadata.
-func FuzzPage(f *testing.F) {
-	f.Add([]byte{128, 1, 4, 9, 0, 2, 0, 0, 0, 0}, byte(1), byte(format.DeltaBinaryPacked), uint16(9), false)
-	f.Add([]byte{2, 0, 0, 0, 3, 5, 4, 2, 0}, byte(1), byte(format.RLEDictionary), uint16(3), true)
-	f.Add([]byte{128, 1, 4, 1, 4, 128, 1, 4, 1, 4, 'a', 'b'}, byte(6), byte(format.DeltaByteArray), uint16(1), false)
-	f.Fuzz(func(t *testing.T, body []byte, kind, encoding byte, values uint16, optional bool) {
-		l, err := layoutOf(format.Type(kind%8), 3)
-		if err != nil {
-			return
-		}
-		p := &page{pageHeader: pageHeader{kind: format.DataPage, unpacked: int64(len(body)), values: int64(values), encoding: format.Encoding(encoding % 10), levels: format.RLE}}
-		r := &chunkReader{
-			chunk: chunk{budget: &budget{size: int64(len(body))}, optional: optional}, layout: l, dictionary: make([]cell, 5),
-			value: func(v physical) (cell, error) { return textCell(string(v.bytes)), nil },
-		}
-		told := 0
-		if p.unpack(body, &r.chunk) == nil && r.readPage(p, func(cell) error { told++; return nil }) == nil && told != int(values) {
-			t.Errorf("%d values, want %d", told, values)
-		}
-	})
-}
-
 // A list in a footer claims two thousand million entries.
 func TestParquetFooterThatLies(t *testing.T) {
 	footer := []byte{0x15, 2, 0x19, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x07, 0}
@@ -333,51 +197,14 @@ func TestParquetFooterThatLies(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ file, want string }{
 		"short":     {"PAR1", "too few for a Parquet file"},
-		"cut off":   {"PAR1" + strings.Repeat("x", 100), "is it cut off?"},
-		"long":      {"PAR1xxxx\xff\xff\xff\x7fPAR1", "which cannot be"},
+		"cut off":   {"PAR1" + strings.Repeat("x", 100), "is it truncated?"},
+		"long":      {"PAR1xxxx\xff\xff\xff\x7fPAR1", "impossible length"},
 		"encrypted": {"PAR1xxxx\x04\x00\x00\x00PARE", "it is encrypted"},
-		"stream":    {"\xff\xff\xff\xff\xff\xff\xff\x7f", "it is not the Arrow file that it seems to be"},
+		"stream":    {"\xff\xff\xff\xff\xff\xff\xff\x7f", "it is not a valid Arrow file"},
 	} {
 		if _, err := openBytes(t, []byte(c.file), two(question.String)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %s", name, err, c.want)
 		}
-	}
-}
-
-func TestColumnsEndWithTheContext(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	for _, b := range [][]byte{parquetOf(t, parquetRows()), arrowOf(t, arrow.BinaryTypes.String, `["a", "b"]`, true)} {
-		f := filepath.Join(t.TempDir(), "x")
-		if err := os.WriteFile(f, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := Guess(ctx, f, Hints{}, nil); err == nil || !strings.Contains(err.Error(), "context canceled") {
-			t.Error(err)
-		}
-	}
-}
-
-// TestDecimals compares with what the decimal's text gives.
-func TestDecimals(t *testing.T) {
-	for _, c := range []struct {
-		unscaled string
-		scale    int32
-	}{{"6671", 2}, {"12345678998765433", 8}, {"9007199254740993", 0}, {"-1", 22}, {"1", 23}, {"7", -3}, {"99999999999999999999999999999999999999", 20}, {"-123456789012345678901234567890", 40}, {"0", 400}} {
-		n, ok := new(big.Int).SetString(c.unscaled, 10)
-		if !ok {
-			t.Fatal(c.unscaled)
-		}
-		want, err := strconv.ParseFloat(fmt.Sprintf("%se%d", c.unscaled, -c.scale), 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := bigDecimalCell(n, c.scale); got.number != want {
-			t.Errorf("%s/10^%d: %v, want %v", c.unscaled, c.scale, got.number, want)
-		}
-	}
-	if _, err := bigDecimal(make([]byte, 65), 0); err == nil || !strings.Contains(err.Error(), "65 bytes; at most 64") {
-		t.Error(err)
 	}
 }
 
@@ -393,11 +220,11 @@ func TestIntegersBeyondNumbers(t *testing.T) {
 	}{
 		{arrow.PrimitiveTypes.Int64, question.Integer, large, "9007199254740992 9007199254740993"},
 		{arrow.PrimitiveTypes.Int64, question.String, large, "9007199254740992 9007199254740993"},
-		{arrow.PrimitiveTypes.Int64, question.Number, large, `row 2: column "x": 9007199254740993 has no equal among numbers`},
-		{arrow.PrimitiveTypes.Uint64, question.Number, `[1, 18446744073709551615]`, `row 2: column "x": 18446744073709551615 has no equal`},
+		{arrow.PrimitiveTypes.Int64, question.Number, large, `row 2: column "x": "9007199254740993" cannot be stored exactly as a number`},
+		{arrow.PrimitiveTypes.Uint64, question.Number, `[1, 18446744073709551615]`, `row 2: column "x": "18446744073709551615" cannot be stored exactly`},
 		{arrow.PrimitiveTypes.Int64, question.Number, `[4611686018427387904, -9223372036854775808]`, "4.611686018427388e+18 -9.223372036854776e+18"},
 	} {
-		ds, err := openBytes(t, arrowOf(t, c.kind, c.json, false), two(c.as))
+		ds, err := openBytes(t, testfiles.Arrow(t, c.kind, c.json, false), two(c.as))
 		if err != nil {
 			if !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v\nwant %s", err, c.want)
@@ -411,7 +238,7 @@ func TestIntegersBeyondNumbers(t *testing.T) {
 	d := &Descriptor{Name: "m", Roles: &Roles{Group: "g"}, Columns: []Column{
 		{Name: "g", Type: question.String, Role: question.RoleDimension}, {Name: "v", Type: question.Integer, Role: question.RoleMeasure},
 	}}
-	for last, want := range map[int64]string{1 << 62: "", 1<<62 + 1: `column "v": row 2: 4611686018427387905 has no equal among numbers`} {
+	for last, want := range map[int64]string{1 << 62: "", 1<<62 + 1: `column "v": row 2: "4611686018427387905" cannot be stored exactly as a number`} {
 		_, err := Build(d, []question.Column{
 			{Name: "g", Type: question.String, Codes: []int32{0, 0}, Dict: []string{"a"}}, {Name: "v", Type: question.Integer, Integers: []int64{1, last}},
 		})

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
+	"maps"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/le-stats-sportifs/lestats/runtime/boundedyaml"
+	"github.com/le-stats-sportifs/lestats/runtime/dataset/internal/literal"
+	"github.com/le-stats-sportifs/lestats/runtime/dataset/tabular"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
@@ -20,32 +20,46 @@ import (
 const (
 	maxDescriptor = boundedyaml.MaxBytes
 	maxText       = 4096 // bytes of a title, source or licence
-	maxHeader     = 256  // bytes of a header, alias or unit
-	maxMissing    = 64   // texts for a missing value, of a dataset or a column
+	MaxHeader     = 256  // bytes of a header, alias or unit
+	MaxMissing    = 64   // texts for a missing value, of a dataset or a column
 	maxAliases    = 32   // of one column
 )
 
-var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
-
-// Descriptor says what a dataset is and how its CSV file becomes columns. One
-// that is in use is not to be changed; Build keeps a copy.
+// Descriptor describes a dataset and how the columns of its file are read. It must not
+// be changed while in use; Build keeps a copy.
 type Descriptor struct {
 	Name    string `json:"name"` // [a-z][a-z0-9_]*, at most 64 bytes
 	Title   string `json:"title,omitempty"`
 	Source  string `json:"source,omitempty"`
 	License string `json:"license,omitempty"`
-	// Synthetic says whether the figures are generated, or which row would tell.
+	// Synthetic says whether the figures are generated, or which rows mark them so.
 	Synthetic Synthetic `json:"synthetic,omitzero"`
-	// Header is false where the first line of a CSV is a row: its columns are then
+	// Header is false if the first line of a CSV is a row: its columns are then
 	// called column1, column2 and so on. nil is true.
 	Header *bool `json:"header,omitempty"`
-	// Missing are texts that stand for no value in columns of numbers and integers,
-	// such as "NA"; one that is a number, such as "-999", stands for that number however
-	// it is written. They mean nothing in string columns, where NA may be Namibia.
+	// Skip is how many lines stand above the header of a CSV, or above the first row, and
+	// are not read: at most tabular.MaxSkip.
+	Skip int `json:"skip,omitempty"`
+	// Encoding is that of a CSV, by a name of the WHATWG's standard such as windows-1252;
+	// "" is UTF-8, or UTF-16 after a byte order mark.
+	Encoding string `json:"encoding,omitempty"`
+	// Missing are texts that mean a missing value in columns of numbers and integers,
+	// such as "NA"; one that is a number, such as "-999", matches that number however
+	// it is written. They have no effect on string columns, where NA may be Namibia.
 	Missing []string `json:"missing,omitempty"`
 	Sort    string   `json:"sort,omitempty"`  // name of the string column that rows are sorted by; "" keeps the file's order
-	Roles   *Roles   `json:"roles,omitempty"` // which columns the built-in questions are about; nil: those with the seed's names
-	Columns []Column `json:"columns"`         // in the dataset's order; exactly one is the measure
+	Roles   *Roles   `json:"roles,omitempty"` // which columns the built-in questions use; nil: those with the original's names
+	// Kinds says, by the name of a string column, which of its values are not places like
+	// the others: Kinds["location"]["National"] is KindAggregate. The dataset then has the
+	// dimension location_kind.
+	Kinds map[string]map[string]Kind `json:"kinds,omitempty"`
+	// Defaults are values, by the name of a column, of question parameters that take a value
+	// of that column and are left out. Latest is the last time with a value.
+	Defaults map[string]string `json:"defaults,omitempty"`
+	Caveats  []Caveat          `json:"caveats,omitempty"`
+	// Geo names outlines, by the name of the string column whose values are their places.
+	Geo     map[string]string `json:"geo,omitempty"`
+	Columns []Column          `json:"columns"` // in the dataset's order; exactly one is the measure
 }
 
 // Column describes one column.
@@ -56,32 +70,36 @@ type Column struct {
 	Unit    string        `json:"unit,omitempty"`
 	Role    question.Role `json:"role,omitempty"`    // dimension, measure or none
 	Header  string        `json:"header,omitempty"`  // the column's header in the CSV; "": the name
-	Aliases []string      `json:"aliases,omitempty"` // further names, in the CSV and in a question
-	Missing []string      `json:"missing,omitempty"` // more texts for a missing value, of this column, which may be a string column
+	Aliases []string      `json:"aliases,omitempty"` // other names, in the file and in a question
+	Missing []string      `json:"missing,omitempty"` // more texts that mean a missing value in this column, which may be a string column
+	// Numbers says how the numbers of a column with the type number are written in a CSV;
+	// nil: as plain decimals. Values that a file stores as numbers need none.
+	Numbers *literal.Format `json:"numbers,omitempty"`
 }
 
-// Synthetic says whether a dataset's figures are generated. The zero value says that
+// Synthetic says whether a dataset's figures are generated. The zero value means that
 // they are not. At most one of All and Column is set.
 type Synthetic struct {
-	All bool // they are
-	// Column and Value: they are if any row of the file has this value in the column with
-	// this header (upper and lower case are the same), which need not be one of the
-	// dataset's. Reading such a file sets All in its place.
-	Column, Value string
-}
-
-// syntheticRule is Synthetic with a Column, as JSON.
-type syntheticRule struct {
+	All bool `json:"-"` // all figures are generated
+	// Column and Value: the figures are generated if any row has this value in the column with
+	// this header (case does not matter), which need not be one of the
+	// dataset's. Reading such a file sets All instead.
 	Column string `json:"column"`
 	Value  string `json:"value"`
 }
+
+// SetBool sets All; in YAML, synthetic may be true or false.
+func (s *Synthetic) SetBool(on bool) { *s = Synthetic{All: on} }
+
+// syntheticRule is a Synthetic with a Column, without its methods.
+type syntheticRule Synthetic
 
 // MarshalJSON implements json.Marshaler: true, false or {"column":...,"value":...}.
 func (s Synthetic) MarshalJSON() ([]byte, error) {
 	if s.Column == "" {
 		return json.Marshal(s.All)
 	}
-	return json.Marshal(syntheticRule{s.Column, s.Value})
+	return json.Marshal(syntheticRule(s))
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -90,52 +108,57 @@ func (s *Synthetic) UnmarshalJSON(b []byte) error {
 	if !bytes.HasPrefix(b, []byte("{")) {
 		return json.Unmarshal(b, &s.All)
 	}
-	var rule syntheticRule
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
-	err := dec.Decode(&rule)
-	s.Column, s.Value = rule.Column, rule.Value
-	return err
+	return dec.Decode((*syntheticRule)(s))
 }
 
-// check reports the first thing that is wrong. A rule that was decoded has both parts.
+// check returns the first error. A decoded rule has both parts.
 func (s *Synthetic) check() *keyError {
 	if !s.All && *s == (Synthetic{}) {
 		return nil
 	}
-	for _, t := range []struct{ key, text string }{{keySynthetic + ".column", s.Column}, {keySynthetic + ".value", s.Value}} {
-		if err := checkText(t.key, t.text, maxHeader); err != nil {
+	for _, t := range []struct{ key, text string }{{"synthetic.column", s.Column}, {"synthetic.value", s.Value}} {
+		if err := checkText(t.key, t.text, MaxHeader); err != nil {
 			return err
 		}
 		if !s.All && strings.TrimSpace(t.text) == "" {
-			return &keyError{t.key, "it is missing; the header of a column, and the value in it that marks generated figures"}
+			return badKey(t.key, "it is missing; give the header of a column and the value that marks generated figures")
 		}
 		if s.All && t.text != "" {
-			return &keyError{t.key, "all figures are synthetic already"}
+			return badKey(t.key, "all figures are already synthetic")
 		}
+	}
+	return nil
+}
+
+// CheckMissing returns what is wrong with texts that are meant for Descriptor.Missing.
+func CheckMissing(texts []string) error {
+	if err := checkMissingTexts("", texts); err != nil {
+		return errors.New(err.Reason)
 	}
 	return nil
 }
 
 // checkMissingTexts checks a list of texts for a missing value.
 func checkMissingTexts(at string, texts []string) *keyError {
-	if len(texts) > maxMissing {
-		return &keyError{at, fmt.Sprintf("there are %d; at most %d", len(texts), maxMissing)}
+	if len(texts) > MaxMissing {
+		return badKey(at, "there are %d; at most %d", len(texts), MaxMissing)
 	}
 	for i, text := range texts {
 		key := fmt.Sprintf("%s[%d]", at, i)
 		if strings.TrimSpace(text) == "" {
-			return &keyError{key, "it is empty, and an empty field is missing anyway"}
+			return badKey(key, "it is empty; an empty field already counts as missing")
 		}
-		if err := checkText(key, text, maxHeader); err != nil {
+		if err := checkText(key, text, MaxHeader); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// names returns what the column may be called, the CSV's own header first.
-// Spaces around a header do not count: published ones have some.
+// names returns the accepted names of the column, its header in the file first.
+// Surrounding spaces do not count: published files have some.
 func (c *Column) names() []string {
 	var names []string
 	for _, n := range append([]string{c.Header, c.Name}, c.Aliases...) {
@@ -156,25 +179,60 @@ func (d *Descriptor) clone() *Descriptor {
 	for i := range c.Columns {
 		c.Columns[i].Aliases = slices.Clone(c.Columns[i].Aliases)
 		c.Columns[i].Missing = slices.Clone(c.Columns[i].Missing)
+		if f := c.Columns[i].Numbers; f != nil {
+			c.Columns[i].Numbers = new(*f)
+		}
 	}
 	c.Missing = slices.Clone(d.Missing)
+	c.Kinds = maps.Clone(d.Kinds)
+	for column := range c.Kinds {
+		c.Kinds[column] = maps.Clone(c.Kinds[column])
+	}
+	c.Defaults, c.Geo, c.Caveats = maps.Clone(d.Defaults), maps.Clone(d.Geo), slices.Clone(d.Caveats)
 	if d.Header != nil {
 		c.Header = new(*d.Header)
 	}
 	return &c
 }
 
-// keyError is what is wrong with one key, such as "columns[3].type".
-type keyError struct{ key, reason string }
+// ParseDescriptor reads a descriptor: one YAML mapping with the keys of Descriptor, at
+// most 256 KiB. It is strict: unknown and duplicate keys, values of the wrong type,
+// anchors and invalid combinations are errors that name the line, the key and what would
+// have been valid.
+func ParseDescriptor(b []byte) (*Descriptor, error) {
+	var d Descriptor
+	lines, err := boundedyaml.Decode(b, &d)
+	if err == nil {
+		if bad := d.firstError(); bad != nil {
+			err = lines.Locate(bad)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("descriptor: %w", err)
+	}
+	return &d, nil
+}
 
-func (e *keyError) Error() string { return "descriptor: " + e.key + ": " + e.reason }
+// keyError is an error in one key, such as "columns[3].type".
+type keyError = boundedyaml.KeyError
 
-// check reports the first thing that is wrong.
-func (d *Descriptor) check() *keyError {
-	if err := checkName(keyName, d.Name); err != nil {
+func badKey(key, format string, args ...any) *keyError {
+	return &keyError{Key: key, Reason: fmt.Sprintf(format, args...)}
+}
+
+// check returns the first error.
+func (d *Descriptor) check() error {
+	if err := d.firstError(); err != nil {
+		return fmt.Errorf("descriptor: %w", err)
+	}
+	return nil
+}
+
+func (d *Descriptor) firstError() *keyError {
+	if err := checkName("name", d.Name); err != nil {
 		return err
 	}
-	for _, t := range []struct{ key, text string }{{keyTitle, d.Title}, {keySource, d.Source}, {keyLicense, d.License}} {
+	for _, t := range []struct{ key, text string }{{"title", d.Title}, {"source", d.Source}, {"license", d.License}} {
 		if err := checkText(t.key, t.text, maxText); err != nil {
 			return err
 		}
@@ -182,11 +240,19 @@ func (d *Descriptor) check() *keyError {
 	if err := d.Synthetic.check(); err != nil {
 		return err
 	}
-	if err := checkMissingTexts(keyMissing, d.Missing); err != nil {
+	if err := checkMissingTexts("missing", d.Missing); err != nil {
 		return err
 	}
+	if d.Skip < 0 || d.Skip > tabular.MaxSkip {
+		return badKey("skip", "it is %d; it must be 0 to %d, the number of lines above the header", d.Skip, tabular.MaxSkip)
+	}
+	if d.Encoding != "" {
+		if err := tabular.CheckEncoding(d.Encoding); err != nil {
+			return badKey("encoding", "%s", err)
+		}
+	}
 	if n := len(d.Columns); n == 0 || n > question.MaxColumns {
-		return &keyError{keyColumns, fmt.Sprintf("there are %d; 1 to %d", n, question.MaxColumns)}
+		return badKey("columns", "there are %d; there must be 1 to %d", n, question.MaxColumns)
 	}
 	owner := map[string]string{} // every name, header and alias -> the column's name
 	measure := ""
@@ -198,7 +264,7 @@ func (d *Descriptor) check() *keyError {
 		}
 		for _, n := range c.names() {
 			if other, taken := owner[n]; taken {
-				return &keyError{at, fmt.Sprintf("%q names the column %q already; names, headers and aliases of a dataset differ", n, other)}
+				return badKey(at, "%q already names the column %q; names, headers and aliases must be unique", n, other)
 			}
 			owner[n] = c.Name
 		}
@@ -206,14 +272,17 @@ func (d *Descriptor) check() *keyError {
 			continue
 		}
 		if measure != "" {
-			return &keyError{at + ".role", fmt.Sprintf("%q is the measure already; a dataset has one", measure)}
+			return badKey(at+".role", "%q is already the measure; a dataset has exactly one", measure)
 		}
 		measure = c.Name
 	}
 	if measure == "" {
-		return &keyError{keyColumns, "none has the role measure; one does"}
+		return badKey("columns", "no column has the role measure; exactly one must")
 	}
 	if err := d.checkRoles(); err != nil {
+		return err
+	}
+	if err := d.checkHonesty(); err != nil {
 		return err
 	}
 	if d.Sort == "" {
@@ -221,7 +290,7 @@ func (d *Descriptor) check() *keyError {
 	}
 	i := slices.IndexFunc(d.Columns, func(c Column) bool { return c.Name == d.Sort })
 	if i < 0 || d.Columns[i].Type != question.String {
-		return &keyError{keySort, fmt.Sprintf("%q is no string column of this dataset; its string columns are %s", d.Sort, d.listStrings())}
+		return badKey("sort", "%q is not a string column of this dataset; its string columns are %s", d.Sort, d.listStrings())
 	}
 	return nil
 }
@@ -233,41 +302,49 @@ func (c *Column) check(at string) *keyError {
 	switch c.Type {
 	case question.Number, question.Integer, question.String:
 	case "":
-		return &keyError{at + ".type", "it is missing; one of number, integer, string"}
+		return badKey(at+".type", "it is missing; use number, integer or string")
 	default:
-		return &keyError{at + ".type", fmt.Sprintf("%q is no type; one of number, integer, string", c.Type)}
+		return badKey(at+".type", "%q is not a type; use number, integer or string", c.Type)
 	}
 	switch c.Role {
 	case question.RoleNone, question.RoleDimension:
 	case question.RoleMeasure:
 		if c.Type == question.String {
-			return &keyError{at + ".role", "a measure is a number or an integer, and this is a string"}
+			return badKey(at+".role", "a measure must be a number or an integer, and this is a string")
 		}
 	default:
-		return &keyError{at + ".role", fmt.Sprintf("%q is no role; dimension or measure, or leave it out", c.Role)}
+		return badKey(at+".role", "%q is not a role; use dimension or measure, or leave it out", c.Role)
 	}
 	if err := checkText(at+".title", c.Title, maxText); err != nil {
 		return err
 	}
-	if err := checkText(at+".unit", c.Unit, maxHeader); err != nil {
+	if err := checkText(at+".unit", c.Unit, MaxHeader); err != nil {
 		return err
 	}
-	if err := checkText(at+".header", c.Header, maxHeader); err != nil {
+	if err := checkText(at+".header", c.Header, MaxHeader); err != nil {
 		return err
 	}
 	if len(c.Aliases) > maxAliases {
-		return &keyError{at + ".aliases", fmt.Sprintf("there are %d; at most %d", len(c.Aliases), maxAliases)}
+		return badKey(at+".aliases", "there are %d; at most %d", len(c.Aliases), maxAliases)
 	}
 	for i, a := range c.Aliases {
 		key := fmt.Sprintf("%s.aliases[%d]", at, i)
 		if strings.TrimSpace(a) == "" {
-			return &keyError{key, "it is empty"}
+			return badKey(key, "it is empty")
 		}
-		if err := checkText(key, a, maxHeader); err != nil {
+		if err := checkText(key, a, MaxHeader); err != nil {
 			return err
 		}
 	}
-	return checkMissingTexts(at+"."+keyMissing, c.Missing)
+	if c.Numbers != nil {
+		if c.Type != question.Number {
+			return badKey(at+".numbers", "the type is %s; only a column with the type number has it", c.Type)
+		}
+		if key, reason := c.Numbers.Check(); reason != "" {
+			return badKey(at+".numbers."+key, "%s", reason)
+		}
+	}
+	return checkMissingTexts(at+".missing", c.Missing)
 }
 
 func (d *Descriptor) listStrings() string {
@@ -277,32 +354,26 @@ func (d *Descriptor) listStrings() string {
 			names = append(names, c.Name)
 		}
 	}
-	return list(names)
+	return literal.List(names)
 }
 
 func checkName(key, name string) *keyError {
-	if !namePattern.MatchString(name) || len(name) > question.MaxNameLen {
-		return &keyError{key, fmt.Sprintf("%s is no name: a lower-case letter, then lower-case letters, digits and _, at most %d in all",
-			quote(name), question.MaxNameLen)}
+	if !question.ValidName(name) {
+		return badKey(key, "%s is not a valid name: a lower-case letter, then lower-case letters, digits and _, at most %d in all",
+			literal.Quote(name), question.MaxNameLen)
 	}
 	return nil
 }
 
-func checkText(key, text string, most int) *keyError {
-	switch {
-	case len(text) > most:
-		return &keyError{key, fmt.Sprintf("it has %d bytes; at most %d", len(text), most)}
-	case !utf8.ValidString(text):
-		return &keyError{key, "it is not UTF-8"}
-	case strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }):
-		return &keyError{key, "it has a control character"}
-	default:
-		return nil
+func checkText(key, s string, most int) *keyError {
+	if reason := literal.CheckPlain(s, most); reason != "" {
+		return badKey(key, "%s", reason)
 	}
+	return nil
 }
 
-// encode returns the descriptor as the JSON that the digest and an Arrow file
-// contain: the same bytes for the same descriptor.
+// encode returns the descriptor as the JSON that an Arrow file contains and the digest
+// covers. Equal descriptors give equal bytes.
 func (d *Descriptor) encode() ([]byte, error) {
 	b, err := json.Marshal(d)
 	if err != nil {
@@ -311,7 +382,7 @@ func (d *Descriptor) encode() ([]byte, error) {
 	return b, nil
 }
 
-// decode reads what encode made, and refuses everything else.
+// decode reads the output of encode and refuses everything else.
 func decode(b []byte) (*Descriptor, error) {
 	if len(b) > maxDescriptor {
 		return nil, fmt.Errorf("descriptor: it has %d bytes; at most %d", len(b), maxDescriptor)
@@ -323,33 +394,10 @@ func decode(b []byte) (*Descriptor, error) {
 		return nil, fmt.Errorf("descriptor: %w", err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("descriptor: something follows the JSON object")
+		return nil, errors.New("descriptor: there is data after the JSON object")
 	}
 	if err := d.check(); err != nil {
 		return nil, err
 	}
 	return &d, nil
-}
-
-// quote quotes s for a message, cut where it is long.
-func quote(s string) string {
-	const most = 100
-	if len(s) > most {
-		return fmt.Sprintf("%.*q... (%d bytes)", most, s, len(s))
-	}
-	return fmt.Sprintf("%q", s)
-}
-
-// list quotes names for a message, cut where there are many.
-func list(names []string) string {
-	const most = 64
-	quoted := make([]string, 0, most+1)
-	for i, n := range names {
-		if i == most {
-			quoted = append(quoted, fmt.Sprintf("... (%d in all)", len(names)))
-			break
-		}
-		quoted = append(quoted, quote(n))
-	}
-	return strings.Join(quoted, ", ")
 }

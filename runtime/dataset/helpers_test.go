@@ -2,9 +2,8 @@ package dataset
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
-	"testing"
-	"unsafe"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
@@ -21,7 +20,7 @@ func sprint(v any) string { return fmt.Sprint(v) }
 // mustEqual compares identity and every value.
 func mustEqual(t tester, got, want *Dataset) {
 	t.Helper()
-	if got.Info() != want.Info() {
+	if !reflect.DeepEqual(got.Info(), want.Info()) {
 		t.Errorf("info %+v, want %+v", got.Info(), want.Info())
 	}
 	sameColumns(t, got, want)
@@ -59,21 +58,5 @@ func checkCanonical(t tester, d *Dataset) {
 	}
 	if all := d.Select(nil); len(all) > 1 || d.rows > 0 != (len(all) == 1 && all[0] == question.Range{Count: uint32(d.rows)}) {
 		t.Errorf("without conditions %v, want one range of %d rows", all, d.rows)
-	}
-}
-
-// checkAligned checks that every buffer starts on a 64-byte boundary.
-func checkAligned(t testing.TB, d *Dataset) {
-	t.Helper()
-	for i := range d.columns {
-		c := &d.columns[i]
-		for _, p := range []unsafe.Pointer{
-			unsafe.Pointer(unsafe.SliceData(c.Numbers)), unsafe.Pointer(unsafe.SliceData(c.Integers)),
-			unsafe.Pointer(unsafe.SliceData(c.Codes)), unsafe.Pointer(unsafe.SliceData(c.Valid)),
-		} {
-			if uintptr(p)%64 != 0 {
-				t.Errorf("column %s has a buffer at %#x", c.Name, uintptr(p))
-			}
-		}
 	}
 }

@@ -81,7 +81,7 @@ func writeRows(t *rapid.T, rows [][3]any) []byte {
 	w := csv.NewWriter(&b)
 	w.UseCRLF = rapid.Bool().Draw(t, "CRLF")
 	if rapid.Bool().Draw(t, "mark") {
-		b.WriteString(byteOrderMark)
+		b.WriteString("\xef\xbb\xbf")
 	}
 	put := func(fields ...string) {
 		if err := w.Write(fields); err != nil {
@@ -204,6 +204,7 @@ func TestDigestDependsOnEverything(t *testing.T) {
 		"synthetic": func(d *Descriptor) { d.Synthetic = Synthetic{} },
 		"rule":      func(d *Descriptor) { d.Synthetic = Synthetic{Column: "a", Value: "b"} },
 		"header":    func(d *Descriptor) { d.Header = new(false) },
+		"encoding":  func(d *Descriptor) { d.Encoding = "latin1" },
 		"missing":   func(d *Descriptor) { d.Missing = []string{"NA"} },
 		"its own":   func(d *Descriptor) { d.Columns[0].Missing = []string{"NA"} },
 		"sort":      func(d *Descriptor) { d.Sort = "" },

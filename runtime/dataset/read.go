@@ -1,35 +1,43 @@
 package dataset
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"regexp"
 	"unicode/utf8"
 	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	flatbuffers "github.com/google/flatbuffers/go"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/le-stats-sportifs/lestats/runtime/dataset/internal/arrowmeta"
+	"github.com/le-stats-sportifs/lestats/runtime/dataset/internal/literal"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
+)
+
+const (
+	formatVersion   = "1" // of metaFormat
+	errNotOwnFormat = "it was not made by `lestats data build`: %s"
+	errLayout       = "its columns are not laid out as WriteArrow lays them out: %s"
 )
 
 var digestPattern = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
-// ReadArrow reads what WriteArrow wrote. The columns lie over b where b is aligned,
-// so b must stay as it is for the dataset's life; strings are copied. Everything
-// that could lead astray is checked, in a few milliseconds for 100,000 rows:
-// lengths, codes, dictionaries, order, finiteness. The digest is taken from the
-// file as it stands; Verify computes it. An error says what is wrong with the file.
+// ReadArrow reads what WriteArrow wrote. Where b is aligned the columns share its
+// memory, so b must not change while the dataset is in use; strings are copied.
+// Everything that other code relies on is checked, in a few milliseconds for 100,000
+// rows: lengths, codes, dictionaries, order, finiteness. The digest is the one that the
+// file states; Verify recomputes it. An error says what is wrong with the file.
 func ReadArrow(b []byte) (d *Dataset, err error) {
 	defer func() {
-		if p := recover(); p != nil { // a table of the metadata leads out of it
+		if p := recover(); p != nil { // a metadata table points outside it
 			d, err = nil, fmt.Errorf("arrow file: it is damaged: %v", p)
 		}
 	}()
-	f := arrowFile{bytes: b}
+	f := arrowFile{File: b}
 	d, err = f.read()
 	if err != nil {
 		return nil, fmt.Errorf("arrow file: %w", err)
@@ -37,163 +45,20 @@ func ReadArrow(b []byte) (d *Dataset, err error) {
 	return d, nil
 }
 
-// isOurs reports whether WriteArrow made the file, or says it did.
-func isOurs(b []byte) (ours bool, err error) {
-	defer func() {
-		if p := recover(); p != nil { // a table of the metadata leads out of it
-			ours, err = false, fmt.Errorf("arrow file: it is damaged: %v", p)
-		}
-	}()
-	f := arrowFile{bytes: b}
-	footer, err := f.footer()
-	if err != nil {
-		return false, fmt.Errorf("arrow file: %w", err)
-	}
-	schema, ok := footer.child(footerSchema)
-	if !ok {
-		return false, errors.New("arrow file: it has no schema")
-	}
-	for _, kv := range schema.tables(schemaMetadata) {
-		if kv.text(keyValueKey) == metaFormat {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// arrowFile reads the one form of Arrow file that WriteArrow makes. The metadata of
-// such a file are flatbuffers, which are read here one by one: what a file says of
-// lengths and nesting is never followed before it is checked.
+// arrowFile reads the one form of Arrow file that WriteArrow makes. The metadata are
+// flatbuffers. They are read field by field: a length or a nesting that the file claims
+// is checked before it is used.
 type arrowFile struct {
-	bytes []byte
-	used  int // bytes that columns were given: no more than there are, however they overlap
-}
-
-// Tables of the Arrow format and the slots of their fields that are used.
-const (
-	footerSchema, footerDictionaries, footerBatches               = 1, 2, 3
-	schemaEndianness, schemaFields, schemaMetadata                = 0, 1, 2
-	fieldName, fieldTypeKind, fieldType, fieldDict, fieldChildren = 0, 2, 3, 4, 5
-	dictEncodingID, dictEncodingIndex                             = 0, 1
-	keyValueKey, keyValueValue                                    = 0, 1
-	intBits, intSigned, floatPrecision                            = 0, 1, 0
-	messageKind, messageHeader, messageBodyLength                 = 1, 2, 3
-	batchLength, batchNodes, batchBuffers, batchCompression       = 0, 1, 2, 3
-	dictBatchID, dictBatchData, dictBatchDelta                    = 0, 1, 2
-
-	kindInt, kindFloat, kindUTF8         = 2, 3, 5 // of a field
-	kindDictionaryBatch, kindRecordBatch = 2, 3    // of a message
-	blockSize, nodeSize, bufferSize      = 24, 16, 16
-	doublePrecision                      = 2
-	maxMetadata                          = 16 << 20 // bytes of a footer or message
-	messagePrefix                        = 8
-	errNotOurs                           = "it was not made by `lestats data build`: %s"
-	errFormat                            = "its columns are not laid out as WriteArrow does it: %s"
-)
-
-// table is a flatbuffer's table.
-type table struct{ flatbuffers.Table }
-
-func root(b []byte) table {
-	return table{flatbuffers.Table{Bytes: b, Pos: flatbuffers.GetUOffsetT(b)}}
-}
-
-// at returns where the field in a slot lies, 0 when it is absent.
-func (t table) at(slot int) flatbuffers.UOffsetT {
-	o := t.Offset(flatbuffers.VOffsetT(4 + 2*slot))
-	if o == 0 {
-		return 0
-	}
-	return t.Pos + flatbuffers.UOffsetT(o)
-}
-
-func (t table) child(slot int) (table, bool) {
-	o := t.at(slot)
-	if o == 0 {
-		return table{}, false
-	}
-	return table{flatbuffers.Table{Bytes: t.Bytes, Pos: t.Indirect(o)}}, true
-}
-
-func (t table) text(slot int) string {
-	o := t.at(slot)
-	if o == 0 {
-		return ""
-	}
-	return string(t.ByteVector(o))
-}
-
-func (t table) u8(slot int) byte {
-	if o := t.at(slot); o != 0 {
-		return t.GetByte(o)
-	}
-	return 0
-}
-
-func (t table) i16(slot int) int16 {
-	if o := t.at(slot); o != 0 {
-		return t.GetInt16(o)
-	}
-	return 0
-}
-
-func (t table) i32(slot int) int32 {
-	if o := t.at(slot); o != 0 {
-		return t.GetInt32(o)
-	}
-	return 0
-}
-
-func (t table) i64(slot int) int64 {
-	if o := t.at(slot); o != 0 {
-		return t.GetInt64(o)
-	}
-	return 0
-}
-
-// structs returns the elements, of size bytes each, of a vector.
-func (t table) structs(slot, size int) [][]byte {
-	o := t.at(slot)
-	if o == 0 {
-		return nil
-	}
-	o += flatbuffers.GetUOffsetT(t.Bytes[o:])
-	n := int(flatbuffers.GetUOffsetT(t.Bytes[o:]))
-	b := t.Bytes[int(o)+4:]
-	if n > len(b)/size {
-		panic("a vector is longer than what holds it")
-	}
-	out := make([][]byte, n)
-	for i := range out {
-		out[i] = b[i*size : (i+1)*size]
-	}
-	return out
-}
-
-// tables returns the elements of a vector of tables.
-func (t table) tables(slot int) []table {
-	o := t.at(slot)
-	if o == 0 {
-		return nil
-	}
-	o += flatbuffers.GetUOffsetT(t.Bytes[o:])
-	n := int(flatbuffers.GetUOffsetT(t.Bytes[o:]))
-	if n > (len(t.Bytes)-int(o)-4)/4 {
-		panic("a vector is longer than what holds it")
-	}
-	out := make([]table, n)
-	for i := range out {
-		out[i] = table{flatbuffers.Table{Bytes: t.Bytes, Pos: t.Indirect(o + 4 + 4*flatbuffers.UOffsetT(i))}}
-	}
-	return out
+	arrowmeta.File
+	used int // bytes handed out to columns; at most those of the file, so that buffers cannot overlap
 }
 
 func (f *arrowFile) read() (*Dataset, error) {
-	footer, err := f.footer()
+	footer, err := f.Footer()
 	if err != nil {
 		return nil, err
 	}
-	schema, ok := footer.child(footerSchema)
+	schema, ok := footer.Child(arrowmeta.FooterSchema)
 	if !ok {
 		return nil, errors.New("it has no schema")
 	}
@@ -201,22 +66,22 @@ func (f *arrowFile) read() (*Dataset, error) {
 	if err != nil {
 		return nil, err
 	}
-	fields := schema.tables(schemaFields)
-	if schema.i16(schemaEndianness) != 0 {
-		return nil, fmt.Errorf(errFormat, "it is big-endian")
+	fields := schema.Tables(arrowmeta.SchemaFields)
+	if schema.I16(arrowmeta.SchemaEndianness) != 0 {
+		return nil, fmt.Errorf(errLayout, "it is big-endian")
 	}
 	if len(fields) != len(desc.Columns) {
-		return nil, fmt.Errorf(errFormat, fmt.Sprintf("it has %d columns, its descriptor %d", len(fields), len(desc.Columns)))
+		return nil, fmt.Errorf(errLayout, fmt.Sprintf("it has %d columns, its descriptor %d", len(fields), len(desc.Columns)))
 	}
 	dicts, err := f.dictionaries(footer)
 	if err != nil {
 		return nil, err
 	}
-	blocks := footer.structs(footerBatches, blockSize)
+	blocks := footer.Structs(arrowmeta.FooterBatches, arrowmeta.BlockSize)
 	if len(blocks) != 1 {
-		return nil, fmt.Errorf(errFormat, fmt.Sprintf("it has %d record batches, not one", len(blocks)))
+		return nil, fmt.Errorf(errLayout, fmt.Sprintf("it has %d record batches, not one", len(blocks)))
 	}
-	batch, body, err := f.message(blocks[0], kindRecordBatch)
+	batch, body, err := f.Message(blocks[0], arrowmeta.KindRecordBatch)
 	if err != nil {
 		return nil, err
 	}
@@ -243,64 +108,28 @@ func (f *arrowFile) read() (*Dataset, error) {
 	return d, nil
 }
 
-func (f *arrowFile) footer() (table, error) {
-	n := len(f.bytes)
-	if !isArrow(f.bytes) {
-		return table{}, errors.New("it does not start as an Arrow file does")
-	}
-	if n < len(arrowMagic)+2+arrowTrailer || string(f.bytes[n-len(arrowMagic):]) != arrowMagic {
-		return table{}, errors.New("it does not end as an Arrow file does; is it cut off?")
-	}
-	end := n - arrowTrailer
-	size := int64(binary.LittleEndian.Uint32(f.bytes[end:]))
-	if size < 8 || size > maxMetadata || size > int64(end) {
-		return table{}, fmt.Errorf("its footer has %d bytes, which cannot be", size)
-	}
-	return root(f.bytes[end-int(size) : end]), nil
-}
-
-func isArrow(b []byte) bool { return bytes.HasPrefix(b, []byte(arrowMagic)) }
-
-func readMetadata(schema table) (*Descriptor, string, error) {
+func readMetadata(schema arrowmeta.Table) (*Descriptor, string, error) {
 	meta := map[string]string{}
-	for _, kv := range schema.tables(schemaMetadata) {
-		switch key := kv.text(keyValueKey); key {
-		case metaFormat, metaDescriptor, metaDigest:
-			meta[key] = kv.text(keyValueValue)
+	for _, kv := range schema.Tables(arrowmeta.SchemaMetadata) {
+		switch key := kv.Text(arrowmeta.KeyValueKey); key {
+		case arrowmeta.MetaFormat, arrowmeta.MetaDescriptor, arrowmeta.MetaDigest:
+			meta[key] = kv.Text(arrowmeta.KeyValueValue)
 		}
 	}
-	if meta[metaFormat] != formatVersion {
-		return nil, "", fmt.Errorf(errNotOurs, fmt.Sprintf("its schema has %q %s, not %q", metaFormat, quote(meta[metaFormat]), formatVersion))
+	if meta[arrowmeta.MetaFormat] != formatVersion {
+		return nil, "", fmt.Errorf(errNotOwnFormat, fmt.Sprintf("its schema has %q %s, not %q", arrowmeta.MetaFormat, literal.Quote(meta[arrowmeta.MetaFormat]), formatVersion))
 	}
-	if !digestPattern.MatchString(meta[metaDigest]) {
-		return nil, "", fmt.Errorf(errNotOurs, fmt.Sprintf("%q is %s", metaDigest, quote(meta[metaDigest])))
+	if !digestPattern.MatchString(meta[arrowmeta.MetaDigest]) {
+		return nil, "", fmt.Errorf(errNotOwnFormat, fmt.Sprintf("%q is %s", arrowmeta.MetaDigest, literal.Quote(meta[arrowmeta.MetaDigest])))
 	}
-	desc, err := decode([]byte(meta[metaDescriptor]))
+	desc, err := decode([]byte(meta[arrowmeta.MetaDescriptor]))
 	if err != nil {
 		return nil, "", err
 	}
-	return desc, meta[metaDigest], nil
+	return desc, meta[arrowmeta.MetaDigest], nil
 }
 
-// message returns the header and the body of the message in a block of the footer.
-func (f *arrowFile) message(block []byte, kind byte) (header table, body []byte, err error) {
-	offset := int64(binary.LittleEndian.Uint64(block))
-	meta := int64(int32(binary.LittleEndian.Uint32(block[8:])))
-	length := int64(binary.LittleEndian.Uint64(block[16:]))
-	size := int64(len(f.bytes))
-	if offset < 0 || offset > size || meta < messagePrefix+8 || meta > maxMetadata || length < 0 || meta > size-offset || length > size-offset-meta {
-		return table{}, nil, fmt.Errorf("a block of %d and %d bytes at byte %d leads out of the file, which has %d", meta, length, offset, size)
-	}
-	head := f.bytes[offset : offset+meta]
-	m := root(head[messagePrefix:])
-	header, ok := m.child(messageHeader)
-	if got := m.u8(messageKind); got != kind || !ok || m.i64(messageBodyLength) != length {
-		return table{}, nil, fmt.Errorf("the message at byte %d is of another kind (%d, not %d) or length than the footer says", offset, got, kind)
-	}
-	return header, f.bytes[offset+meta : offset+meta+length], nil
-}
-
-// batchReader hands out the buffers of a batch in turn.
+// batchReader returns the buffers of a batch in order.
 type batchReader struct {
 	rows    int
 	nodes   [][]byte
@@ -308,23 +137,23 @@ type batchReader struct {
 	body    []byte
 }
 
-func newBatchReader(batch table, body []byte) (*batchReader, error) {
-	if batch.at(batchCompression) != 0 {
-		return nil, fmt.Errorf(errFormat, "it is compressed")
+func newBatchReader(batch arrowmeta.Table, body []byte) (*batchReader, error) {
+	if batch.At(arrowmeta.BatchCompression) != 0 {
+		return nil, fmt.Errorf(errLayout, "it is compressed")
 	}
-	rows := batch.i64(batchLength)
+	rows := batch.I64(arrowmeta.BatchLength)
 	if rows < 0 || rows > math.MaxInt {
 		return nil, fmt.Errorf("a batch has %d rows", rows)
 	}
 	return &batchReader{
 		rows: int(rows), body: body,
-		nodes:   batch.structs(batchNodes, nodeSize),
-		buffers: batch.structs(batchBuffers, bufferSize),
+		nodes:   batch.Structs(arrowmeta.BatchNodes, arrowmeta.NodeSize),
+		buffers: batch.Structs(arrowmeta.BatchBuffers, arrowmeta.BufferSize),
 	}, nil
 }
 
-// node checks that the next column has as many rows as the batch, and returns how
-// many it says are missing.
+// node checks that the next column has as many rows as the batch, and returns how many
+// of them it claims are missing.
 func (r *batchReader) node() (missing int64, err error) {
 	if len(r.nodes) == 0 {
 		return 0, errors.New("the batch has fewer columns than the schema")
@@ -333,7 +162,7 @@ func (r *batchReader) node() (missing int64, err error) {
 	missing = int64(binary.LittleEndian.Uint64(r.nodes[0][8:]))
 	r.nodes = r.nodes[1:]
 	if length != int64(r.rows) || missing < 0 || missing > length {
-		return 0, fmt.Errorf("it has %d values, %d of them missing; the batch has %d rows", length, missing, r.rows)
+		return 0, fmt.Errorf("it has %d values, %d of them missing, and the batch has %d rows", length, missing, r.rows)
 	}
 	return missing, nil
 }
@@ -341,20 +170,15 @@ func (r *batchReader) node() (missing int64, err error) {
 // buffer returns the next buffer.
 func (r *batchReader) buffer() ([]byte, error) {
 	if len(r.buffers) == 0 {
-		return nil, errors.New("the batch has fewer buffers than its columns need")
+		return nil, errors.New("the batch has too few buffers for its columns")
 	}
-	offset := int64(binary.LittleEndian.Uint64(r.buffers[0]))
-	length := int64(binary.LittleEndian.Uint64(r.buffers[0][8:]))
+	element := r.buffers[0]
 	r.buffers = r.buffers[1:]
-	size := int64(len(r.body))
-	if offset < 0 || length < 0 || offset > size || length > size-offset {
-		return nil, fmt.Errorf("a buffer of %d bytes at byte %d leads out of the batch, which has %d", length, offset, size)
-	}
-	return r.body[offset : offset+length : offset+length], nil
+	return arrowmeta.Buffer(element, r.body)
 }
 
-// values returns the first count values, of width bytes each, of the next buffer,
-// at an address that suits them.
+// values returns the first count values, each of width bytes, of the next buffer,
+// aligned to width.
 func (f *arrowFile) values(r *batchReader, count, width int) ([]byte, error) {
 	b, err := r.buffer()
 	if err != nil {
@@ -364,33 +188,33 @@ func (f *arrowFile) values(r *batchReader, count, width int) ([]byte, error) {
 		return nil, fmt.Errorf("a buffer has %d bytes; %d values of %d bytes need more", len(b), count, width)
 	}
 	b = b[: count*width : count*width]
-	if f.used += len(b); f.used > len(f.bytes) {
+	if f.used += len(b); f.used > len(f.File) {
 		return nil, errors.New("its buffers overlap")
 	}
 	if len(b) > 0 && uintptr(unsafe.Pointer(&b[0]))%uintptr(width) != 0 {
-		moved := aligned(len(b))
+		moved := memory.DefaultAllocator.Allocate(len(b)) // aligned
 		copy(moved, b)
 		b = moved
 	}
 	return b, nil
 }
 
-// dictionaries returns the dictionaries by their ids.
-func (f *arrowFile) dictionaries(footer table) (map[int64][]string, error) {
-	blocks := footer.structs(footerDictionaries, blockSize)
+// dictionaries returns the dictionaries by id.
+func (f *arrowFile) dictionaries(footer arrowmeta.Table) (map[int64][]string, error) {
+	blocks := footer.Structs(arrowmeta.FooterDictionaries, arrowmeta.BlockSize)
 	if len(blocks) > question.MaxColumns {
 		return nil, fmt.Errorf("it has %d dictionaries; at most %d", len(blocks), question.MaxColumns)
 	}
 	dicts := map[int64][]string{}
 	for _, block := range blocks {
-		message, body, err := f.message(block, kindDictionaryBatch)
+		message, body, err := f.Message(block, arrowmeta.KindDictionaryBatch)
 		if err != nil {
 			return nil, err
 		}
-		id := message.i64(dictBatchID)
-		batch, ok := message.child(dictBatchData)
-		if _, twice := dicts[id]; twice || !ok || message.u8(dictBatchDelta) != 0 {
-			return nil, fmt.Errorf(errFormat, fmt.Sprintf("dictionary %d comes in parts or is empty", id))
+		id := message.I64(arrowmeta.DictBatchID)
+		batch, ok := message.Child(arrowmeta.DictBatchData)
+		if _, twice := dicts[id]; twice || !ok || message.U8(arrowmeta.DictBatchDelta) != 0 {
+			return nil, fmt.Errorf(errLayout, fmt.Sprintf("dictionary %d is split or empty", id))
 		}
 		r, err := newBatchReader(batch, body)
 		if err != nil {
@@ -431,7 +255,7 @@ func (f *arrowFile) dictionary(r *batchReader) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := string(content) // one copy: strings outlive the mapping
+	all := string(content) // a single copy: strings outlive the mapping
 	dict := make([]string, r.rows)
 	for i := range dict {
 		from, to := offsets[i], offsets[i+1]
@@ -440,17 +264,17 @@ func (f *arrowFile) dictionary(r *batchReader) ([]string, error) {
 		}
 		dict[i] = all[from:to]
 		if i > 0 && dict[i-1] >= dict[i] {
-			return nil, fmt.Errorf("entry %d, %s, does not come after %s", i, quote(dict[i]), quote(dict[i-1]))
+			return nil, fmt.Errorf("entry %d, %s, does not sort after %s", i, literal.Quote(dict[i]), literal.Quote(dict[i-1]))
 		}
 		if !utf8.ValidString(dict[i]) {
-			return nil, fmt.Errorf("entry %d, %s, is not UTF-8", i, quote(dict[i]))
+			return nil, fmt.Errorf("entry %d, %s, is not UTF-8", i, literal.Quote(dict[i]))
 		}
 	}
 	return dict, nil
 }
 
 // column reads the next column of the batch into c and checks it.
-func (f *arrowFile) column(c *question.Column, spec *Column, field table, r *batchReader, dicts map[int64][]string, sorted bool) error {
+func (f *arrowFile) column(c *question.Column, spec *Column, field arrowmeta.Table, r *batchReader, dicts map[int64][]string, sorted bool) error {
 	c.Type = spec.Type
 	dictID, err := checkField(spec, field)
 	if err != nil {
@@ -470,10 +294,10 @@ func (f *arrowFile) column(c *question.Column, spec *Column, field table, r *bat
 	}
 	missing := missingCount(c.Valid, r.rows)
 	if int64(missing) != said {
-		return fmt.Errorf("%d rows are missing; it says %d", missing, said)
+		return fmt.Errorf("%d rows are missing, but it claims %d", missing, said)
 	}
 	if tail := r.rows % 8; tail != 0 && c.Valid != nil && c.Valid[r.rows/8]>>tail != 0 {
-		return errors.New("its validity bitmap goes on after the last row")
+		return errors.New("its validity bitmap has bits after the last row")
 	}
 	switch spec.Type {
 	case question.Number:
@@ -497,37 +321,37 @@ func (f *arrowFile) column(c *question.Column, spec *Column, field table, r *bat
 		}
 		dict, ok := dicts[dictID]
 		if !ok {
-			return fmt.Errorf("its dictionary %d is not there", dictID)
+			return fmt.Errorf("its dictionary %d does not exist", dictID)
 		}
 		c.Codes, c.Dict = arrow.Int32Traits.CastFromBytes(b), dict
 		return checkCodes(c, sorted)
 	}
 }
 
-// checkField checks that the schema's field is what the descriptor says, and
-// returns the id of its dictionary.
-func checkField(spec *Column, field table) (dictID int64, err error) {
-	if name := field.text(fieldName); name != spec.Name {
-		return 0, fmt.Errorf("the schema calls it %s", quote(name))
+// checkField checks that the schema's field matches the descriptor, and returns the id
+// of its dictionary.
+func checkField(spec *Column, field arrowmeta.Table) (dictID int64, err error) {
+	if name := field.Text(arrowmeta.FieldName); name != spec.Name {
+		return 0, fmt.Errorf("the schema names it %s", literal.Quote(name))
 	}
-	kind := field.u8(fieldTypeKind)
-	typ, _ := field.child(fieldType)
-	dict, hasDict := field.child(fieldDict)
-	ok := typ.Bytes != nil && hasDict == (spec.Type == question.String) && len(field.tables(fieldChildren)) == 0
+	kind := field.U8(arrowmeta.FieldTypeKind)
+	typ, _ := field.Child(arrowmeta.FieldType)
+	dict, hasDict := field.Child(arrowmeta.FieldDict)
+	ok := typ.Bytes != nil && hasDict == (spec.Type == question.String) && len(field.Tables(arrowmeta.FieldChildren)) == 0
 	if ok {
 		switch spec.Type {
 		case question.Number:
-			ok = kind == kindFloat && typ.i16(floatPrecision) == doublePrecision
+			ok = kind == arrowmeta.KindFloat && typ.I16(arrowmeta.FloatPrecision) == arrowmeta.DoublePrecision
 		case question.Integer:
-			ok = kind == kindInt && typ.i32(intBits) == 64 && typ.u8(intSigned) == 1
+			ok = kind == arrowmeta.KindInt && typ.I32(arrowmeta.IntBits) == 64 && typ.U8(arrowmeta.IntSigned) == 1
 		default:
-			dictID = dict.i64(dictEncodingID)
-			index, has := dict.child(dictEncodingIndex)
-			ok = kind == kindUTF8 && (!has || index.i32(intBits) == 32 && index.u8(intSigned) == 1)
+			dictID = dict.I64(arrowmeta.DictEncodingID)
+			index, has := dict.Child(arrowmeta.DictEncodingIndex)
+			ok = kind == arrowmeta.KindUTF8 && (!has || index.I32(arrowmeta.IntBits) == 32 && index.U8(arrowmeta.IntSigned) == 1)
 		}
 	}
 	if !ok {
-		return 0, fmt.Errorf(errFormat, fmt.Sprintf("a %s is a float64, int64, or dictionary of int32 codes and utf8", spec.Type))
+		return 0, fmt.Errorf(errLayout, fmt.Sprintf("a %s must be stored as float64, int64, or a dictionary of int32 codes and utf8", spec.Type))
 	}
 	return dictID, nil
 }
@@ -535,35 +359,33 @@ func checkField(spec *Column, field table) (dictID int64, err error) {
 func checkNumbers(c *question.Column) error {
 	for i, v := range c.Numbers {
 		if !finite(v) {
-			return fmt.Errorf("row %d is %v; numbers are finite", i, v)
+			return fmt.Errorf("row %d is %v; numbers must be finite", i, v)
 		}
 	}
 	return checkMissing(c)
 }
 
-// checkMissing checks that rows without a value hold 0.
+// checkMissing checks that missing rows hold 0.
 func checkMissing(c *question.Column) error {
 	for i, b := range c.Valid {
-		if b == 0xff {
-			continue
-		}
-		for row := 8 * i; row < min(8*i+8, c.Len()); row++ {
-			if c.Valid.Get(row) {
-				continue
+		for absent := ^b; absent != 0; absent &= absent - 1 {
+			row := 8*i + bits.TrailingZeros8(absent)
+			if row >= c.Len() {
+				break
 			}
 			switch {
 			case c.Type == question.Number && math.Float64bits(c.Numbers[row]) != 0,
 				c.Type == question.Integer && c.Integers[row] != 0,
 				c.Type == question.String && c.Codes[row] != 0:
-				return fmt.Errorf("row %d is missing, yet holds a value", row)
+				return fmt.Errorf("row %d is missing but holds a value", row)
 			}
 		}
 	}
 	return nil
 }
 
-// checkCodes checks that every code is of the dictionary, that every entry of it
-// is used, and, for the sort column, that rows ascend, missing ones first.
+// checkCodes checks that every code is in the dictionary, that every entry is used, and,
+// for the sort column, that rows ascend with missing ones first.
 func checkCodes(c *question.Column, sorted bool) error {
 	if err := checkMissing(c); err != nil {
 		return err
@@ -573,7 +395,7 @@ func checkCodes(c *question.Column, sorted bool) error {
 	for i, code := range c.Codes {
 		if code < 0 || int(code) >= len(used) {
 			if missing == len(c.Codes) {
-				return nil // nothing there, and no dictionary: the codes are 0
+				return nil // all rows are missing and there is no dictionary: the codes are 0
 			}
 			return fmt.Errorf("row %d has the code %d; the dictionary has %d entries", i, code, len(used))
 		}
@@ -583,7 +405,7 @@ func checkCodes(c *question.Column, sorted bool) error {
 	}
 	for code, u := range used {
 		if !u {
-			return fmt.Errorf("no row has the entry %d, %s, of its dictionary", code, quote(c.Dict[code]))
+			return fmt.Errorf("the dictionary entry %d, %s, is not used by any row", code, literal.Quote(c.Dict[code]))
 		}
 	}
 	if !sorted {
@@ -591,7 +413,7 @@ func checkCodes(c *question.Column, sorted bool) error {
 	}
 	for i := range c.Codes {
 		if c.Present(i) != (i >= missing) || i > 0 && c.Codes[i] < c.Codes[i-1] {
-			return fmt.Errorf("row %d is out of order, and the rows are sorted by this column", i)
+			return fmt.Errorf("row %d is out of order: the rows must be sorted by this column", i)
 		}
 	}
 	return nil

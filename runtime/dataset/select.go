@@ -9,11 +9,11 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// Select returns the rows that pass all conditions, as ascending ranges that do
-// not touch and are never empty; without conditions one range of all rows. A
-// missing value never passes, nor does anything pass a condition on a column that
-// is not there. Conditions on the sort column are looked up in the index and cost
-// nothing a row; the others cost about a nanosecond for each row that is left.
+// Select returns the rows that pass all conditions, as ascending ranges that are neither
+// empty nor adjacent; without conditions, one range of all rows. A missing value never
+// passes, and no row passes a condition on a column that does not exist. Conditions on
+// the sort column use the index and cost nothing per row; the others cost about a
+// nanosecond per remaining row.
 func (d *Dataset) Select(conds []question.Condition) []question.Range {
 	ranges := appendRange(nil, 0, uint32(d.rows))
 	var tests []test
@@ -63,8 +63,8 @@ func (d *Dataset) runs(codes []int32) []question.Range {
 	return out
 }
 
-// appendRange appends the rows from start to before end, to the last range where
-// they touch it. Nothing is appended that is there already.
+// appendRange appends the rows of [start, end), merged into the last range if they
+// overlap or are adjacent.
 func appendRange(ranges []question.Range, start, end uint32) []question.Range {
 	if n := len(ranges); n > 0 {
 		last := &ranges[n-1]
@@ -96,9 +96,8 @@ func intersect(a, b []question.Range) []question.Range {
 	return out
 }
 
-// test returns which of the n rows from start on pass, n being 64 at most: row
-// start+i is bit i. Bits from n on mean nothing. Words of rows instead of single
-// ones: there is no branch to guess for each row.
+// test returns which of the n rows from start on pass, n being at most 64: row start+i
+// is bit i. Bits from n on are undefined. Testing whole words avoids a branch per row.
 type test func(start, n uint32) uint64
 
 func newTest(c *question.Column, cond *question.Condition) test {
@@ -122,7 +121,7 @@ func newTest(c *question.Column, cond *question.Condition) test {
 	}
 }
 
-// window returns n bits, 64 at most, from bit start on.
+// window returns n bits, at most 64, from bit start on.
 func window(b question.Bitmap, start, n uint32) uint64 {
 	first, shift := start/8, start%8
 	word := uint64(b[first]) >> shift
@@ -181,7 +180,7 @@ func testIntervals[T int64 | float64](values []T, given []question.Interval) tes
 }
 
 // mergeIntervals returns the intervals in ascending order, overlapping ones as one,
-// without those that hold nothing.
+// without empty ones.
 func mergeIntervals(given []question.Interval) []question.Interval {
 	var out []question.Interval
 	for _, iv := range given {

@@ -1,136 +1,165 @@
-// Package httpapi is the service as HTTP: routes, content negotiation, and the
-// one mapping from error codes to statuses. It knows no plugin, no store and no
-// network: [New] returns a handler, which a local server or a cloud function
-// serves.
+// Package httpapi serves the HTTP API: routes, content negotiation and error responses.
+// It does not depend on plugins, stores or the network: [New] returns a handler, which a
+// local server or a cloud function serves.
 //
-// What a status says, for a client that has to act on it:
+// The statuses tell a client how to proceed:
 //
-//	200  what was asked for, in the media type that was agreed on; to JSON also {"status":"running"}
-//	202  a job was accepted, or (CSV and Arrow) it has not ended: ask again
-//	304  the result that the client has is still the result
-//	4xx  the request is at fault, and as it stands it will fail again, but for two:
-//	410  the job was cancelled      } the request was fine and the job has ended
-//	422  the job has no result      } without a result, which is final
-//	500  a defect of ours; the log says more, under the X-Request-Id
-//	503  not now: ask again after Retry-After
+//	200  the response has the requested content in the negotiated format; as JSON it may be {"status":"running"}
+//	202  a job was accepted, or (CSV and Arrow) has not ended: ask again
+//	304  the client's copy of the result is still valid
+//	4xx  the request is faulty, and repeating it will fail again, with two exceptions:
+//	410  the job was cancelled      } the request was valid, but the job has ended
+//	422  the job has no result      } without a result, for good
+//	500  a defect of the server; its log has the details under the X-Request-Id
+//	503  not available now: ask again after Retry-After
 //
-// An error, whatever was agreed on, is JSON: {"status":"error","code":"...",
-// "reason":"...","hint":[...]}, with "param" where it is about one and "job_id"
-// where it is about a job.
+// An error is always JSON: {"status":"error","code":"...","reason":"...","hint":[...]},
+// with "param" if it concerns a parameter and "job_id" if it concerns a job. Clients that
+// accept application/problem+json get the form of RFC 9457.
 package httpapi
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"html/template"
 	"log/slog"
-	"maps"
 	"net/http"
-	"slices"
-	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// Catalog says what can be asked. Safe for concurrent use.
+// Catalog lists plugins and questions. It is safe for concurrent use.
 type Catalog interface {
 	Plugins() []question.PluginInfo
-	Offers() []question.Offer
+	Served() []question.ServedQuestion
 }
 
-// Jobs accepts questions and knows what became of them. Safe for concurrent use;
-// what it returns is shared and only read. Its errors are *question.Error.
+// Jobs accepts requests and knows their jobs. It is safe for concurrent use. The jobs
+// that it returns are shared and must not be modified. Its errors are *question.Error.
 //
-// Submit, Cancel and Retry are handed a context that does not end with the
-// client's connection: they bound their own calls.
+// The context of Submit, Cancel and Retry does not end with the client's connection, so
+// they bound their own calls.
 type Jobs interface {
-	// Submit accepts a question for good, or returns an error.
+	// Answer answers a request without a job. Nothing is stored. It ends with ctx.
+	Answer(ctx context.Context, req question.Request) (*question.Answer, error)
+	// Submit accepts a request durably or returns an error.
 	Submit(ctx context.Context, req question.Request) (*question.Job, error)
 	Get(ctx context.Context, id string) (*question.Job, error)
-	// Wait returns a job when it is final, or as last known when ctx ends.
+	// Wait returns a job when it is final, or its last known state when ctx ends.
 	Wait(ctx context.Context, id string) (*question.Job, error)
 	Cancel(ctx context.Context, id string) (*question.Job, error)
-	// Retry asks again, in a new job, what a failed or cancelled job asked.
+	// Retry submits the request of a failed or cancelled job again, as a new job.
 	Retry(ctx context.Context, id string) (*question.Job, error)
-	// List returns jobs without their results, newest first, with ids below before
-	// ("": from the newest).
+	// Watch returns a channel with a job as it is now, and then after each change. It is
+	// closed after a final job, when ctx ends, and when no more is learned here.
+	Watch(ctx context.Context, id string) (<-chan *question.Job, error)
+	// List returns jobs without results, newest first, with ids below before; "" starts
+	// at the newest.
 	List(ctx context.Context, before string, limit int) ([]*question.Job, error)
 	// Unfinished returns the number of jobs that are not final.
 	Unfinished(ctx context.Context) (int, error)
-	Drain()         // stop the intake and finish what was accepted; does not wait
-	Draining() bool // the intake has stopped
-	Drained() bool  // ... and nothing is left to do
+
+	Intake
 }
 
-// Renderers are the forms of a result. All are required. They keep nothing and
-// are safe for concurrent use.
-type Renderers struct {
-	Seed  func(b []byte, t *question.Table) ([]byte, error)                                      // appends one JSON value, in the seed's layout
-	Rows  func(b []byte, t *question.Table) []byte                                               // appends a JSON array of objects
-	CSV   func(w io.Writer, t *question.Table, p *question.Provenance, note question.Note) error // p may be nil
-	Arrow func(w io.Writer, t *question.Table, p *question.Provenance) error                     // IPC stream; p may be nil
+// Intake is where requests come in, until it is stopped.
+type Intake interface {
+	Drain()         // stop accepting and finish accepted jobs; does not wait
+	Draining() bool // no jobs are accepted
+	Drained() bool  // ... and all accepted jobs have ended
 }
 
-// Config says what is served. Catalog, Jobs and Render are required.
+// Config configures the handler. Catalog, Jobs and Formats are required.
 type Config struct {
 	Catalog Catalog
 	Jobs    Jobs
-	Render  Renderers
+	// Formats are the formats of results, in the order of the server's preference; the
+	// first is JSON. Those without a media type are not served.
+	Formats []question.Format
 	Dataset question.DatasetInfo // for the index and /api/questions
-	// Schema has the dataset's columns and their dictionaries, for /openapi.json and
-	// /docs; nil: those say nothing of values.
+	// Schema has the dataset's columns with their dictionaries, for /openapi.json and
+	// /docs. The default has no columns.
 	Schema question.Schema
 
-	// Ready returns why a job would not be answered now (the store does not
-	// answer, say), or nil. A nil Ready is always ready.
+	// Pages are the routes for people. That at / is what a browser gets of the index.
+	Pages []Page
+	// ErrorPage writes an error as a page, with its status, for the routes of Pages and for
+	// browsers that ask for what is not there. Without it errors are always JSON.
+	ErrorPage func(w http.ResponseWriter, r *http.Request, v View, e *question.Error)
+
+	// Frame sends the content of a page that this package makes in the frame that all pages
+	// share; here is its path. Without it such a page is plain HTML.
+	Frame func(w http.ResponseWriter, v View, here, title string, content template.HTML) error
+
+	// Ready returns why a job could not be answered now (such as an unavailable store), or
+	// nil. A nil Ready means always ready.
 	Ready func(ctx context.Context) error
-	// ClientKey is asked of every request but the probes', as X-Api-Key; "": of none.
+	// ClientKey is required as X-Api-Key of all requests except probes; "" requires none.
 	ClientKey string
-	// AdminKey, sent as `Authorization: Bearer KEY`, is asked of every graceful shutdown;
-	// "": there is no key, and LocalShutdown decides.
+	// AdminKey is required of a graceful shutdown, as `Authorization: Bearer KEY`. Without
+	// one, LocalShutdown decides.
 	AdminKey string
 	// LocalShutdown allows a graceful shutdown without a key to clients that connect from
-	// a loopback address and send no header of a proxy. Behind a proxy on the same machine
-	// that adds none, that is everybody. Without effect where there is an AdminKey.
+	// a loopback address and send no header of a proxy. Behind a proxy on this machine
+	// that adds no header, that is everybody. It has no effect if there is an AdminKey.
 	LocalShutdown bool
-	// CheckHost answers only requests whose Host is a loopback address, localhost, a name
-	// under .localhost, or one of Hosts, each with any port: a page whose name was made to
-	// point here (DNS rebinding) sends its own name.
+	// CheckHost refuses requests whose Host is not a loopback address, localhost, a name
+	// under .localhost, or one of Hosts, with any port. It protects against DNS rebinding.
 	CheckHost bool
 	// Hosts are names or addresses, without a port.
 	Hosts []string
-	// NoShutdown is why nobody may shut this down, the key or not; "": there is no reason.
+	// BasePath is the path under which clients reach the service, such as /stats; "" if it
+	// is at the root. It is removed from requests that begin with it and put before links.
+	BasePath string
+	// Origins are the origins of web pages that may call the API from a browser, such as
+	// https://stats.example.org. The single origin * lets all pages read, and excludes a
+	// ClientKey. No page of another origin may request a graceful shutdown.
+	Origins []string
+	// NoShutdown is the reason why this deployment has no graceful shutdown; "" if it has.
 	NoShutdown string
-	Version    string        // of the program; "" is "unknown"
-	Log        *slog.Logger  // one line a request; nil is slog.Default()
-	MaxBody    int64         // bytes of a request's body; 0 is 64 KiB
-	MaxWait    time.Duration // the longest ?wait= that is granted, and a server's WriteTimeout has to exceed it; 0 is 30 s
+	Version    string        // of the program; the default is "unknown"
+	Log        *slog.Logger  // one line per request; the default is slog.Default()
+	MaxBody    int64         // bytes of a request body; the default is 64 KiB
+	MaxWait    time.Duration // the longest granted ?wait=, and for an answer without a job, less than the server's WriteTimeout; the default is 30 s
+	MaxKept    int64         // bytes of rendered answers that are kept for the next client; 0 keeps none
+	MaxStreams int           // clients that follow events at the same time; the default is 1,000
 }
 
 func (c *Config) validate() error {
 	if c.Version == "" {
-		c.Version = "unknown"
+		c.Version = question.UnknownBuild
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
+	if c.Schema == nil {
+		c.Schema = noColumns{}
+	}
 	if c.MaxBody == 0 {
 		c.MaxBody = 64 << 10
+	}
+	if c.MaxStreams == 0 {
+		c.MaxStreams = 1000
 	}
 	if c.MaxWait == 0 {
 		c.MaxWait = 30 * time.Second
 	}
-	switch r := c.Render; {
+	switch {
 	case c.Catalog == nil || c.Jobs == nil:
 		return errors.New("httpapi: Catalog and Jobs are required")
-	case r.Seed == nil || r.Rows == nil || r.CSV == nil || r.Arrow == nil:
-		return errors.New("httpapi: every renderer is required")
+	case len(c.Formats) == 0 || c.Formats[0].Value == nil:
+		return errors.New("httpapi: Formats must begin with JSON")
+	case c.MaxKept < 0:
+		return fmt.Errorf("httpapi: MaxKept is %d; it must not be negative, and 0 keeps nothing", c.MaxKept)
 	case c.MaxBody < 0:
-		return fmt.Errorf("httpapi: a body of %d bytes: it is a number above 0; 0 is 64 KiB", c.MaxBody)
+		return fmt.Errorf("httpapi: MaxBody is %d; it must be positive, and 0 means 64 KiB", c.MaxBody)
+	case c.MaxStreams < 0:
+		return fmt.Errorf("httpapi: MaxStreams is %d; it must be positive, and 0 means 1,000", c.MaxStreams)
 	case c.MaxWait < time.Second:
-		return fmt.Errorf("httpapi: a wait of %v: it is at least 1 s; 0 is 30 s", c.MaxWait)
+		return fmt.Errorf("httpapi: MaxWait is %v; it must be at least 1 s, and 0 means 30 s", c.MaxWait)
 	}
 	for _, host := range c.Hosts {
 		if err := checkHostName(host); err != nil {
@@ -140,95 +169,47 @@ func (c *Config) validate() error {
 	return nil
 }
 
+// noColumns is the default of Config.Schema.
+type noColumns struct{}
+
+// Column implements question.Schema.
+func (noColumns) Column(string) (*question.Column, bool) { return nil, false }
+
+// Columns implements question.Schema.
+func (noColumns) Columns() []question.Column { return nil }
+
 // api is the handler.
 type api struct {
-	cfg    Config
-	mux    *http.ServeMux
-	routes []string // the patterns, for "did you mean"
-	csrf   http.CrossOriginProtection
+	cfg     Config
+	formats []question.Format // with a media type
+	mux     *http.ServeMux
+	routes  []route
+	csrf    http.CrossOriginProtection
+	build   string       // of the program, in entity tags
+	kept    *kept        // *rendered by entity tag, *wanted by URL
+	streams atomic.Int64 // of events
 }
 
-// New returns the handler. It starts nothing and needs no closing.
+// New returns the handler. It has no goroutines and needs no closing.
 func New(cfg Config) (http.Handler, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	a := &api{cfg: cfg, mux: http.NewServeMux()}
-	a.register()
-	return a, nil
-}
-
-// register serves the routes. What they are is described in operations.
-func (a *api) register() {
-	get, post := http.MethodGet, http.MethodPost
-	a.route("/{$}", a.index, get)
-	a.route("/openapi.json", a.openapi, get)
-	a.route("/docs", a.docs, get)
-	a.route("/healthz", a.health, get)
-	a.route("/readyz", a.ready, get)
-	a.route("/api/questions", a.questions, get)
-	a.route("/api/plugins", a.plugins, get)
-	a.route("/api/{question}", a.submit, post)
-	a.route("/api/get_results/{id}", a.results, get)
-	a.route("/api/jobs", a.list, get)
-	a.route("/api/num_jobs", a.count, get)
-	a.route("/api/jobs/{id}", a.cancel, http.MethodDelete)
-	a.route("/api/jobs/{id}/retry", a.retry, post)
-	// HEAD promises to change nothing, so there is none here.
-	a.mux.Handle("/api/graceful_shutdown", methods{a, map[string]action{get: a.shutdown, post: a.shutdown}})
-	a.routes = append(a.routes, "/api/graceful_shutdown")
-	a.mux.Handle("/", methods{api: a})
-}
-
-// action answers a request, or returns an error before it has written anything.
-type action func(w *response, r *http.Request) error
-
-// route serves one method of a path, and HEAD where that is GET.
-func (a *api) route(pattern string, act action, method string) {
-	m := methods{a, map[string]action{method: act}}
-	if method == http.MethodGet {
-		m.actions[http.MethodHead] = act
+	a := &api{cfg: cfg, mux: http.NewServeMux(), build: buildOf(cfg.Version), kept: newKept(cfg.MaxKept)}
+	if err := a.trustOrigins(); err != nil {
+		return nil, fmt.Errorf("httpapi: %w", err)
 	}
-	a.mux.Handle(pattern, m)
-	a.routes = append(a.routes, strings.TrimSuffix(pattern, "{$}"))
-}
-
-// methods serves one path. The mux matches paths alone, because what it answers
-// to a wrong method has not the shape of an error.
-type methods struct {
-	*api
-	actions map[string]action // none: there is no such path
-}
-
-// ServeHTTP is called by the mux, with the *response that api.ServeHTTP made.
-func (m methods) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	w := rw.(*response)
-	act := m.actions[r.Method]
-	if act == nil {
-		act = m.refuse
-	}
-	if err := act(w, r); err != nil {
-		w.fail(err)
-	}
-}
-
-// refuse says what would have been right about the path or the method.
-func (m methods) refuse(w *response, r *http.Request) error {
-	if name := r.PathValue("question"); m.actions == nil || name != "" && !m.offered(name) {
-		known := append([]string{}, m.routes...)
-		for _, o := range m.cfg.Catalog.Offers() {
-			known = append(known, "/api/"+o.Question.Name)
+	for _, f := range cfg.Formats {
+		if f.MediaType != "" {
+			a.formats = append(a.formats, f)
 		}
-		return question.Errorf(question.CodeUnknownRoute, "there is nothing at %.100q; / lists what there is", r.URL.Path).
-			About("", question.Nearest(r.URL.Path, known)...)
 	}
-	allowed := slices.Sorted(maps.Keys(m.actions))
-	w.Header().Set("Allow", strings.Join(allowed, ", "))
-	return question.Errorf(question.CodeMethodNotAllowed, "%.100q takes %s, not %.20q",
-		r.URL.Path, strings.Join(allowed, " or "), r.Method).About("", allowed...)
-}
-
-// offered reports whether a question is served.
-func (a *api) offered(name string) bool {
-	return slices.ContainsFunc(a.cfg.Catalog.Offers(), func(o question.Offer) bool { return o.Question.Name == name })
+	a.register()
+	if err := a.checkBase(); err != nil {
+		return nil, fmt.Errorf("httpapi: %w", err)
+	}
+	if cfg.BasePath != "" {
+		return http.HandlerFunc(a.underBase), nil
+	}
+	return a, nil
 }

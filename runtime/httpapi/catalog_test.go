@@ -16,7 +16,7 @@ func TestCatalogRoutes(t *testing.T) {
 	s := serve(t)
 	var questions struct {
 		Status  string
-		Data    []question.Offer
+		Data    []question.ServedQuestion
 		Dataset question.DatasetInfo
 	}
 	w := s.do("GET", "/api/questions", "")
@@ -43,6 +43,19 @@ func TestCatalogRoutes(t *testing.T) {
 	}
 }
 
+// A question that does not fit the dataset has a reason of its own.
+func TestUnfitQuestion(t *testing.T) {
+	s := serve(t)
+	s.catalog.more = []question.PluginInfo{{Name: "estimates", Serving: true, Unfit: []question.UnfitQuestion{{Name: "estimates", Lacks: []string{"low"}}}}}
+	for method, body := range map[string]string{"POST": "{}", "GET": ""} {
+		w := s.do(method, "/api/estimates", body)
+		wantError(t, w, 404, question.CodeUnknownQuestion)
+		if !strings.Contains(w.Body.String(), "estimates does not fit this dataset: it needs the column low") {
+			t.Errorf("%s: %s", method, w.Body)
+		}
+	}
+}
+
 func TestReady(t *testing.T) {
 	var reason error
 	s := serve(t, func(c *httpapi.Config) { c.Ready = func(context.Context) error { return reason } })
@@ -57,7 +70,7 @@ func TestReady(t *testing.T) {
 	wantError(t, s.do("GET", "/readyz", ""), 503, question.CodeNotReady)
 	wantBody(t, s.do("GET", "/healthz", ""), http.StatusOK, `{"status":"ok","version":"1.2.3"}`+"\n")
 
-	// Whatever is wrong, a probe is told 503.
+	// Every failure of a probe is 503.
 	s = serve(t, func(c *httpapi.Config) { c.Ready = func(context.Context) error { return errors.New("no idea") } })
 	if w := s.do("GET", "/readyz", ""); w.Code != http.StatusServiceUnavailable {
 		t.Errorf("%d %s", w.Code, w.Body)

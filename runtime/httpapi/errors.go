@@ -5,66 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
-
-// statuses is the one mapping from a code to a status. Every code is here.
-var statuses = map[question.Code]int{
-	question.CodeMalformedJSON:        http.StatusBadRequest,
-	question.CodeBadRequest:           http.StatusBadRequest,
-	question.CodeBodyTooLarge:         http.StatusRequestEntityTooLarge,
-	question.CodeUnsupportedMediaType: http.StatusUnsupportedMediaType,
-	question.CodeNotAcceptable:        http.StatusNotAcceptable,
-	question.CodeUnknownRoute:         http.StatusNotFound,
-	question.CodeMethodNotAllowed:     http.StatusMethodNotAllowed,
-	question.CodeForbidden:            http.StatusForbidden,
-	question.CodeNotHere:              http.StatusConflict,
-	question.CodeAnswerTooLarge:       http.StatusRequestEntityTooLarge,
-
-	question.CodeUnknownQuestion:  http.StatusNotFound,
-	question.CodeUnknownParameter: http.StatusBadRequest,
-	question.CodeMissingParameter: http.StatusBadRequest,
-	question.CodeBadParameter:     http.StatusBadRequest,
-	question.CodeUnknownValue:     http.StatusBadRequest,
-
-	question.CodeBadID:            http.StatusBadRequest,
-	question.CodeUnknownJob:       http.StatusNotFound,
-	question.CodeQueueFull:        http.StatusServiceUnavailable,
-	question.CodeShuttingDown:     http.StatusServiceUnavailable,
-	question.CodeStoreUnavailable: http.StatusServiceUnavailable,
-	question.CodeQueueUnavailable: http.StatusServiceUnavailable,
-	question.CodeNotReady:         http.StatusServiceUnavailable,
-	question.CodeNotRetryable:     http.StatusConflict,
-	question.CodeAlreadyFinal:     http.StatusConflict,
-
-	// A job that ended without a result. This exchange went well and the outcome is
-	// final: a 5xx would be retried by clients and counted as an outage.
-	question.CodeCancelled:       http.StatusGone,
-	question.CodePluginError:     http.StatusUnprocessableEntity,
-	question.CodeNoData:          http.StatusUnprocessableEntity,
-	question.CodePluginTrap:      http.StatusUnprocessableEntity,
-	question.CodeTimeLimit:       http.StatusUnprocessableEntity,
-	question.CodeFuelLimit:       http.StatusUnprocessableEntity,
-	question.CodeDepthLimit:      http.StatusUnprocessableEntity,
-	question.CodeLogLimit:        http.StatusUnprocessableEntity,
-	question.CodeMemoryLimit:     http.StatusUnprocessableEntity,
-	question.CodeResultTooLarge:  http.StatusUnprocessableEntity,
-	question.CodeBadResult:       http.StatusUnprocessableEntity,
-	question.CodeTooManyAttempts: http.StatusUnprocessableEntity,
-
-	question.CodeBadPlugin: http.StatusInternalServerError, // no request can cause it
-	question.CodeInternal:  http.StatusInternalServerError,
-}
-
-// retryAfter says when a 503 is worth another try, in seconds.
-var retryAfter = map[question.Code]string{
-	question.CodeQueueFull:        "1",
-	question.CodeNotReady:         "1",
-	question.CodeStoreUnavailable: "5",
-	question.CodeQueueUnavailable: "5",
-	question.CodeShuttingDown:     "10", // by then another process may have taken over
-}
 
 // errorBody is the JSON of an error.
 type errorBody struct {
@@ -76,22 +20,34 @@ type errorBody struct {
 	JobID  string        `json:"job_id,omitempty"`
 }
 
-// concealed are the codes whose reasons only the log has: they may name paths,
-// addresses, buckets, queues, accounts and key ids. A client gets the text here.
-var concealed = map[question.Code]string{
-	question.CodeStoreUnavailable: "the store cannot be reached or does not take this now",
-	question.CodeQueueUnavailable: "the queue cannot be reached or does not take this now",
-	question.CodeNotReady:         "a job would not be answered now",
-	question.CodeInternal:         "something went wrong on our side",
+// problem is the JSON of an error in the form of RFC 9457. Type is where /docs explains the
+// code.
+type problem struct {
+	Type   string        `json:"type"`
+	Title  string        `json:"title"`
+	Status int           `json:"status"`
+	Detail string        `json:"detail"`
+	Code   question.Code `json:"code"`
+	Param  string        `json:"param,omitempty"`
+	Hint   []string      `json:"hint"`
+	JobID  string        `json:"job_id,omitempty"`
 }
 
-// public returns what a client is told of an error. It is the one place that decides
-// it, for errors of requests, of jobs and of plugins alike. An error that says why in
-// its own words, but wraps one that is concealed, is concealed too.
+const problemType = "application/problem+json"
+
+// wantsProblem reports whether a client names RFC 9457 in Accept and does not prefer JSON.
+func wantsProblem(accept []string) bool {
+	q := qualityOf(accept, problemType, "")
+	return q.specific == 2 && q.q > 0 && q.q >= qualityOf(accept, jsonType, "").q
+}
+
+// public returns the form of an error that clients may see. It applies to errors of
+// requests, jobs and plugins alike. An error that wraps a concealed error is concealed
+// too.
 func public(e *question.Error, requestID string) *question.Error {
 	for cause := e; cause != nil; {
-		if text, ok := concealed[cause.Code]; ok {
-			text += "; the server's log says why"
+		if info := cause.Code.Info(); info.Concealed {
+			text := info.Text + "; the server's log says why"
 			if requestID != "" {
 				text += ", under the request id " + requestID
 			}
@@ -104,53 +60,68 @@ func public(e *question.Error, requestID string) *question.Error {
 	return e
 }
 
-// said is an error whose reason this package wrote for clients, whatever its code.
-type said struct{ to *question.Error }
+// publicError is an error with a reason that this package wrote for clients, so that it
+// is not concealed.
+type publicError struct{ to *question.Error }
 
 // Error is the code and the reason.
-func (s said) Error() string { return s.to.Error() }
+func (s publicError) Error() string { return s.to.Error() }
 
-// Unwrap returns the error that a client is told.
-func (s said) Unwrap() error { return s.to }
+// Unwrap returns the error that clients get.
+func (s publicError) Unwrap() error { return s.to }
 
-// internal is a defect of ours, or an error without a code.
+// internal stands for a defect of this program, or for an error without a code.
 func internal() *question.Error { return &question.Error{Code: question.CodeInternal} }
 
-// Fail answers with an error as the handler does, for whoever stands before it: the
-// X-Request-Id that w has already is the one that the answer names.
+// Fail writes an error in the format of the handler, for code that runs before it. The
+// response refers to the X-Request-Id that w already has.
 func Fail(w http.ResponseWriter, err error) {
 	(&response{ResponseWriter: w, id: w.Header().Get("X-Request-Id")}).fail(err)
 }
 
-// fail answers with an error. The log gets all of it, the client what is public.
+// fail writes an error response. The log gets the whole error, the client its public form.
 func (w *response) fail(err error) {
 	w.err = err
-	var e *question.Error
-	if s, ok := errors.AsType[said](err); ok {
-		e = s.to
-	} else {
-		if !errors.As(err, &e) { // a text that was not written for strangers
-			e = internal()
-		}
-		e = public(e, w.id)
-	}
-	status, ok := statuses[e.Code]
-	if !ok {
-		status = http.StatusInternalServerError
-	}
-	after := retryAfter[e.Code]
+	e := w.visible(err)
+	info := e.Code.Info()
 	if w.probe {
-		status, after = http.StatusServiceUnavailable, cmp.Or(after, "5")
+		info.Status, info.RetryAfter = http.StatusServiceUnavailable, cmp.Or(info.RetryAfter, 5)
 	}
-	if after != "" {
-		w.Header().Set("Retry-After", after)
+	if info.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(info.RetryAfter))
 	}
-	body := errorBody{"error", e.Code, e.Reason, e.Param, e.Hint, w.job}
-	if body.Hint == nil {
-		body.Hint = []string{}
+	if w.showsPage() {
+		w.api.cfg.ErrorPage(w, w.request, w.api.view(w, w.request), e)
+		return
 	}
-	w.sendJSON(status, marshal(body))
+	if w.api != nil && wantsProblem(w.header["Accept"]) {
+		body := problem{w.api.under(w.header) + "/docs#code-" + string(e.Code), info.Text, info.Status, e.Reason, e.Code, e.Param, hintOf(e), w.job}
+		w.send(info.Status, problemType, append(marshal(body), '\n'))
+		return
+	}
+	w.sendJSON(info.Status, ErrorBody(e, w.job))
 }
+
+// visible returns what clients may see of an error.
+func (w *response) visible(err error) *question.Error {
+	if s, ok := errors.AsType[publicError](err); ok {
+		return s.to
+	}
+	var e *question.Error
+	if !errors.As(err, &e) { // its text is not meant for clients
+		e = internal()
+	}
+	return public(e, w.id)
+}
+
+// ErrorBody returns the JSON of an error, as every route has it. job is the id of the job
+// that it is about, or "". Nothing is concealed.
+func ErrorBody(e *question.Error, job string) []byte {
+	return marshal(errorBody{"error", e.Code, e.Reason, e.Param, hintOf(e), job})
+}
+
+// hintOf returns an error's hints, which in JSON are a list also if there are none.
+func hintOf(e *question.Error) []string { return append([]string{}, e.Hint...) }
 
 // marshal is json.Marshal for what cannot fail.
 func marshal(v any) []byte {

@@ -8,51 +8,56 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
 
 	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
-	"github.com/le-stats-sportifs/lestats/runtime/question/questiontest"
+	"github.com/le-stats-sportifs/lestats/runtime/render"
 )
 
 func TestEveryCodeHasAStatus(t *testing.T) {
-	want := map[int]string{
+	tested := map[question.Code]bool{}
+	for status, codes := range map[int]string{
 		400: "malformed_json bad_request unknown_parameter missing_parameter bad_parameter unknown_value bad_id",
-		403: "forbidden", 404: "unknown_route unknown_question unknown_job", 405: "method_not_allowed", 406: "not_acceptable",
-		409: "not_retryable already_final not_here", 410: "cancelled", 413: "body_too_large answer_too_large", 415: "unsupported_media_type",
+		401: "key_required",
+		403: "forbidden",
+		404: "unknown_route unknown_question unknown_job unknown_digest",
+		405: "method_not_allowed",
+		406: "not_acceptable",
+		409: "not_retryable already_final",
+		410: "cancelled",
+		413: "body_too_large answer_too_large",
+		414: "url_too_long",
+		415: "unsupported_media_type",
 		422: "plugin_error no_data plugin_trap time_limit fuel_limit depth_limit log_limit memory_limit result_too_large bad_result too_many_attempts",
-		500: "bad_plugin internal", 503: "queue_full shutting_down store_unavailable queue_unavailable not_ready",
-	}
-	statuses := map[question.Code]int{}
-	for status, list := range want {
-		for code := range strings.FieldsSeq(list) {
-			statuses[question.Code(code)] = status
+		500: "bad_plugin command_failed internal",
+		503: "queue_full too_many_streams shutting_down store_unavailable queue_unavailable not_ready",
+	} {
+		for code := range strings.FieldsSeq(codes) {
+			s := serve(t)
+			s.jobs.err = question.Errorf(question.Code(code), "so it is")
+			wantError(t, s.do("GET", "/api/get_results/"+id1, ""), status, question.Code(code))
+			tested[question.Code(code)] = true
 		}
 	}
-	all := questiontest.Codes(t)
-	for _, code := range all {
-		if statuses[code] == 0 {
-			t.Fatalf("no status is wanted for %s", code)
+	for _, info := range question.Codes {
+		if !tested[info.Code] {
+			t.Errorf("add the status of %q", info.Code)
 		}
-		s := serve(t)
-		s.jobs.err = question.Errorf(code, "so it is")
-		wantError(t, s.do("GET", "/api/get_results/"+id1, ""), statuses[code], code)
-	}
-	if len(statuses) != len(all) {
-		t.Errorf("%d statuses for %d codes", len(statuses), len(all))
 	}
 }
 
-// jobRoutes are those that ask Jobs.
+// jobRoutes are the routes that call Jobs.
 var jobRoutes = []string{
 	"POST /api/states_mean", "GET /api/get_results/" + id1, "GET /api/get_results/" + id1 + "?wait=1", "GET /api/jobs", "GET /api/num_jobs",
-	"DELETE /api/jobs/" + id1, "POST /api/jobs/" + id1 + "/retry",
+	"GET /api/jobs/" + id1 + "/events", "DELETE /api/jobs/" + id1, "POST /api/jobs/" + id1 + "/retry",
 }
 
-// Every route turns an error of what it calls into its status. Strangers do not get the
-// text of one that may tell of this machine, its store or its queue; the log does.
+// Every route maps errors of Jobs to their status. Clients do not get texts that may
+// reveal something about this machine, its store or its queue; the log does.
 func TestEveryRouteReportsErrors(t *testing.T) {
 	deep := question.Errorf(question.CodeStoreUnavailable, "the bucket secret at /secret/path: AKIASECRET")
 	for _, tt := range []struct {
@@ -84,7 +89,7 @@ func TestEveryRouteReportsErrors(t *testing.T) {
 			t.Errorf("/readyz, %v: %s\nlog: %s", tt.err, w.Body, s.log)
 		}
 
-		// So is the error of a job that ended with it, and of a plugin that was refused for it.
+		// The same applies to the error of a job, and of a refused plugin.
 		stored := question.AsError(tt.err)
 		s = serve(t)
 		id := s.finished(t, question.Job{Status: question.Failed, Error: stored})
@@ -103,6 +108,19 @@ func TestEveryRouteReportsErrors(t *testing.T) {
 
 func TestBadRequests(t *testing.T) {
 	const results = "/api/get_results/" + id1
+	var mediaTypes, extensions []string
+	for _, f := range render.Formats {
+		if f.MediaType == "" {
+			continue
+		}
+		if f.Layout == "" {
+			f.MediaType, _, _ = strings.Cut(f.MediaType, ";")
+		}
+		mediaTypes = append(mediaTypes, f.MediaType)
+		if !slices.Contains(extensions, f.Extension) {
+			extensions = append(extensions, f.Extension)
+		}
+	}
 	for _, tt := range []struct {
 		name, method, target, body string
 		headers                    []string
@@ -120,25 +138,25 @@ func TestBadRequests(t *testing.T) {
 		{"a broken type", "POST", "/api/states_mean", ask, []string{"Content-Type: application/json; ="}, 415, "unsupported_media_type", "Content-Type", []string{"application/json"}},
 		{"packed", "POST", "/api/states_mean", ask, []string{"Content-Encoding: gzip"}, 415, "unsupported_media_type", "Content-Encoding", []string{"identity"}},
 		{"too large", "POST", "/api/states_mean", `{"question":"` + strings.Repeat("x", 64<<10) + `"}`, nil, 413, "body_too_large", "", nil},
-		{"unknown question", "POST", "/api/states_men", ask, nil, 404, "unknown_question", "", []string{"states_mean"}},
+		{"unknown question", "POST", "/api/states_men", ask, nil, 404, "unknown_question", "", []string{"states_mean", "state_mean"}},
 		{"unknown question and no body", "POST", "/api/states_men", "", nil, 404, "unknown_question", "", []string{"states_mean", "state_mean"}},
 		{"unknown query", "POST", "/api/states_mean?wiat=1", ask, nil, 400, "bad_request", "wiat", []string{"wait"}},
-		{"nothing to accept", "POST", "/api/states_mean?wait=1", ask, []string{"Accept: image/png"}, 406, "not_acceptable", "Accept", []string{"application/json", "application/json; layout=rows", "text/csv", "application/vnd.apache.arrow.stream"}},
+		{"nothing to accept", "POST", "/api/states_mean?wait=1", ask, []string{"Accept: image/png"}, 406, "not_acceptable", "Accept", mediaTypes},
 		{"nobody can wait so", "POST", "/api/states_mean?wait=1.5", ask, nil, 400, "bad_request", "wait", nil},
 		{"unknown note", "POST", "/api/states_mean?format=csv&note=loud", ask, nil, 400, "bad_request", "note", []string{"column", "comment", "none"}},
 		{"note of JSON", "POST", "/api/states_mean?note=none", ask, nil, 400, "bad_request", "note", nil},
-		{"unknown format", "POST", "/api/states_mean?format=xls", ask, nil, 400, "bad_request", "format", []string{"json", "csv", "arrow"}},
+		{"unknown format", "POST", "/api/states_mean?format=xls", ask, nil, 400, "bad_request", "format", extensions},
 		{"a page of another site", "POST", "/api/states_mean", ask, []string{"Sec-Fetch-Site: cross-site"}, 403, "forbidden", "", nil},
 		{"a page of another site, old browser", "POST", "/api/states_mean", ask, []string{"Origin: https://evil.example"}, 403, "forbidden", "", nil},
 
 		{"bad id", "GET", "/api/get_results/1", "", nil, 400, "bad_id", "id", nil},
 		{"bad id with a slash", "GET", "/api/get_results/..%2f..%2fetc", "", nil, 400, "bad_id", "id", nil},
 		{"unknown id", "GET", "/api/get_results/01936ac2-5b00-7c3e-9a41-999999999999", "", nil, 404, "unknown_job", "id", nil},
-		{"not acceptable", "GET", results, "", []string{"Accept: text/html, application/json;q=0"}, 406, "not_acceptable", "Accept", []string{"application/json", "application/json; layout=rows", "text/csv", "application/vnd.apache.arrow.stream"}},
+		{"not acceptable", "GET", results, "", []string{"Accept: text/html, application/json;q=0"}, 406, "not_acceptable", "Accept", mediaTypes},
 		{"wait", "GET", results + "?wait=-1", "", nil, 400, "bad_request", "wait", nil},
 		{"wait in words", "GET", results + "?wait=", "", nil, 400, "bad_request", "wait", nil},
 		{"wait twice", "GET", results + "?wait=1&wait=2", "", nil, 400, "bad_request", "wait", nil},
-		{"layout", "GET", results + "?layout=map", "", nil, 400, "bad_request", "layout", []string{"seed", "rows"}},
+		{"layout", "GET", results + "?layout=map", "", nil, 400, "bad_request", "layout", []string{"original", "rows"}},
 		{"layout of CSV", "GET", results + "?format=csv&layout=rows", "", nil, 400, "bad_request", "layout", nil},
 		{"query", "GET", results + "?a=%zz", "", nil, 400, "bad_request", "", nil},
 		{"limit", "GET", "/api/jobs?limit=0", "", nil, 400, "bad_request", "limit", nil},
@@ -155,10 +173,27 @@ func TestBadRequests(t *testing.T) {
 		{"unknown route", "GET", "/api/num_job", "", nil, 404, "unknown_route", "", []string{"/api/num_jobs"}},
 		{"not even /api", "GET", "/metrics", "", nil, 404, "unknown_route", "", nil},
 		{"a slash too many", "GET", "/api/plugins/", "", nil, 404, "unknown_route", "", []string{"/api/plugins"}},
-		{"a question that is not there", "GET", "/api/states_men", "", nil, 404, "unknown_route", "", []string{"/api/states_mean", "/api/state_mean"}},
+		{"a question that is not there", "GET", "/api/states_men", "", nil, 404, "unknown_question", "", []string{"states_mean", "state_mean"}},
 		{"results of nothing", "GET", "/api/get_results", "", nil, 404, "unknown_route", "", []string{"/api/get_results/{id}"}},
-		{"asterisk", "OPTIONS", "*", "", nil, 404, "unknown_route", "", nil},
-		{"GET of a question", "GET", "/api/states_mean", "", nil, 405, "method_not_allowed", "", []string{"POST"}},
+		{"asterisk", "GET", "*", "", nil, 404, "unknown_route", "", []string{"/"}},
+		{"two slashes", "GET", "//api/jobs", "", nil, 404, "unknown_route", "", []string{"/api/jobs"}},
+		{"two slashes of a question", "POST", "/api//states_mean", ask, nil, 404, "unknown_route", "", []string{"/api/states_mean"}},
+		{"two slashes of a job", "GET", "/api//get_results/" + id1, "", nil, 404, "unknown_route", "", []string{results}},
+		{"a slash after a job", "GET", results + "/", "", nil, 404, "unknown_route", "", []string{results}},
+		{"a slash after a question", "POST", "/api/states_mean/", ask, nil, 404, "unknown_route", "", []string{"/api/states_mean"}},
+		{"the folder itself", "GET", "/./api/./jobs", "", nil, 404, "unknown_route", "", []string{"/api/jobs"}},
+		{"the folder above", "DELETE", "/api/x/../jobs/" + id1, "", nil, 404, "unknown_route", "", []string{"/api/jobs/" + id1}},
+		{"above all", "GET", "/../../etc/passwd", "", nil, 404, "unknown_route", "", nil},
+		{"only slashes", "GET", "//", "", nil, 404, "unknown_route", "", []string{"/"}},
+		{"two slashes and nothing", "POST", "//api/states_men", ask, nil, 404, "unknown_route", "", []string{"/api/states_mean", "/api/state_mean"}},
+		{"an escaped folder above", "GET", "/api/%2e%2e/jobs", "", nil, 404, "unknown_route", "", nil},
+		{"an escaped slash", "GET", "/api%2fjobs", "", nil, 404, "unknown_route", "", nil},
+		{"a long path", "GET", "//" + strings.Repeat("x/", 10000), "", nil, 404, "unknown_route", "", nil},
+		{"a long path of a job", "GET", "//api/get_results/" + strings.Repeat("x", 10000), "", nil, 404, "unknown_route", "", nil},
+		{"before nothing", "GET", "/api/jobs?before=", "", nil, 400, "bad_id", "id", nil},
+		{"PUT of a question", "PUT", "/api/states_mean", "", nil, 405, "method_not_allowed", "", []string{"GET", "HEAD", "POST"}},
+		{"POST of a question as CSV", "POST", "/api/states_mean.csv", ask, nil, 404, "unknown_question", "", []string{"states_mean"}},
+		{"PUT of a question as CSV", "PUT", "/api/states_mean.csv", "", nil, 405, "method_not_allowed", "", []string{"GET", "HEAD"}},
 		{"POST of a list", "POST", "/api/jobs", "", nil, 405, "method_not_allowed", "", []string{"GET", "HEAD"}},
 		{"PUT of a job", "PUT", "/api/jobs/" + id1, "", nil, 405, "method_not_allowed", "", []string{"DELETE"}},
 		{"HEAD of the shutdown", "HEAD", "/api/graceful_shutdown", "", nil, 405, "method_not_allowed", "", []string{"GET", "POST"}},
@@ -178,24 +213,31 @@ func TestBadRequests(t *testing.T) {
 					t.Errorf("param %q, hint %q; want %q, %q", e.Param, e.Hint, tt.param, tt.hint)
 				}
 			}
-			if allow := w.Header().Get("Allow"); (tt.status == 405) != (allow != "") || tt.status == 405 && allow != strings.Join(tt.hint, ", ") {
-				t.Errorf("Allow: %q", allow)
+			allow := ""
+			if tt.status == http.StatusMethodNotAllowed {
+				allow = strings.Join(slices.Sorted(slices.Values(append(tt.hint, "OPTIONS"))), ", ")
+			}
+			if got := w.Header().Get("Allow"); got != allow {
+				t.Errorf("Allow: %q, want %q", got, allow)
+			}
+			if w.Header().Get("Location") != "" {
+				t.Errorf("Location: %s", w.Header().Get("Location"))
 			}
 		})
 	}
 }
 
 func TestConfig(t *testing.T) {
-	good := httpapi.Config{Catalog: newCatalog(), Jobs: newJobs(), Render: renderers}
+	good := httpapi.Config{Catalog: newCatalog(), Jobs: newJobs(), Formats: render.Formats}
 	if _, err := httpapi.New(good); err != nil {
 		t.Errorf("the defaults: %v", err)
 	}
 	for want, change := range map[string]func(*httpapi.Config){
-		"Catalog":  func(c *httpapi.Config) { c.Catalog = nil },
-		"Jobs":     func(c *httpapi.Config) { c.Jobs = nil },
-		"renderer": func(c *httpapi.Config) { c.Render.Arrow = nil },
-		"-1 bytes": func(c *httpapi.Config) { c.MaxBody = -1 },
-		"1ns":      func(c *httpapi.Config) { c.MaxWait = 1 },
+		"Catalog": func(c *httpapi.Config) { c.Catalog = nil },
+		"Jobs":    func(c *httpapi.Config) { c.Jobs = nil },
+		"Formats": func(c *httpapi.Config) { csv, _ := render.Find("csv"); c.Formats = []question.Format{*csv} },
+		"-1":      func(c *httpapi.Config) { c.MaxBody = -1 },
+		"1ns":     func(c *httpapi.Config) { c.MaxWait = 1 },
 	} {
 		bad := good
 		change(&bad)
@@ -219,7 +261,7 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// What was sent cannot be taken back: net/http notices that it is too short.
+// Bytes that were sent cannot be taken back: net/http notices that the body is too short.
 func TestPanicAfterTheStatus(t *testing.T) {
 	s := serve(t)
 	w := &breaks{httptest.NewRecorder()}
@@ -252,4 +294,22 @@ func TestAbortIsPassedOn(t *testing.T) {
 		}
 	}()
 	s.do("POST", "/api/states_mean", ask)
+}
+
+// TestNotAsThisFormat asks for a format that is not for such a result: a picture of a table
+// of text. Clients see why, and which formats there are.
+func TestNotAsThisFormat(t *testing.T) {
+	s := serve(t, func(c *httpapi.Config) {
+		c.Formats = append(slices.Clone(c.Formats), question.Format{
+			Name: "svg", MediaType: "image/svg+xml", Extension: "svg",
+			Write: func(io.Writer, *question.Table, question.WriteOptions) error {
+				return question.Errorf(question.CodeNotAcceptable, "there is no picture of this answer")
+			},
+		})
+	})
+	id := s.finished(t, done)
+	w := s.do("GET", "/api/get_results/"+id+"?format=svg", "")
+	if w.Code != http.StatusNotAcceptable || !strings.Contains(w.Body.String(), `"code":"not_acceptable","reason":"there is no picture of this answer","hint":["?layout=original",`) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
 }

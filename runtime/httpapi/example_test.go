@@ -9,13 +9,14 @@ import (
 	"strings"
 
 	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
+	"github.com/le-stats-sportifs/lestats/runtime/render"
 )
 
 // memoryService returns a handler whose jobs end at once, in memory.
 func memoryService() http.Handler {
 	jobs := newJobs()
 	jobs.answer = &done
-	h, err := httpapi.New(httpapi.Config{Catalog: newCatalog(), Jobs: jobs, Render: renderers, Log: slog.New(slog.DiscardHandler)})
+	h, err := httpapi.New(httpapi.Config{Catalog: newCatalog(), Jobs: jobs, Formats: render.Formats, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		panic(err)
 	}
@@ -29,7 +30,7 @@ func show(h http.Handler, r *http.Request) {
 	fmt.Printf("%d %s\n", w.Code, strings.ReplaceAll(strings.TrimSpace(string(body)), "\r\n", "\n"))
 }
 
-// Ask, then fetch, as the seed's clients do.
+// Ask, then fetch, as the original's clients do.
 func Example() {
 	h := memoryService()
 	show(h, httptest.NewRequest("POST", "/api/states_mean", strings.NewReader(`{"question":"obesity"}`)))
@@ -47,12 +48,12 @@ func Example_wait() {
 	r.Header.Set("Prefer", "wait=10")
 	show(memoryService(), r)
 	// Output:
-	// 200 {"status":"done","data":[{"location":"Utah","mean":24.1},{"location":"Ohio","mean":33.2}],"job_id":"01936ac2-5b00-7c3e-9a41-000000000001","question":"states_mean","units":{"mean":"%"},"provenance":{"dataset":"npao","dataset_digest":"sha256:00","synthetic":true,"plugin":"sportifs","plugin_version":"1.0.0","plugin_digest":"sha256:01","rows_selected":3}}
+	// 200 {"status":"done","data":[{"location":"Utah","mean":24.1},{"location":"Ohio","mean":33.2}],"job_id":"01936ac2-5b00-7c3e-9a41-000000000001","question":"states_mean","units":{"mean":"%"},"provenance":{"dataset":"npao","dataset_digest":"sha256:00000000000000000000000000000000000000000000000000000000000000da","synthetic":true,"plugin":"sportifs","plugin_version":"1.0.0","plugin_digest":"sha256:00000000000000000000000000000000000000000000000000000000000000b1","rows_selected":3}}
 }
 
-// An error says what would have been right.
+// An error has suggestions.
 func Example_error() {
 	show(memoryService(), httptest.NewRequest("GET", "/api/num_job", nil))
 	// Output:
-	// 404 {"status":"error","code":"unknown_route","reason":"there is nothing at \"/api/num_job\"; / lists what there is","hint":["/api/num_jobs"]}
+	// 404 {"status":"error","code":"unknown_route","reason":"there is nothing at \"/api/num_job\"; / lists the routes","hint":["/api/num_jobs"]}
 }

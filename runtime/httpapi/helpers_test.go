@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -22,23 +23,22 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/render"
 )
 
-// What functions wires fits.
+// The real types implement the interfaces.
 var (
 	_ httpapi.Jobs    = (*jobs.Pool)(nil)
 	_ httpapi.Catalog = (*catalog.Catalog)(nil)
 )
 
-var renderers = httpapi.Renderers{Seed: render.AppendSeedJSON, Rows: render.AppendRowsJSON, CSV: render.CSV, Arrow: render.Arrow}
-
 // fakeCatalog serves two questions.
 type fakeCatalog struct {
-	offers []question.Offer
+	offers []question.ServedQuestion
+	digest string                // of the plugin sportifs; "" is pluginDigest
 	more   []question.PluginInfo // beside the two that it always has
 }
 
 func newCatalog() *fakeCatalog {
 	obesity := "Percent of adults aged 18 years and older who have obesity"
-	return &fakeCatalog{offers: []question.Offer{
+	return &fakeCatalog{offers: []question.ServedQuestion{
 		{
 			Question: &question.Question{Name: "states_mean", Title: "Mean by state", Params: []question.Param{{Name: "question", Type: question.ParamColumn, Column: "question", Required: true}}},
 			Plugin:   "sportifs", Example: question.Request{Question: "states_mean", Params: map[string]any{"question": obesity}},
@@ -53,11 +53,11 @@ func newCatalog() *fakeCatalog {
 	}}
 }
 
-func (c *fakeCatalog) Offers() []question.Offer { return c.offers }
+func (c *fakeCatalog) Served() []question.ServedQuestion { return c.offers }
 
 func (c *fakeCatalog) Plugins() []question.PluginInfo {
 	return append([]question.PluginInfo{
-		{Name: "sportifs", Version: "1.0.0", Source: "built-in", Size: 7, Serving: true, Questions: []string{"states_mean", "state_mean"}},
+		{Name: "sportifs", Version: "1.0.0", Source: "built-in", Digest: cmp.Or(c.digest, pluginDigest), Size: 7, Serving: true, Questions: []string{"states_mean", "state_mean"}},
 		{Source: "broken.wasm", Size: 3, Error: question.Errorf(question.CodeBadPlugin, "it is no WebAssembly module")},
 	}, c.more...)
 }
@@ -67,11 +67,13 @@ type fakeJobs struct {
 	mu                sync.Mutex
 	jobs              []*question.Job // oldest first
 	ended             map[string]chan struct{}
-	err               error         // what every method returns, if it is set
-	panics            any           // what Submit panics with
-	answer            *question.Job // its Result, Error and Status are those of a job that is submitted from now on
-	contexts          chan error    // Submit waits for one, and keeps what its context then says
-	before            string        // of the last List
+	err               error              // what every method returns, if it is set
+	panics            any                // what Submit panics with
+	answer            *question.Job      // its Result, Error and Status are those of a job that is submitted from now on
+	answered          []question.Request // by Answer
+	answering         func()             // called by Answer, if it is set
+	contexts          chan error         // Submit waits for one, and keeps what its context then says
+	before            string             // of the last List
 	draining, drained bool
 }
 
@@ -79,6 +81,29 @@ func newJobs() *fakeJobs { return &fakeJobs{ended: map[string]chan struct{}{}} }
 
 func (j *fakeJobs) Submit(ctx context.Context, req question.Request) (*question.Job, error) {
 	return j.submit(ctx, req, "")
+}
+
+func (j *fakeJobs) Answer(ctx context.Context, req question.Request) (*question.Answer, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.answered = append(j.answered, req)
+	if j.answering != nil {
+		j.answering()
+	}
+	_, bounded := ctx.Deadline()
+	switch {
+	case j.err != nil:
+		return nil, j.err
+	case !bounded:
+		return nil, question.Errorf(question.CodeInternal, "the wait for an answer has no end")
+	case req.Params["question"] == nil:
+		return nil, question.Errorf(question.CodeMissingParameter, `"question" is required`).WithParam("question", "obesity")
+	case j.answer == nil:
+		return done.Answer(), nil
+	case j.answer.Error != nil:
+		return nil, j.answer.Error
+	}
+	return j.answer.Answer(), nil
 }
 
 func (j *fakeJobs) submit(ctx context.Context, req question.Request, retryOf string) (*question.Job, error) {
@@ -97,9 +122,9 @@ func (j *fakeJobs) submit(ctx context.Context, req question.Request, retryOf str
 	case j.draining:
 		return nil, question.Errorf(question.CodeShuttingDown, "no new jobs are accepted")
 	case req.Question != "states_mean" && req.Question != "state_mean":
-		return nil, question.Errorf(question.CodeUnknownQuestion, "there is no question %q", req.Question).About("", "states_mean")
+		return nil, question.Errorf(question.CodeUnknownQuestion, "there is no question %q", req.Question).WithParam("", "states_mean")
 	case req.Params["question"] == nil:
-		return nil, question.Errorf(question.CodeMissingParameter, `"question" is required`).About("question", "obesity")
+		return nil, question.Errorf(question.CodeMissingParameter, `"question" is required`).WithParam("question", "obesity")
 	}
 	n := len(j.jobs) + 1
 	job := &question.Job{ID: fmt.Sprintf("01936ac2-5b00-7c3e-9a41-%012d", n), Status: question.Queued, Request: req, RetryOf: retryOf,
@@ -114,11 +139,11 @@ func (j *fakeJobs) submit(ctx context.Context, req question.Request, retryOf str
 
 func (j *fakeJobs) find(id string) (int, error) {
 	if len(id) != 36 {
-		return 0, question.Errorf(question.CodeBadID, "job id %.60q is none", id).About("id")
+		return 0, question.Errorf(question.CodeBadID, "job id %.60q is none", id).WithParam("id")
 	}
 	i := slices.IndexFunc(j.jobs, func(job *question.Job) bool { return job.ID == id })
 	if i < 0 {
-		return 0, question.Errorf(question.CodeUnknownJob, "there is no job %s", id).About("id")
+		return 0, question.Errorf(question.CodeUnknownJob, "there is no job %s", id).WithParam("id")
 	}
 	return i, nil
 }
@@ -152,7 +177,26 @@ func (j *fakeJobs) Wait(ctx context.Context, id string) (*question.Job, error) {
 	}
 }
 
-// end ends a job as `with` has it.
+func (j *fakeJobs) Watch(ctx context.Context, id string) (<-chan *question.Job, error) {
+	job, err := j.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	states := make(chan *question.Job, 2)
+	states <- job
+	go func() {
+		defer close(states)
+		if job.Status.Final() {
+			return
+		}
+		if last, err := j.Wait(ctx, id); err == nil && last.Status.Final() {
+			states <- last
+		}
+	}()
+	return states, nil
+}
+
+// end ends a job with the outcome of `with`.
 func (j *fakeJobs) end(id string, with question.Job) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -218,13 +262,18 @@ func (j *fakeJobs) Drain()         { j.draining = true }
 func (j *fakeJobs) Draining() bool { return j.draining }
 func (j *fakeJobs) Drained() bool  { return j.drained }
 
+const (
+	datasetDigest = "sha256:00000000000000000000000000000000000000000000000000000000000000da"
+	pluginDigest  = "sha256:00000000000000000000000000000000000000000000000000000000000000b1"
+)
+
 var (
 	provenance = question.Provenance{
-		Dataset: "npao", DatasetDigest: "sha256:00", Synthetic: true,
-		Plugin: "sportifs", PluginVersion: "1.0.0", PluginDigest: "sha256:01", RowsSelected: 3,
+		Dataset: "npao", DatasetDigest: datasetDigest, Synthetic: true,
+		Plugin: "sportifs", PluginVersion: "1.0.0", PluginDigest: pluginDigest, RowsSelected: 3,
 	}
 	done      = question.Job{Status: question.Done, Result: statesMean(), Provenance: &provenance}
-	failed    = question.Job{Status: question.Failed, Error: question.Errorf(question.CodeNoData, "no row of Guam has a value").About("state", "Ohio")}
+	failed    = question.Job{Status: question.Failed, Error: question.Errorf(question.CodeNoData, "no row of Guam has a value").WithParam("state", "Ohio")}
 	cancelled = question.Job{Status: question.Cancelled, Error: question.Errorf(question.CodeCancelled, "the job was cancelled")}
 )
 
@@ -235,7 +284,7 @@ func statesMean() *question.Table {
 	}}
 }
 
-// service is a handler and what is behind it.
+// service is a handler with its fakes.
 type service struct {
 	http.Handler
 	jobs    *fakeJobs
@@ -248,8 +297,8 @@ func serve(t testing.TB, change ...func(*httpapi.Config)) *service {
 	t.Helper()
 	s := &service{jobs: newJobs(), catalog: newCatalog(), log: &bytes.Buffer{}}
 	cfg := httpapi.Config{
-		Catalog: s.catalog, Jobs: s.jobs, Render: renderers, Version: "1.2.3",
-		Dataset: question.DatasetInfo{Name: "npao", Title: "Nutrition, <Physical> Activity", Synthetic: true, Rows: 104},
+		Catalog: s.catalog, Jobs: s.jobs, Formats: render.Formats, Version: "1.2.3",
+		Dataset: question.DatasetInfo{Name: "npao", Title: "Nutrition, <Physical> Activity", Digest: datasetDigest, Synthetic: true, Rows: 104},
 		Log:     slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, c := range change {
@@ -302,7 +351,7 @@ func (s *service) finished(t testing.TB, with question.Job) string {
 	return id
 }
 
-// errorShape is what every error looks like.
+// errorShape is the format of every error.
 type errorShape struct {
 	Status string        `json:"status"`
 	Code   question.Code `json:"code"`
@@ -312,7 +361,7 @@ type errorShape struct {
 	JobID  string        `json:"job_id"`
 }
 
-// wantError holds that an answer is an error of the right shape, and returns it.
+// wantError checks that a response is a well-formed error, and returns it.
 func wantError(t testing.TB, w *httptest.ResponseRecorder, status int, code question.Code) errorShape {
 	t.Helper()
 	var e errorShape

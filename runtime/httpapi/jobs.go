@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,32 +10,32 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// want is how a client wants to get a result.
-type want struct {
+// preferences say how a client wants its result.
+type preferences struct {
 	wait      time.Duration
-	preferred bool // wait came from the Prefer header
-	format    *format
+	preferred bool // wait is from the Prefer header
+	format    *question.Format
+	note      question.Note
 }
 
 // submit: POST /api/{question}.
-func (a *api) submit(w *response, r *http.Request) error {
-	name := r.PathValue("question")
-	req, asked, err := a.readRequest(w, r, name)
+func (a *api) submit(w *response, r *http.Request, q url.Values) error {
+	asked, err := a.acceptance(r, q)
 	if err != nil {
-		if !a.offered(name) { // then no body would have been right
-			return a.unknownQuestion(name)
-		}
 		return err
 	}
-	// Whoever leaves while the job is being stored finds it in the list: acceptance
-	// is never cut in half.
+	req, err := a.readRequest(w, r)
+	if err != nil {
+		return err
+	}
+	// A client that leaves must not interrupt Submit: the job is then in the list.
 	job, err := a.cfg.Jobs.Submit(context.WithoutCancel(r.Context()), req)
 	if err != nil {
 		return err
@@ -42,82 +43,64 @@ func (a *api) submit(w *response, r *http.Request) error {
 	return a.accepted(w, r, job, asked)
 }
 
-func (a *api) readRequest(w *response, r *http.Request, name string) (req question.Request, asked want, err error) {
-	if asked, err = a.acceptance(r); err != nil {
-		return req, asked, err
+func (a *api) readRequest(w *response, r *http.Request) (question.Request, error) {
+	if err := checkContentType(r.Header); err != nil {
+		return question.Request{}, err
 	}
-	if err = checkContentType(r.Header); err != nil {
-		return req, asked, err
+	if w.body == nil {
+		w.body = http.NoBody
 	}
-	if r.Body == nil { // not from a server, but from an adapter
-		r.Body = http.NoBody
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w.ResponseWriter, r.Body, a.cfg.MaxBody))
-	var tooLarge *http.MaxBytesError
+	body, err := io.ReadAll(w.body)
 	switch {
-	case errors.As(err, &tooLarge):
-		return req, asked, question.Errorf(question.CodeBodyTooLarge, "the body is larger than %d bytes, which is the limit", tooLarge.Limit)
+	case errors.As(err, new(*http.MaxBytesError)):
+		return question.Request{}, tooLarge(a.cfg.MaxBody)
 	case err != nil:
-		return req, asked, question.Errorf(question.CodeBadRequest, "the body broke off, or did not come in time") // err has addresses
+		return question.Request{}, question.Errorf(question.CodeBadRequest, "the body ended early or did not arrive in time") // err has addresses
 	}
-	req, err = question.ParseRequest(name, body)
-	return req, asked, err
+	return question.ParseRequest(r.PathValue("question"), body)
 }
 
-// acceptance reads how a client that starts a job wants its result. One that does
-// not wait gets none, and may accept what it likes.
-func (a *api) acceptance(r *http.Request) (asked want, err error) {
-	q, err := query(r, "wait", "format", "layout", "note")
-	if err != nil {
-		return asked, err
-	}
-	if asked.wait, asked.preferred, err = a.waiting(q, r.Header); err != nil {
-		return asked, err
-	}
-	asked.format = &formats[0]
-	if asked.wait > 0 || q.Has("format") || q.Has("layout") || q.Has("note") {
-		asked.format, err = chooseFormat(q, r.Header)
+func tooLarge(limit int64) error {
+	return question.Errorf(question.CodeBodyTooLarge, "the body is larger than the limit of %d bytes", limit)
+}
+
+// acceptance reads the preferences of a client that submits a job. Without a wait it gets
+// no result, so that its Accept header does not matter.
+func (a *api) acceptance(r *http.Request, q url.Values) (asked preferences, err error) {
+	if err = a.waiting(&asked, q, r.Header); err == nil && (asked.wait > 0 || q.Has("format") || q.Has("layout") || q.Has("note")) {
+		err = a.chooseFormat(&asked, q, r.Header)
 	}
 	return asked, err
 }
 
-func (a *api) unknownQuestion(name string) error {
-	offers := a.cfg.Catalog.Offers()
-	names := make([]string, len(offers))
-	for i := range offers {
-		names[i] = offers[i].Question.Name
-	}
-	return question.Errorf(question.CodeUnknownQuestion, "there is no question %.100q", name).About("", question.Nearest(name, names)...)
-}
-
-// accepted answers with a job that was just accepted: its result, if the client
-// waits for it and it ends in time, else where it will be.
-func (a *api) accepted(w *response, r *http.Request, job *question.Job, asked want) error {
-	w.about(job)
+// accepted responds to the submission of a job: with its result if the client waits and
+// the job ends in time, else with the location of the result.
+func (a *api) accepted(w *response, r *http.Request, job *question.Job, asked preferences) error {
+	w.setJob(job)
 	if asked.wait > 0 && !job.Status.Final() {
 		ctx, cancel := context.WithTimeout(r.Context(), asked.wait)
 		defer cancel()
 		if later, err := a.cfg.Jobs.Wait(ctx, job.ID); err == nil {
 			job = later
-		} else { // the job is accepted all the same, and its id must not be lost
-			a.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "an accepted job cannot be waited for",
+		} else { // the job is accepted nevertheless, and the client needs its id
+			a.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "cannot wait for an accepted job",
 				slog.String("id", w.id), slog.String("job", job.ID), slog.Any("error", err))
 		}
 	}
 	confirm(w, asked)
-	at := resultPath(job.ID)
+	at := a.link(resultPath(job.ID))
 	if asked.wait > 0 && job.Status.Final() {
 		w.Header().Set("Content-Location", at)
-		return a.sendFinal(w, job, asked.format)
+		return a.sendFinal(w, job, asked)
 	}
 	w.Header().Set("Location", at)
 	w.Header().Set("Retry-After", "1")
-	w.sendJSON(http.StatusAccepted, appendRunning(make([]byte, 0, 128), job))
+	w.sendJSON(http.StatusAccepted, RunningBody(job))
 	return nil
 }
 
-// confirm tells a client that its preference was heard (RFC 7240, section 3).
-func confirm(w *response, asked want) {
+// confirm tells a client that its preference was applied (RFC 7240, section 3).
+func confirm(w *response, asked preferences) {
 	if asked.preferred {
 		w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(asked.wait/time.Second)))
 	}
@@ -126,17 +109,13 @@ func confirm(w *response, asked want) {
 func resultPath(id string) string { return "/api/get_results/" + url.PathEscape(id) }
 
 // results: GET /api/get_results/{id}.
-func (a *api) results(w *response, r *http.Request) error {
-	w.Header().Set("Vary", "Accept, Prefer")
-	asked := want{}
-	q, err := query(r, "wait", "format", "layout", "note")
-	if err != nil {
+func (a *api) results(w *response, r *http.Request, q url.Values) (err error) {
+	w.Header().Add("Vary", "Accept, Prefer")
+	var asked preferences
+	if err := a.waiting(&asked, q, r.Header); err != nil {
 		return err
 	}
-	if asked.wait, asked.preferred, err = a.waiting(q, r.Header); err != nil {
-		return err
-	}
-	if asked.format, err = chooseFormat(q, r.Header); err != nil {
+	if err := a.chooseFormat(&asked, q, r.Header); err != nil {
 		return err
 	}
 
@@ -151,109 +130,137 @@ func (a *api) results(w *response, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.about(job)
+	w.setJob(job)
 	confirm(w, asked)
 	if !job.Status.Final() {
-		status := http.StatusOK // the seed's
-		if !asked.format.isJSON() {
-			status = http.StatusAccepted // 200 would pass this off as the CSV
+		status := http.StatusOK // as in the original
+		if asked.format.Value == nil {
+			status = http.StatusAccepted // 200 would pass this off as CSV
 		}
 		w.Header().Set("Retry-After", "1")
-		w.sendJSON(status, appendRunning(make([]byte, 0, 128), job))
+		w.sendJSON(status, RunningBody(job))
 		return nil
 	}
-	if job.Status == question.Done && matches(r.Header.Values("If-None-Match"), entityTag(job, asked.format)) {
-		mayBeKept(w, job, asked.format)
+	if job.Status == question.Done && matches(r.Header.Values("If-None-Match"), entityTag(job, asked)) {
+		setCacheHeaders(w, job, asked)
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	return a.sendFinal(w, job, asked.format)
+	return a.sendFinal(w, job, asked)
 }
 
-// mayBeKept lets clients keep a result, but ask each time whether it still is: it
-// lives for days only.
-func mayBeKept(w *response, job *question.Job, f *format) {
-	w.Header().Set("ETag", entityTag(job, f))
+// setCacheHeaders lets clients cache a result but requires them to revalidate, because
+// results are deleted after some days.
+func setCacheHeaders(w *response, job *question.Job, asked preferences) {
+	w.Header().Set("ETag", entityTag(job, asked))
 	w.Header().Set("Cache-Control", "no-cache")
 }
 
-// entityTag is weak: an outcome never changes, but the spelling of its form may,
-// with the next version of the program.
-func entityTag(job *question.Job, f *format) string {
-	return `W/"` + job.ID + "." + f.name + f.layout + string(f.note) + `"`
+// entityTag is weak: an outcome never changes, but its bytes may with the next version
+// of the program.
+func entityTag(job *question.Job, asked preferences) string {
+	return `W/"` + job.ID + "." + asked.format.Name + string(asked.note) + `"`
 }
 
-// matches reports whether a list of entity tags has this one, by the weak
-// comparison of RFC 9110, 8.8.3.2.
+// matches reports whether an If-None-Match names tag, or everything.
 func matches(lines []string, tag string) bool {
-	for _, line := range lines {
-		for given := range splitQuoted(line, ',') {
-			if given == "*" || strings.TrimPrefix(given, "W/") == strings.TrimPrefix(tag, "W/") {
-				return true
-			}
-		}
-	}
-	return false
+	return hasTag(lines, tag) || slices.Contains(lines, "*")
 }
 
-// sendFinal answers with a job that has ended. The body is complete before the
-// status is sent: a form that fails is an error, not half of an answer.
-func (a *api) sendFinal(w *response, job *question.Job, f *format) error {
+// sendFinal responds with a job that has ended. It renders the whole body before it sends
+// the status, so that a failure is an error response, not half of a result.
+func (a *api) sendFinal(w *response, job *question.Job, asked preferences) error {
 	if job.Status != question.Done {
 		if job.Error == nil {
-			return question.Errorf(question.CodeInternal, "job %s is %s, and nothing says why", job.ID, job.Status)
+			return question.Errorf(question.CodeInternal, "job %s is %s without an error", job.ID, job.Status)
 		}
 		return job.Error
 	}
 	if job.Result == nil {
-		return question.Errorf(question.CodeInternal, "job %s is done, but its result is not there", job.ID)
+		return question.Errorf(question.CodeInternal, "job %s is done without a result", job.ID)
 	}
-	body, err := f.render(&a.cfg.Render, job, f.note)
+	f := asked.format
+	body, err := a.encode(f, job, asked.note)
 	if err != nil {
-		return unwritable(f, err)
+		return a.unwritable(f, err, formatQuery)
 	}
-	if !f.isJSON() {
+	if f.Value == nil {
 		fileHeaders(w.Header(), job, f)
 	}
-	mayBeKept(w, job, f)
-	w.send(http.StatusOK, f.contentType, body)
+	setCacheHeaders(w, job, asked)
+	w.send(http.StatusOK, f.MediaType, body)
 	return nil
 }
 
-// unwritable is the error of a result that does not fit a form. What the renderer says
-// of the result itself is for clients.
-func unwritable(f *format, err error) error {
-	e := question.Errorf(question.CodeInternal, "the result cannot be written as %s: %w", f.name, err).
-		About("", "?layout=rows", "?format=csv", "?format=arrow")
+// encode returns the body of a result: JSON in an envelope, other formats as a file.
+func (a *api) encode(f *question.Format, job *question.Job, note question.Note) ([]byte, error) {
+	if f.Value != nil {
+		return DoneBody(f.Value, job)
+	}
+	var b bytes.Buffer
+	err := f.Write(&b, job.Result, question.WriteOptions{Provenance: job.Provenance, Note: note, Caption: a.caption(job)})
+	return b.Bytes(), err
+}
+
+// caption returns what a picture says about a job's answer.
+func (a *api) caption(job *question.Job) *question.Caption {
+	var q *question.Question
+	req := job.Request
+	for _, s := range a.cfg.Catalog.Served() {
+		if s.Question.Name == req.Question {
+			q, req = s.Question, s.Question.Canonical(req, a.cfg.Schema)
+		}
+	}
+	return job.Answer().Caption(q, req, a.cfg.Dataset)
+}
+
+// unwritable is the error of a result that a format cannot represent. The format's
+// CodeBadResult is about the result itself, and its CodeNotAcceptable about what the format
+// is for. Both are safe to show.
+func (a *api) unwritable(f *question.Format, err error, other func(*question.Format) string) error {
+	var others []string
+	for i := range a.formats {
+		if a.formats[i].Name != f.Name {
+			others = append(others, other(&a.formats[i]))
+		}
+	}
+	others = slices.Compact(others)
+	if e := new(question.Error); errors.As(err, &e) && e.Code == question.CodeNotAcceptable {
+		return question.Errorf(e.Code, "%s", e.Reason).WithParam("", others...)
+	}
+	e := question.Errorf(question.CodeInternal, "the result cannot be written as %s: %w", f.Extension, err).
+		WithParam("", others...)
 	if question.CodeOf(err) == question.CodeBadResult {
-		return said{e}
+		return publicError{e}
 	}
 	return e
 }
 
-// fileHeaders say what a form was computed from that has little or no room for it.
-func fileHeaders(h http.Header, job *question.Job, f *format) {
+// fileHeaders sets the provenance of formats that have little or no room for it.
+func fileHeaders(h http.Header, job *question.Job, f *question.Format) {
 	name := job.Request.Question
 	if p := job.Provenance; p != nil {
 		h.Set("Lestats-Dataset", p.Dataset)
 		h.Set("Lestats-Synthetic", strconv.FormatBool(p.Synthetic))
 		if p.Synthetic {
-			name += ".synthetic" // a file keeps its name when the headers are gone
+			name += ".synthetic" // a saved file keeps its name, but not the headers
 		}
 	}
-	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name + "." + f.name}))
+	how := "attachment"
+	if f.Seen {
+		how = "inline"
+		h.Set("Content-Security-Policy", f.Policy+"; frame-ancestors 'none'")
+	}
+	h.Set("Content-Disposition", mime.FormatMediaType(how, map[string]string{"filename": name + "." + f.Extension}))
 }
 
 // cancel: DELETE /api/jobs/{id}.
-func (a *api) cancel(w *response, r *http.Request) error {
-	if _, err := query(r); err != nil {
-		return err
-	}
+func (a *api) cancel(w *response, r *http.Request, _ url.Values) error {
 	job, err := a.cfg.Jobs.Cancel(context.WithoutCancel(r.Context()), r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	w.about(job)
+	w.setJob(job)
 	b := appendString([]byte(`{"status":"done","data":`), string(job.Status))
 	b = appendString(append(b, `,"job_id":`...), job.ID)
 	w.sendJSON(http.StatusOK, append(b, '}'))
@@ -261,8 +268,8 @@ func (a *api) cancel(w *response, r *http.Request) error {
 }
 
 // retry: POST /api/jobs/{id}/retry. It has no body.
-func (a *api) retry(w *response, r *http.Request) error {
-	asked, err := a.acceptance(r)
+func (a *api) retry(w *response, r *http.Request, q url.Values) error {
+	asked, err := a.acceptance(r, q)
 	if err != nil {
 		return err
 	}
@@ -274,28 +281,31 @@ func (a *api) retry(w *response, r *http.Request) error {
 }
 
 const (
-	listDefault = 100
-	listMost    = 1000
+	listDefault  = 100
+	maxListLimit = 1000
 )
 
 // list: GET /api/jobs.
-func (a *api) list(w *response, r *http.Request) error {
-	q, err := query(r, "limit", "before", "detail")
-	if err != nil {
-		return err
-	}
+func (a *api) list(w *response, r *http.Request, q url.Values) error {
 	limit := listDefault
 	if q.Has("limit") {
+		var err error
 		limit, err = strconv.Atoi(q.Get("limit"))
-		if err != nil || limit < 1 || limit > listMost {
-			return question.Errorf(question.CodeBadRequest, `"limit" is %.60q; it takes a number from 1 to %d`, q.Get("limit"), listMost).About("limit")
+		if err != nil || limit < 1 || limit > maxListLimit {
+			return question.Errorf(question.CodeBadRequest, `"limit" is %.60q; it takes a number from 1 to %d`, q.Get("limit"), maxListLimit).WithParam("limit")
 		}
 	}
 	detail := q.Get("detail") == "1"
 	if q.Has("detail") && !detail && q.Get("detail") != "0" {
-		return question.Errorf(question.CodeBadRequest, `"detail" is %.60q; 1 or 0`, q.Get("detail")).About("detail", "1", "0")
+		return question.Errorf(question.CodeBadRequest, `"detail" is %.60q; it is 1 or 0`, q.Get("detail")).WithParam("detail", "1", "0")
 	}
-	jobs, err := a.cfg.Jobs.List(r.Context(), q.Get("before"), limit+1) // one more tells whether there is a next page
+	before := q.Get("before")
+	if q.Has("before") {
+		if _, err := question.ParseID(before); err != nil {
+			return err
+		}
+	}
+	jobs, err := a.cfg.Jobs.List(r.Context(), before, limit+1) // one more, to see whether there is a next page
 	if err != nil {
 		return err
 	}
@@ -307,9 +317,16 @@ func (a *api) list(w *response, r *http.Request) error {
 			page.Set("detail", "1")
 		}
 		next = "/api/jobs?" + page.Encode()
-		w.Header().Set("Link", "<"+next+`>; rel="next"`)
+		w.Header().Set("Link", "<"+a.link(next)+`>; rel="next"`)
 	}
 
+	w.sendJSON(http.StatusOK, ListBody(jobs, detail, next))
+	return nil
+}
+
+// ListBody returns {"status":"done","data":[{"<id>":"done"}, ...]}. With detail, "jobs" has
+// the jobs without their results, and "next", if it is not "", says where the next page is.
+func ListBody(jobs []*question.Job, detail bool, next string) []byte {
 	b := make([]byte, 0, 64+64*len(jobs))
 	b = append(b, `{"status":"done","data":[`...)
 	for i, job := range jobs {
@@ -326,12 +343,11 @@ func (a *api) list(w *response, r *http.Request) error {
 	if next != "" {
 		b = appendString(append(b, `,"next":`...), next)
 	}
-	w.sendJSON(http.StatusOK, append(b, '}'))
-	return nil
+	return append(b, '}')
 }
 
-// listedAs is a status in the seed's words, "running" and "done", and the two that
-// the seed has not. A job that waits is running to it.
+// listedAs returns a status in the words of the original, for which a queued job is
+// running.
 func listedAs(s question.Status) string {
 	if s == question.Queued {
 		s = question.Running
@@ -339,25 +355,27 @@ func listedAs(s question.Status) string {
 	return string(s)
 }
 
-// details are the jobs as they are stored, less what belongs to the result and what is
-// not public.
+// details returns the stored jobs without results and with public errors.
 func details(jobs []*question.Job) []question.Job {
 	out := make([]question.Job, len(jobs))
 	for i, job := range jobs {
-		out[i] = *job
-		out[i].Result = nil
-		if job.Error != nil {
-			out[i].Error = public(job.Error, "")
-		}
+		out[i] = detail(job)
+	}
+	return out
+}
+
+// detail returns a stored job without its result and with a public error.
+func detail(job *question.Job) question.Job {
+	out := *job
+	out.Result = nil
+	if job.Error != nil {
+		out.Error = public(job.Error, "")
 	}
 	return out
 }
 
 // count: GET /api/num_jobs.
-func (a *api) count(w *response, r *http.Request) error {
-	if _, err := query(r); err != nil {
-		return err
-	}
+func (a *api) count(w *response, r *http.Request, _ url.Values) error {
 	n, err := a.cfg.Jobs.Unfinished(r.Context())
 	if err != nil {
 		return err

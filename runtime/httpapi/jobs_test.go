@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -21,11 +22,11 @@ import (
 )
 
 const (
-	id1  = "01936ac2-5b00-7c3e-9a41-000000000001"
-	id2  = "01936ac2-5b00-7c3e-9a41-000000000002"
-	prov = `{"dataset":"npao","dataset_digest":"sha256:00","synthetic":true,"plugin":"sportifs","plugin_version":"1.0.0","plugin_digest":"sha256:01","rows_selected":3}`
-	seed = `{"status":"done","data":{"Utah":24.1,"Ohio":33.2},"job_id":"` + id1 + `","question":"states_mean","units":{"mean":"%"},"provenance":` + prov + "}\n"
-	rows = `{"status":"done","data":[{"location":"Utah","mean":24.1},{"location":"Ohio","mean":33.2}],"job_id":"` + id1 + `","question":"states_mean","units":{"mean":"%"},"provenance":` + prov + "}\n"
+	id1      = "01936ac2-5b00-7c3e-9a41-000000000001"
+	id2      = "01936ac2-5b00-7c3e-9a41-000000000002"
+	prov     = `{"dataset":"npao","dataset_digest":"sha256:00000000000000000000000000000000000000000000000000000000000000da","synthetic":true,"plugin":"sportifs","plugin_version":"1.0.0","plugin_digest":"sha256:00000000000000000000000000000000000000000000000000000000000000b1","rows_selected":3}`
+	original = `{"status":"done","data":{"Utah":24.1,"Ohio":33.2},"job_id":"` + id1 + `","question":"states_mean","units":{"mean":"%"},"provenance":` + prov + "}\n"
+	rows     = `{"status":"done","data":[{"location":"Utah","mean":24.1},{"location":"Ohio","mean":33.2}],"job_id":"` + id1 + `","question":"states_mean","units":{"mean":"%"},"provenance":` + prov + "}\n"
 
 	running = `{"status":"running","job_id":"` + id1 + "\"}\n"
 )
@@ -74,11 +75,11 @@ func TestSubmitAndWait(t *testing.T) {
 		body         string
 		applied      string
 	}{
-		{"Prefer", "/api/states_mean", []string{"Prefer: respond-async, wait=10"}, done, 200, seed, "wait=10"},
-		{"Prefer, as grammar allows", "/api/states_mean", []string{`Prefer: foo="a, wait=5"`, `Prefer: WAIT = "3" ; x=y, wait=9`}, done, 200, seed, "wait=3"},
-		{"as the Lambda adapter splits it", "/api/states_mean", []string{"Prefer: respond-async", "Prefer:  wait=10"}, done, 200, seed, "wait=10"},
-		{"longer than is granted", "/api/states_mean", []string{"Prefer: wait=4000000000"}, done, 200, seed, "wait=30"},
-		{"query", "/api/states_mean?wait=10", nil, done, 200, seed, ""},
+		{"Prefer", "/api/states_mean", []string{"Prefer: respond-async, wait=10"}, done, 200, original, "wait=10"},
+		{"Prefer, as grammar allows", "/api/states_mean", []string{`Prefer: foo="a, wait=5"`, `Prefer: WAIT = "3" ; x=y, wait=9`}, done, 200, original, "wait=3"},
+		{"as the Lambda adapter splits it", "/api/states_mean", []string{"Prefer: respond-async", "Prefer:  wait=10"}, done, 200, original, "wait=10"},
+		{"longer than is granted", "/api/states_mean", []string{"Prefer: wait=4000000000"}, done, 200, original, "wait=30"},
+		{"query", "/api/states_mean?wait=10", nil, done, 200, original, ""},
 		{"rows", "/api/states_mean?wait=10&layout=rows", nil, done, 200, rows, ""},
 		{"CSV", "/api/states_mean?wait=10", []string{"Accept: text/csv"}, done, 200, "location,mean,synthetic\r\nUtah,24.1,true\r\nOhio,33.2,true\r\n", ""},
 	} {
@@ -114,7 +115,7 @@ func TestWaitEndsWithTheJob(t *testing.T) {
 			time.Sleep(3 * time.Second)
 			s.jobs.end(id1, done)
 		}()
-		wantBody(t, s.do("POST", "/api/states_mean", ask, "Prefer: wait=10"), http.StatusOK, seed)
+		wantBody(t, s.do("POST", "/api/states_mean", ask, "Prefer: wait=10"), http.StatusOK, original)
 		if d := time.Since(start); d != 3*time.Second {
 			t.Errorf("waited %v", d)
 		}
@@ -137,7 +138,7 @@ func TestWaitIsBounded(t *testing.T) {
 	})
 }
 
-// A client that leaves ends the waiting, but never the acceptance.
+// A client that leaves ends the wait, but never interrupts the acceptance.
 func TestClientLeaves(t *testing.T) {
 	s := serve(t)
 	s.jobs.contexts = make(chan error)
@@ -185,13 +186,15 @@ func (*waitFails) Wait(context.Context, string) (*question.Job, error) {
 func TestResults(t *testing.T) {
 	const csvBody = "location,mean,synthetic\r\nUtah,24.1,true\r\nOhio,33.2,true\r\n"
 	for _, tt := range []struct{ name, query, accept, contentType, body string }{
-		{"the seed's", "", "", "application/json", seed},
-		{"curl", "", "*/*", "application/json", seed},
-		{"a browser", "", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "application/json", seed},
-		{"JSON", "", "application/json", "application/json", seed},
+		{"the original's", "", "", "application/json", original},
+		{"curl", "", "*/*", "application/json", original},
+		{"a browser", "", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "application/json", original},
+		{"JSON", "", "application/json", "application/json", original},
 		{"JSON rows", "", "application/json; layout=rows", "application/json; layout=rows", rows},
 		{"JSON rows by query", "?layout=rows", "text/csv", "application/json; layout=rows", rows},
-		{"all of the query", "?format=json&layout=seed&wait=1", "text/csv", "application/json", seed},
+		{"the layout's first name", "?layout=seed", "", "application/json", original},
+		{"the layout's first name in Accept", "", "application/json;layout=rows;q=0.5, application/json;layout=seed", "application/json", original},
+		{"all of the query", "?format=json&layout=original&wait=1", "text/csv", "application/json", original},
 		{"CSV", "", "text/csv", "text/csv; charset=utf-8; header=present", csvBody},
 		{"CSV by query", "?format=csv", "application/json", "text/csv; charset=utf-8; header=present", csvBody},
 		{"CSV with a comment", "?format=csv&note=comment", "", "text/csv; charset=utf-8; header=present",
@@ -200,7 +203,7 @@ func TestResults(t *testing.T) {
 		{"CSV with a column", "?format=csv&note=column", "", "text/csv; charset=utf-8; header=present", csvBody},
 		{"CSV rather than JSON", "", "application/json;q=0.5, text/*", "text/csv; charset=utf-8; header=present", csvBody},
 		{"CSV, else anything", "", "text/csv, */*", "text/csv; charset=utf-8; header=present", csvBody},
-		{"CSV or JSON: ours first", "", "text/csv, application/json", "application/json", seed},
+		{"CSV or JSON: ours first", "", "text/csv, application/json", "application/json", original},
 		{"rows, else JSON", "", "application/json, application/json;layout=rows", "application/json; layout=rows", rows},
 		{"anything but JSON", "", "*/*, application/json;q=0", "text/csv; charset=utf-8; header=present", csvBody},
 		{"over several lines", "", "image/png\ntext/csv", "text/csv; charset=utf-8; header=present", csvBody},
@@ -275,7 +278,7 @@ func TestResultsOfARunningJob(t *testing.T) {
 	if h := w.Header(); h.Get("ETag") != "" || h.Get("Cache-Control") != "no-store" || h.Get("Retry-After") != "1" {
 		t.Errorf("headers %v", h)
 	}
-	// 200 would pass this off as the CSV.
+	// 200 would pass this off as CSV.
 	wantBody(t, s.do("GET", "/api/get_results/"+id, "", "Accept: text/csv"), http.StatusAccepted, running)
 	w = s.do("GET", "/api/get_results/"+id, "", "Prefer: wait=0")
 	wantBody(t, w, http.StatusOK, running)
@@ -325,10 +328,11 @@ func TestNotModified(t *testing.T) {
 	}
 }
 
-// A form that fails half-way is an error, not half of an answer.
+// A format that fails half-way gives an error, not half of a result.
 func TestRenderingFails(t *testing.T) {
 	s := serve(t, func(c *httpapi.Config) {
-		c.Render.CSV = func(w io.Writer, _ *question.Table, _ *question.Provenance, _ question.Note) error {
+		c.Formats = slices.Clone(c.Formats)
+		c.Formats[slices.IndexFunc(c.Formats, func(f question.Format) bool { return f.Name == "csv" })].Write = func(w io.Writer, _ *question.Table, _ question.WriteOptions) error {
 			_, _ = w.Write(bytes.Repeat([]byte("x"), 1<<20))
 			return errors.New("out of ink")
 		}

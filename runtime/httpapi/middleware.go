@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"encoding/hex"
+	"errors"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -13,25 +15,59 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// ServeHTTP answers a request: it always writes a status, survives a panic of
-// whatever it calls, and logs one line.
+// unframed is the policy of what is not a page: no page of another site may frame it.
+const unframed = "default-src 'none'; frame-ancestors 'none'"
+
+// ServeHTTP answers a request. It always writes a status, recovers from panics and logs
+// one line.
 func (a *api) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	w := &response{ResponseWriter: rw, head: r.Method == http.MethodHead, id: requestID(r.Header), start: time.Now()}
+	w := &response{ResponseWriter: rw, api: a, header: r.Header, request: r, head: r.Method == http.MethodHead, id: requestID(r.Header), start: time.Now()}
+	if r.Body != nil && r.Body != http.NoBody { // an adapter may leave it out
+		w.body, w.waits = http.MaxBytesReader(rw, r.Body, a.cfg.MaxBody), r.Header.Get("Expect") != "" && r.ProtoAtLeast(1, 1)
+	}
 	h := rw.Header()
 	h.Set("X-Request-Id", w.id)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", unframed) // pages and pictures have their own
+	if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
+		// The request may have had a Content-Length, too, which net/http has removed, or be of
+		// HTTP/1.0 with a Transfer-Encoding, which net/http ignores. A proxy that goes by the
+		// other one sees another end of the body, so nothing may follow it.
+		h.Set("Connection", "close")
+	}
 	defer a.finish(w, r)
 
+	if !a.allowsHost(r.Host) {
+		w.fail(a.errHost(r.Host))
+		return
+	}
+	shared := a.share(w, r)
 	switch {
-	case !strings.HasPrefix(r.URL.Path, "/"): // "OPTIONS *", or CONNECT; the mux would not answer in our shape
-		w.fail(question.Errorf(question.CodeUnknownRoute, "%.100q is no path of this service", r.URL.Path))
-	case !a.ownHost(r.Host):
-		w.fail(a.strangeHost(r.Host))
+	case shared && preflight(r): // browsers send it without a key
+		a.route(w, r)
 	case a.csrf.Check(r) != nil:
-		w.fail(question.Errorf(question.CodeForbidden, "a page of another site may not %s here", r.Method))
-	case !a.known(r):
-		w.fail(question.Errorf(question.CodeForbidden, "this service is for those who have its key, sent as `X-Api-Key: KEY`").About("X-Api-Key"))
+		w.fail(question.Errorf(question.CodeForbidden, "a page of another site may not send %s requests here", r.Method))
+	case !a.hasClientKey(r):
+		w.fail(a.errKey(w, r))
+	default:
+		a.route(w, r)
+	}
+}
+
+// route answers a request that may be here.
+func (a *api) route(w *response, r *http.Request) {
+	escaped := r.URL.EscapedPath()
+	switch {
+	case r.Method == http.MethodOptions && r.URL.Path == "*":
+		var methods []string
+		for i := range a.routes {
+			methods = append(methods, a.routes[i].Method)
+		}
+		w.allow(append(methods, http.MethodHead))
+		w.WriteHeader(http.StatusNoContent)
+	case escaped != cleanPath(escaped): // the mux would redirect, with a page
+		w.fail(a.unknownRoute(r.URL))
 	default:
 		a.mux.ServeHTTP(w, r)
 	}
@@ -45,7 +81,7 @@ func (a *api) finish(w *response, r *http.Request) {
 			slog.String("id", w.id), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
 		if w.status == 0 {
 			w.fail(internal())
-		} // else net/http sees that the body is too short, and cuts the connection
+		} // else net/http notices that the body is too short and closes the connection
 	}
 	a.logAccess(w, r)
 	if v == http.ErrAbortHandler { //nolint:errorlint // see above
@@ -90,28 +126,35 @@ func (a *api) logAccess(w *response, r *http.Request) {
 	a.cfg.Log.LogAttrs(r.Context(), level, "request", attrs...)
 }
 
-// requestID returns the client's X-Request-Id where it is fit for a log and a
-// header, else a new one.
+// requestID returns the client's X-Request-Id if it is safe for a log and a header, else
+// a new one.
 func requestID(h http.Header) string {
 	const most = 64
 	id := h.Get("X-Request-Id")
-	fit := func(c rune) bool {
+	safe := func(c rune) bool {
 		return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || strings.ContainsRune("-_.:", c)
 	}
-	if id != "" && len(id) <= most && strings.IndexFunc(id, func(c rune) bool { return !fit(c) }) < 0 {
+	if id != "" && len(id) <= most && strings.IndexFunc(id, func(c rune) bool { return !safe(c) }) < 0 {
 		return id
 	}
-	n := rand.Uint64() //nolint:gosec // it tells requests apart; nobody trusts it
+	n := rand.Uint64() //nolint:gosec // an identifier, not a secret
 	return hex.EncodeToString([]byte{
 		byte(n >> 56), byte(n >> 48), byte(n >> 40), byte(n >> 32), byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n),
 	})
 }
 
-// response is an http.ResponseWriter that remembers what the log wants to know.
+// response is an http.ResponseWriter that records what the log needs.
 type response struct {
 	http.ResponseWriter
-	head  bool // the request was HEAD: no body
-	probe bool // of a load balancer: logged only when something is wrong
+	api     *api          // nil for what fails before it
+	header  http.Header   // of the request
+	request *http.Request // nil for what fails before it
+	page    bool          // the route is that of a page
+
+	head  bool      // the request was HEAD: no body
+	body  io.Reader // of the request, bounded; nil: there is none
+	waits bool      // the client sends the body when it is read
+	probe bool      // a load balancer's request, logged only on failure
 	id    string
 	start time.Time
 
@@ -125,10 +168,17 @@ type response struct {
 // Unwrap is for http.ResponseController.
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// WriteHeader notes the status for the log.
+// WriteHeader records the status for the log. It first reads what is left of the request's
+// body: when net/http closes a connection with unread bytes, the client may get a reset in
+// place of the response, and nginx then answers 502.
 func (w *response) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
+		if w.body != nil && !w.waits {
+			if _, err := io.Copy(io.Discard, w.body); errors.As(err, new(*http.MaxBytesError)) {
+				w.Header().Set("Connection", "close") // net/http knows only if it gets its own writer
+			}
+		}
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
@@ -136,19 +186,22 @@ func (w *response) WriteHeader(status int) {
 // Write counts the bytes for the log.
 func (w *response) Write(b []byte) (int, error) {
 	if w.status == 0 {
-		w.status = http.StatusOK
+		w.WriteHeader(http.StatusOK)
 	}
-	n, err := w.ResponseWriter.Write(b) //nolint:gosec // what is written is escaped where it is made
+	if w.head {
+		return len(b), nil
+	}
+	n, err := w.ResponseWriter.Write(b) //nolint:gosec // the content is escaped where it is made
 	w.bytes += int64(n)
 	return n, err
 }
 
-// about notes which job the answer is about.
-func (w *response) about(job *question.Job) {
+// setJob records the job of the response.
+func (w *response) setJob(job *question.Job) {
 	w.job, w.question = job.ID, job.Request.Question
 }
 
-// send writes a whole answer. That the client has left is no error of ours.
+// send writes a complete response. It ignores that the client may have left.
 func (w *response) send(status int, contentType string, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", contentType)
@@ -159,5 +212,5 @@ func (w *response) send(status int, contentType string, body []byte) {
 	}
 }
 
-// sendJSON sends one JSON value, and a line end for people at a terminal.
+// sendJSON sends one JSON value, with a line end for people at a terminal.
 func (w *response) sendJSON(status int, body []byte) { w.send(status, jsonType, append(body, '\n')) }

@@ -1,9 +1,7 @@
 package httpapi
 
 import (
-	"bytes"
 	"iter"
-	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -15,107 +13,136 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-const (
-	jsonType  = "application/json"
-	rowsType  = "application/json; layout=rows"
-	csvType   = "text/csv; charset=utf-8; header=present"
-	arrowType = "application/vnd.apache.arrow.stream"
-)
+const jsonType = "application/json"
 
-// format is a form of a result that a client can ask for.
-type format struct {
-	name        string // of ?format=, and a file's extension
-	layout      string // of ?layout=, "" where there is none
-	mediaRange  string // type/subtype, in lower case
-	contentType string
-	note        question.Note // of ?note=; "" where the form has room for provenance
-	render      func(r *Renderers, job *question.Job, note question.Note) ([]byte, error)
+// mediaRange returns a format's type/subtype.
+func mediaRange(f *question.Format) string {
+	name, _, _ := strings.Cut(f.MediaType, ";")
+	return name
 }
 
-// isJSON reports whether the form has room for a status beside the data.
-func (f *format) isJSON() bool { return f.layout != "" }
-
-// formats are in the order of our own preference. The first is the seed's.
-var formats = []format{
-	{"json", "seed", jsonType, jsonType, "", func(r *Renderers, job *question.Job, _ question.Note) ([]byte, error) { return appendDone(r.Seed, job) }},
-	{"json", "rows", jsonType, rowsType, "", func(r *Renderers, job *question.Job, _ question.Note) ([]byte, error) {
-		return appendDone(func(b []byte, t *question.Table) ([]byte, error) { return r.Rows(b, t), nil }, job)
-	}},
-	{"csv", "", "text/csv", csvType, question.NoteColumn, func(r *Renderers, job *question.Job, note question.Note) ([]byte, error) {
-		var b bytes.Buffer
-		err := r.CSV(&b, job.Result, job.Provenance, note)
-		return b.Bytes(), err
-	}},
-	{"arrow", "", arrowType, arrowType, "", func(r *Renderers, job *question.Job, _ question.Note) ([]byte, error) {
-		var b bytes.Buffer
-		err := r.Arrow(&b, job.Result, job.Provenance)
-		return b.Bytes(), err
-	}},
+// contentKey returns the media type by which OpenAPI and hints name a format.
+func contentKey(f *question.Format) string {
+	if f.Layout != "" {
+		return f.MediaType
+	}
+	return mediaRange(f)
 }
 
-// chooseFormat returns the form that a client wants, with the note that it wants: what
-// the query says, which a person can type into a browser, else what Accept says.
-func chooseFormat(q url.Values, h http.Header) (*format, error) {
-	f, err := chooseForm(q, h)
-	if err != nil || !q.Has("note") {
-		return f, err
+// formatQuery returns the query that asks for a format.
+func formatQuery(f *question.Format) string {
+	if f.Layout != "" {
+		return "?layout=" + f.Layout
+	}
+	return "?format=" + f.Extension
+}
+
+// chooseFormat sets the format and the note that a client wants, according to the query,
+// which people can type into a browser, else to Accept.
+func (a *api) chooseFormat(asked *preferences, q url.Values, h http.Header) (err error) {
+	if q.Has("format") || q.Has("layout") {
+		asked.format, err = a.namedFormat(q)
+	} else {
+		asked.format, err = a.negotiate(h)
+	}
+	if err != nil {
+		return err
+	}
+	if asked.format.Notes {
+		asked.note = question.Notes[0]
+	}
+	if !q.Has("note") {
+		return nil
 	}
 	note := question.Note(q.Get("note"))
 	switch {
 	case !slices.Contains(question.Notes, note):
-		return nil, question.Errorf(question.CodeBadRequest, `"note" is %.60q; one of column, comment, none`, note).About("note", "column", "comment", "none")
-	case f.note == "":
-		return nil, question.Errorf(question.CodeBadRequest, `"note" goes with the format csv only; %s says itself whether figures are synthetic`, f.name).About("note")
+		return badQuery(q, "note", texts(question.Notes))
+	case !asked.format.Notes:
+		return question.Errorf(question.CodeBadRequest, `"note" does not go with the format %s, which always says whether figures are synthetic`, asked.format.Extension).WithParam("note")
 	}
-	chosen := *f
-	chosen.note = note
-	return &chosen, nil
+	asked.note = note
+	return nil
 }
 
-func chooseForm(q url.Values, h http.Header) (*format, error) {
-	name, layout := q.Get("format"), q.Get("layout")
-	if !q.Has("format") && !q.Has("layout") {
-		return negotiate(h)
-	}
+// namedFormat returns the format that a query names.
+func (a *api) namedFormat(q url.Values) (*question.Format, error) {
+	name, layout := q.Get("format"), canonicalLayout(q.Get("layout"))
 	if !q.Has("format") {
-		name = "json"
+		name = a.formats[0].Extension
 	}
-	for i := range formats {
-		if f := &formats[i]; f.name == name && (f.layout == layout || !q.Has("layout")) {
-			return f, nil
+	var names, layouts []string
+	for i := range a.formats {
+		f := &a.formats[i]
+		if f.Extension == name {
+			if f.Layout == layout || !q.Has("layout") {
+				return f, nil
+			}
+			layouts = append(layouts, f.Layout)
 		}
+		names = append(names, f.Extension)
 	}
-	switch name {
-	case "json":
-		return nil, question.Errorf(question.CodeBadRequest, `"layout" is %.60q; one of seed, rows`, layout).About("layout", "seed", "rows")
-	case "csv", "arrow":
-		return nil, question.Errorf(question.CodeBadRequest, `"layout" goes with the format json only, not with %s`, name).About("layout")
+	switch {
+	case len(layouts) == 0:
+		return nil, badQuery(q, "format", slices.Compact(names))
+	case layouts[0] == "":
+		return nil, question.Errorf(question.CodeBadRequest, `"layout" does not go with the format %s`, name).WithParam("layout")
 	default:
-		return nil, question.Errorf(question.CodeBadRequest, `"format" is %.60q; one of json, csv, arrow`, name).About("format", "json", "csv", "arrow")
+		return nil, badQuery(q, "layout", layouts)
 	}
 }
 
-func negotiate(h http.Header) (*format, error) {
+// badQuery is the error of a query parameter that is none of the valid values.
+func badQuery(q url.Values, name string, valid []string) error {
+	return question.Errorf(question.CodeBadRequest, "%q is %.60q; it is one of %s", name, q.Get(name), strings.Join(valid, ", ")).WithParam(name, valid...)
+}
+
+func texts[T ~string](values []T) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = string(v)
+	}
+	return out
+}
+
+// canonicalLayout replaces the former name of the layout "original".
+func canonicalLayout(name string) string {
+	if name == "seed" {
+		return "original"
+	}
+	return name
+}
+
+// negotiate returns the format that Accept prefers.
+func (a *api) negotiate(h http.Header) (*question.Format, error) {
 	accept := h.Values("Accept")
 	if len(accept) == 0 || accept[0] == "*/*" && len(accept) == 1 {
-		return &formats[0], nil
+		return &a.formats[0], nil
 	}
-	best, most := -1, quality{}
-	for i := range formats {
-		if q := qualityOf(accept, formats[i].mediaRange, formats[i].layout); q.exceeds(most) {
-			best, most = i, q
+	var best *question.Format
+	most := quality{}
+	for i := range a.formats {
+		f := &a.formats[i]
+		if mediaRange(f) == "text/html" {
+			continue // browsers accept it of every address: only its name asks for it
+		}
+		if q := qualityOf(accept, mediaRange(f), f.Layout); q.exceeds(most) {
+			best, most = f, q
 		}
 	}
-	if best < 0 {
-		return nil, question.Errorf(question.CodeNotAcceptable, "none of the media types in Accept can be had; one of %s, %s, text/csv, %s",
-			jsonType, rowsType, arrowType).About("Accept", jsonType, rowsType, "text/csv", arrowType)
+	if best == nil {
+		available := make([]string, len(a.formats))
+		for i := range available {
+			available[i] = contentKey(&a.formats[i])
+		}
+		return nil, question.Errorf(question.CodeNotAcceptable, "no media type in Accept is available; available are %s", strings.Join(available, ", ")).
+			WithParam("Accept", available...)
 	}
-	return &formats[best], nil
+	return best, nil
 }
 
-// quality is how much a client wants a media type: q, 0 (not at all) to 1, and of
-// two that it wants as much the one that it names more closely: "text/csv, */*"
-// asks for CSV.
+// quality is a client's preference for a media type: q from 0 (not acceptable) to 1, and
+// among equals the more specific range, so that "text/csv, */*" asks for CSV.
 type quality struct {
 	q        float64
 	specific int // 0: */*, 1: type/*, 2: type/subtype, 3: and layout
@@ -125,10 +152,10 @@ func (x quality) exceeds(y quality) bool {
 	return x.q > y.q || x.q == y.q && x.q > 0 && x.specific > y.specific
 }
 
-// qualityOf returns how much a client that sent these Accept headers wants a media
-// type, by the most specific range that matches it (RFC 9110, 12.5.1). No header
-// wants everything. Of the parameters of a range only `layout` counts: a charset
-// or a profile makes no difference here. What cannot be read is passed over.
+// qualityOf returns the preference of Accept headers for a media type, which is that of
+// the most specific matching range (RFC 9110, 12.5.1). No header accepts everything. Of
+// the parameters of a range only `layout` counts, because a charset or a profile makes no
+// difference here. Malformed ranges are ignored.
 func qualityOf(accept []string, mediaType, layout string) quality {
 	kind, _, _ := strings.Cut(mediaType, "/")
 	best, some := quality{specific: -1}, false
@@ -147,7 +174,7 @@ func qualityOf(accept []string, mediaType, layout string) quality {
 				specific = 3
 			case name == kind+"/*":
 				specific = 1
-			case name == "*/*" || name == "*": // some old Java sends the latter
+			case name == "*/*" || name == "*": // old Java clients send the latter
 				specific = 0
 			}
 			if specific > best.specific {
@@ -176,14 +203,14 @@ func parseRange(s string) (name string, q float64, layout string, ok bool) {
 				return "", 0, "", false
 			}
 		case "layout":
-			layout = strings.ToLower(value)
+			layout = canonicalLayout(strings.ToLower(value))
 		}
 	}
 	return strings.ToLower(strings.TrimSpace(name)), q, layout, true
 }
 
-// splitQuoted yields the trimmed, non-empty parts of s between separators that
-// are not inside of a quoted string.
+// splitQuoted yields the trimmed, non-empty parts of s between separators outside of
+// quoted strings.
 func splitQuoted(s string, sep byte) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		start, quoted := 0, false
@@ -206,17 +233,16 @@ func splitQuoted(s string, sep byte) iter.Seq[string] {
 	}
 }
 
-// waiting says for how long a client wants to wait for a job to end: ?wait=N,
-// else `Prefer: wait=N` (RFC 7240), in seconds, and never longer than MaxWait.
-// preferred: it was the header, which the answer confirms.
-func (a *api) waiting(q url.Values, h http.Header) (wait time.Duration, preferred bool, err error) {
+// waiting sets how long a client wants to wait for a job to end, at most MaxWait:
+// ?wait=N, else `Prefer: wait=N` (RFC 7240), in seconds.
+func (a *api) waiting(asked *preferences, q url.Values, h http.Header) error {
 	if q.Has("wait") {
 		n, ok := seconds(q.Get("wait"))
 		if !ok {
-			return 0, false, question.Errorf(question.CodeBadRequest,
-				`"wait" is %.60q; it takes whole seconds, such as 10`, q.Get("wait")).About("wait")
+			return question.Errorf(question.CodeBadRequest, `"wait" is %.60q; it takes whole seconds, such as 10`, q.Get("wait")).WithParam("wait")
 		}
-		return min(n, a.cfg.MaxWait), false, nil
+		asked.wait = min(n, a.cfg.MaxWait)
+		return nil
 	}
 	for _, line := range h.Values("Prefer") {
 		for preference := range splitQuoted(line, ',') {
@@ -225,12 +251,14 @@ func (a *api) waiting(q url.Values, h http.Header) (wait time.Duration, preferre
 			if !strings.EqualFold(strings.TrimSpace(name), "wait") {
 				continue
 			}
-			// The first one counts, and one that cannot be read is no preference.
-			n, ok := seconds(strings.Trim(strings.TrimSpace(value), `"`))
-			return min(n, a.cfg.MaxWait), ok, nil
+			// The first one counts; a malformed one is no preference.
+			var n time.Duration
+			n, asked.preferred = seconds(strings.Trim(strings.TrimSpace(value), `"`))
+			asked.wait = min(n, a.cfg.MaxWait)
+			return nil
 		}
 	}
-	return 0, false, nil
+	return nil
 }
 
 func seconds(s string) (time.Duration, bool) {
@@ -241,38 +269,12 @@ func seconds(s string) (time.Duration, bool) {
 	return time.Duration(n) * time.Second, true
 }
 
-// query reads the query of a route that takes these names, each at most once.
-func query(r *http.Request, known ...string) (url.Values, error) {
-	if r.URL.RawQuery == "" {
-		return nil, nil
-	}
-	values, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return nil, question.Errorf(question.CodeBadRequest, "the query string cannot be read: %w", err)
-	}
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		given := values[name]
-		if !slices.Contains(known, name) {
-			takes := "none"
-			if len(known) > 0 {
-				takes = strings.Join(known, ", ")
-			}
-			return nil, question.Errorf(question.CodeBadRequest, "there is no query parameter %.60q here; this route takes %s", name, takes).
-				About(name, question.Nearest(name, known)...)
-		}
-		if len(given) > 1 {
-			return nil, question.Errorf(question.CodeBadRequest, "the query parameter %q stands there %d times; once is enough", name, len(given)).About(name)
-		}
-	}
-	return values, nil
-}
-
-// checkContentType holds that a body, if there is a type with it, is plain JSON.
+// checkContentType checks that a body with a declared type is uncompressed JSON.
 func checkContentType(h http.Header) error {
 	switch encoding := h.Get("Content-Encoding"); strings.ToLower(encoding) {
 	case "", "identity":
 	default:
-		return question.Errorf(question.CodeUnsupportedMediaType, "the body is encoded as %.60q; send it plain", encoding).About("Content-Encoding", "identity")
+		return question.Errorf(question.CodeUnsupportedMediaType, "the body is encoded as %.60q; send it without Content-Encoding", encoding).WithParam("Content-Encoding", "identity")
 	}
 	given := h.Get("Content-Type")
 	if given == "" || given == jsonType {
@@ -280,7 +282,7 @@ func checkContentType(h http.Header) error {
 	}
 	if mediaType, _, err := mime.ParseMediaType(given); err != nil || mediaType != jsonType {
 		return question.Errorf(question.CodeUnsupportedMediaType, "the body is %.100q; send JSON, with the header Content-Type: %s", given, jsonType).
-			About("Content-Type", jsonType)
+			WithParam("Content-Type", jsonType)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
+	"github.com/le-stats-sportifs/lestats/runtime/render"
 )
 
 func TestQuality(t *testing.T) {
@@ -25,15 +26,15 @@ func TestQuality(t *testing.T) {
 		{rfc, "image/jpeg", "", 0.5},
 		{rfc, "text/plain", "", 0.7},
 		{"*/*;q=0, text/csv;q=0.001", "text/csv", "", 0.001},
-		{"*/*;q=0, text/csv", "application/json", "seed", 0},
+		{"*/*;q=0, text/csv", "application/json", "original", 0},
 		{"TEXT/CSV ; Q=0.5", "text/csv", "", 0.5},
 		{"text/csv;q=1.000", "text/csv", "", 1},
 		{`text/csv; note="a, b;q=0"; q=.4`, "text/csv", "", 0.4},
 		{"*; q=.2", "text/csv", "", 0.2},
 		{"application/json;layout=rows;q=0.9, application/json;q=0.1", "application/json", "rows", 0.9},
-		{"application/json;layout=rows;q=0.9, application/json;q=0.1", "application/json", "seed", 0.1},
-		{"application/json;layout=rows", "application/json", "seed", 0},
-		{"application/json;charset=utf-8", "application/json", "seed", 1},
+		{"application/json;layout=rows;q=0.9, application/json;q=0.1", "application/json", "original", 0.1},
+		{"application/json;layout=rows", "application/json", "original", 0},
+		{"application/json;charset=utf-8", "application/json", "original", 1},
 		{"application/*", "application/json", "rows", 1},
 		{"text/csv;q=2", "text/csv", "", 0},
 		{"text/csv;q=-1", "text/csv", "", 0},
@@ -83,8 +84,8 @@ func TestAppendString(t *testing.T) {
 	}
 }
 
-// What is appended by hand is what encoding/json would write: a field that is
-// added to question.Provenance shows here.
+// The JSON written by hand equals that of encoding/json. A new field of
+// question.Provenance fails here.
 func TestAppendProvenance(t *testing.T) {
 	p := question.Provenance{}
 	for i, v := 0, reflect.ValueOf(&p).Elem(); i < v.NumField(); i++ {
@@ -102,37 +103,38 @@ func TestAppendProvenance(t *testing.T) {
 	}
 }
 
-// Whatever a client sends, the choice is one of the forms or an error that a
-// client can act on, and the wait is within bounds.
+// Any headers and query give one of the formats, or an error that a client can act on,
+// and a wait within its bounds.
 func FuzzNegotiate(f *testing.F) {
 	f.Add("application/json;layout=rows, */*;q=0.1", "respond-async, wait=10", "wait=1&layout=rows", `W/"x", *`)
 	f.Add(`text/csv;a="\`, `wait="1;`, "format=csv&layout=", `"`)
 	f.Fuzz(func(t *testing.T, accept, prefer, rawQuery, match string) {
 		h := http.Header{"Accept": {accept}, "Prefer": {prefer}}
-		a := &api{cfg: Config{MaxWait: 30 * time.Second}}
-		q, err := query(&http.Request{URL: &url.URL{RawQuery: rawQuery}}, "wait", "format", "layout", "note")
+		a := &api{cfg: Config{MaxWait: 30 * time.Second}, formats: slices.DeleteFunc(slices.Clone(render.Formats), func(f question.Format) bool { return f.MediaType == "" })}
+		q, err := (&route{Params: a.resultParams()}).query(&http.Request{URL: &url.URL{RawQuery: rawQuery}})
 		if err != nil {
 			if question.CodeOf(err) != question.CodeBadRequest {
 				t.Errorf("%v", err)
 			}
 			return
 		}
-		wait, preferred, err := a.waiting(q, h)
+		var asked preferences
+		err = a.waiting(&asked, q, h)
 		switch {
 		case err != nil && question.CodeOf(err) != question.CodeBadRequest:
 			t.Errorf("%v", err)
-		case wait < 0 || wait > a.cfg.MaxWait || wait%time.Second != 0 || preferred && q.Has("wait"):
-			t.Errorf("waits %v, preferred %t", wait, preferred)
+		case asked.wait < 0 || asked.wait > a.cfg.MaxWait || asked.wait%time.Second != 0 || asked.preferred && q.Has("wait"):
+			t.Errorf("%+v", asked)
 		}
-		form, err := chooseFormat(q, h)
+		err = a.chooseFormat(&asked, q, h)
 		switch code := question.CodeOf(err); {
 		case err != nil && code != question.CodeBadRequest && code != question.CodeNotAcceptable:
 			t.Errorf("%v", err)
-		case err == nil && !slices.ContainsFunc(formats, func(k format) bool { return k.contentType == form.contentType }):
-			t.Errorf("%+v", form)
+		case err == nil && asked.format == nil:
+			t.Errorf("%+v", asked)
 		}
-		for i := range formats {
-			if q := qualityOf([]string{accept}, formats[i].mediaRange, formats[i].layout).q; !(q >= 0 && q <= 1) {
+		for i := range a.formats {
+			if q := qualityOf([]string{accept}, mediaRange(&a.formats[i]), a.formats[i].Layout).q; !(q >= 0 && q <= 1) {
 				t.Errorf("a quality of %v", q)
 			}
 		}

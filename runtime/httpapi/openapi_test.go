@@ -16,6 +16,7 @@ import (
 
 	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
+	"github.com/le-stats-sportifs/lestats/runtime/render"
 )
 
 // schemaOf is a question.Schema of columns.
@@ -43,8 +44,8 @@ func testSchema() schemaOf {
 	}
 }
 
-// everything is a question with each kind of parameter and result.
-func everything(layout question.Layout) question.Offer {
+// everything has a question for each kind of parameter and result.
+func everything(layout question.Layout) question.ServedQuestion {
 	low, high := 1.0, 9.5
 	name := "all_" + string(layout)
 	number := question.ResultColumn{Name: "mean", Type: question.Number, Unit: "%"}
@@ -55,7 +56,7 @@ func everything(layout question.Layout) question.Offer {
 	if layout == question.LayoutMap {
 		result.Values = append(result.Values, question.ResultColumn{Name: "n", Type: question.Integer, Title: "Rows"})
 	}
-	return question.Offer{Plugin: "p", Example: question.Request{Question: name, Params: map[string]any{"question": "Obesity"}}, Question: &question.Question{
+	return question.ServedQuestion{Plugin: "p", Example: question.Request{Question: name, Params: map[string]any{"question": "Obesity"}}, Question: &question.Question{
 		Name: name, Title: "All <i>", Description: "d", Result: result, Params: []question.Param{
 			{Name: "question", Type: question.ParamColumn, Column: "question", Required: true, Title: "T", Description: "D"},
 			{Name: "states", Type: question.ParamColumn, Column: "many", List: true},
@@ -81,7 +82,7 @@ func fetch(t *testing.T, handler http.Handler, path string, header ...string) *h
 func documented(t *testing.T, catalog *fakeCatalog, schema question.Schema) http.Handler {
 	t.Helper()
 	handler, err := httpapi.New(httpapi.Config{
-		Catalog: catalog, Jobs: newJobs(), Render: renderers, Schema: schema, Version: "1.2.3",
+		Catalog: catalog, Jobs: newJobs(), Formats: render.Formats, Schema: schema, Version: "1.2.3",
 		Dataset: question.DatasetInfo{Name: "d", Title: "D", Synthetic: true},
 	})
 	if err != nil {
@@ -90,7 +91,7 @@ func documented(t *testing.T, catalog *fakeCatalog, schema question.Schema) http
 	return handler
 }
 
-// valid fails the test where a description breaks OpenAPI 3.1, and returns it.
+// valid checks a description against OpenAPI 3.1, and returns it.
 func valid(t *testing.T, body []byte) (validator.Validator, map[string]any) {
 	t.Helper()
 	doc, err := libopenapi.NewDocument(body)
@@ -149,7 +150,18 @@ func TestOpenAPI(t *testing.T) {
 	if m := at(t, schemas, "column.many").(map[string]any); m["enum"] != nil || len(m["examples"].([]any)) == 0 {
 		t.Errorf("a large dictionary: %v", m)
 	}
-	at(t, schemas, "where", "properties", "year")
+	// Integers have 64 bits, but those of conditions must be exact as float64, and the bounds
+	// of a range may have a fraction.
+	if got := at(t, schemas, "column.year", "maximum"); got != float64(1<<63-1) {
+		t.Errorf("an integer column is at most %v", got)
+	}
+	year := at(t, schemas, "where", "properties", "year", "anyOf").([]any)
+	if got := at(t, year[0], "exclusiveMaximum"); got != float64(1<<53) {
+		t.Errorf("an integer of a condition is below %v", got)
+	}
+	if got := at(t, year[2], "properties", "min"); fmt.Sprint(got) != "map[exclusiveMaximum:9.007199254740992e+15 exclusiveMinimum:-9.007199254740992e+15 type:number]" {
+		t.Errorf("a bound is %v", got)
+	}
 	if at(t, schemas, "where", "properties").(map[string]any)["value"] != nil {
 		t.Error("a measure is no dimension")
 	}
@@ -164,7 +176,38 @@ func TestOpenAPI(t *testing.T) {
 		t.Error(got)
 	}
 
-	// Not a moment longer than the catalog.
+	rows := at(t, doc, "paths", "/api/get_results/{id}", "get", "responses", "200", "content", "application/json; layout=rows", "schema", "oneOf")
+	if got := at(t, rows.([]any)[0], "properties", "data", "type"); got != "array" {
+		t.Errorf("the rows of any question are of type %v", got)
+	}
+	again := at(t, doc, "paths", "/api/jobs/{id}/retry", "post", "responses", "200", "content", "application/json; layout=rows", "schema")
+	if got := at(t, again, "properties", "data", "type"); got != "array" {
+		t.Errorf("the rows of a retried job are of type %v", got)
+	}
+
+	// format, layout and note are one parameter, which lists the combinations that exist.
+	forms := map[string]string{}
+	for _, p := range at(t, doc, "paths", "/api/all_rows", "post", "parameters").([]any) {
+		if at(t, p, "name") != "form" {
+			continue
+		}
+		for _, choice := range at(t, p, "schema", "anyOf").([]any) {
+			names := slices.Sorted(maps.Keys(at(t, choice, "properties").(map[string]any)))
+			forms[fmt.Sprint(at(t, choice, "properties", "format", "enum"))] = fmt.Sprint(names, choice.(map[string]any)["required"])
+		}
+	}
+	if want := map[string]string{"[json]": "[format layout] <nil>", "[csv]": "[format note] [format]", "[arrow]": "[format] [format]"}; !maps.Equal(forms, want) {
+		t.Errorf("%q", forms)
+	}
+	// Each schema is used, as linters want.
+	text := w.Body.String()
+	for name := range schemas.(map[string]any) {
+		if !strings.Contains(text, `"#/components/schemas/`+name+`"`) {
+			t.Errorf("the schema %s is unused", name)
+		}
+	}
+
+	// The description follows the catalog at once.
 	tag := w.Header().Get("ETag")
 	if again := fetch(t, handler, "/openapi.json", "If-None-Match", tag); again.Code != http.StatusNotModified || again.Body.Len() > 0 {
 		t.Errorf("%d %s", again.Code, again.Body)
@@ -175,29 +218,37 @@ func TestOpenAPI(t *testing.T) {
 	}
 }
 
-// Without plugins and without a dataset it is still valid.
+// It is also valid without plugins, without a dataset, and with one value that is too long.
 func TestOpenAPIOfNothing(t *testing.T) {
+	long := schemaOf{{Name: "long", Type: question.String, Dict: []string{strings.Repeat("x", 70<<10)}}}
+	valid(t, fetch(t, documented(t, newCatalog(), long), "/openapi.json").Body.Bytes())
 	valid(t, fetch(t, documented(t, &fakeCatalog{}, nil), "/openapi.json").Body.Bytes())
 	valid(t, fetch(t, documented(t, newCatalog(), schemaOf{}), "/openapi.json").Body.Bytes())
-	valid(t, fetch(t, documented(t, &fakeCatalog{offers: []question.Offer{everything(question.LayoutMap)}}, nil), "/openapi.json").Body.Bytes())
+	valid(t, fetch(t, documented(t, &fakeCatalog{offers: []question.ServedQuestion{everything(question.LayoutMap)}}, nil), "/openapi.json").Body.Bytes())
 }
 
-// Every route and method is described, and nothing else; every code is, at the
-// status that it has.
+// Exactly the routes and methods that exist are described, and each code at its status.
 func TestOpenAPIIsComplete(t *testing.T) {
 	catalog := newCatalog()
-	_, doc := valid(t, fetch(t, documented(t, catalog, testSchema()), "/openapi.json").Body.Bytes())
+	handler, err := httpapi.New(httpapi.Config{Catalog: catalog, Jobs: newJobs(), Formats: render.Formats, Schema: testSchema(), ClientKey: "k"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, doc := valid(t, fetch(t, handler, "/openapi.json", "X-Api-Key", "k").Body.Bytes())
 	described := map[string]bool{}
 	codes := map[string]string{}
 	for path, item := range at(t, doc, "paths").(map[string]any) {
 		for method, op := range item.(map[string]any) {
 			described[strings.ToUpper(method)+" "+path] = true
 			for status, r := range at(t, op, "responses").(map[string]any) {
+				if ref, ok := r.(map[string]any)["$ref"].(string); ok {
+					r = at(t, doc, strings.Split(strings.TrimPrefix(ref, "#/"), "/")...)
+				}
 				content, _ := r.(map[string]any)["content"].(map[string]any)
 				asJSON, _ := content["application/json"].(map[string]any)
 				examples, _ := asJSON["examples"].(map[string]any)
 				for code := range examples {
-					if path != "/readyz" {
+					if path != "/readyz" && path != "/healthz" { // whose failures are all 503
 						codes[code] = status
 					}
 				}
@@ -205,7 +256,7 @@ func TestOpenAPIIsComplete(t *testing.T) {
 		}
 	}
 	routed := map[string]bool{}
-	for _, route := range httpapi.Routes(t) {
+	for _, route := range httpapi.Routes() {
 		method, path, _ := strings.Cut(route, " ")
 		if path != "/api/{question}" {
 			routed[route] = true
@@ -213,21 +264,21 @@ func TestOpenAPIIsComplete(t *testing.T) {
 		}
 		for _, o := range catalog.offers {
 			routed[method+" /api/"+o.Question.Name] = true
+			if method == "GET" {
+				routed[method+" /api/"+o.Question.Name+".{format}"] = true
+			}
 		}
 	}
 	if !maps.Equal(described, routed) {
 		t.Errorf("described:\n%q\nserved:\n%q", slices.Sorted(maps.Keys(described)), slices.Sorted(maps.Keys(routed)))
 	}
-	for code, status := range httpapi.Statuses {
-		want := fmt.Sprint(status)
-		if code == question.CodeBadPlugin {
+	for _, info := range question.Codes {
+		code, want := info.Code, fmt.Sprint(info.Status)
+		if code == question.CodeBadPlugin || code == question.CodeCommandFailed {
 			want = "" // no request is answered so
 		}
 		if got := codes[string(code)]; got != want {
 			t.Errorf("%s is described with the status %q; want %q", code, got, want)
-		}
-		if httpapi.CodeTexts[code] == "" {
-			t.Errorf("nothing says what %s means", code)
 		}
 	}
 }
@@ -245,7 +296,7 @@ func TestDocs(t *testing.T) {
 		t.Error(policy)
 	}
 	for _, want := range []string{
-		"/api/all_nested", "All &lt;i&gt;", "Über &lt;/script&gt;", "SYNTHETIC", "unknown_value", "DELETE", `id="where"`, "nested of state, sex, mean (%)", "curl -s",
+		"/api/all_nested", "All &lt;i&gt;", "Über &lt;/script&gt;", "unknown_value", "DELETE", `id="where"`, "nested of state, sex, mean (%)", "curl -s",
 		"from 1 up to 9.5, or a list",
 	} {
 		if !strings.Contains(page, want) {
@@ -257,10 +308,14 @@ func TestDocs(t *testing.T) {
 			t.Errorf("the page has %q", never)
 		}
 	}
+	contents, _, _ := strings.Cut(page, "</nav>") // has each question once, whatever the number of its routes
+	if strings.Count(contents, ">all_nested</a>") != 1 || strings.Count(page, "> <code>/api/all_nested") != 3 {
+		t.Errorf("the contents are %s", contents)
+	}
 	ids := map[string]bool{}
 	for _, m := range regexp.MustCompile(` id="([^"]+)"`).FindAllStringSubmatch(page, -1) {
 		if ids[m[1]] {
-			t.Errorf("the id %s stands there twice", m[1])
+			t.Errorf("the id %s is a duplicate", m[1])
 		}
 		ids[m[1]] = true
 	}
@@ -279,7 +334,7 @@ func BenchmarkOpenAPI(b *testing.B) {
 	for range 9 {
 		catalog.offers = append(catalog.offers, everything(question.LayoutMap))
 	}
-	handler, err := httpapi.New(httpapi.Config{Catalog: catalog, Jobs: newJobs(), Render: renderers, Schema: testSchema()})
+	handler, err := httpapi.New(httpapi.Config{Catalog: catalog, Jobs: newJobs(), Formats: render.Formats, Schema: testSchema()})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -292,5 +347,47 @@ func BenchmarkOpenAPI(b *testing.B) {
 	var got struct{ Paths map[string]any }
 	if err := json.Unmarshal(w.Body.Bytes(), &got); w.Code != http.StatusOK || err != nil || got.Paths["/api/all_map"] == nil {
 		b.Fatalf("%d, %v: %.200s", w.Code, err, w.Body)
+	}
+}
+
+func TestReserved(t *testing.T) {
+	for _, name := range []string{"get_results", "jobs", "num_jobs", "graceful_shutdown", "questions", "plugins"} {
+		if !httpapi.Reserved(name) {
+			t.Errorf("a question may have the name %s", name)
+		}
+	}
+	for _, name := range []string{"", "states_mean", "docs", "healthz"} {
+		if httpapi.Reserved(name) {
+			t.Errorf("no question may have the name %q", name)
+		}
+	}
+}
+
+// The forms of /docs send a client to the route that they name, and nowhere else.
+func TestDocsTry(t *testing.T) {
+	s := serve(t, func(c *httpapi.Config) { c.BasePath = "/stats" })
+	for query, want := range map[string]string{
+		"try=list_jobs&limit=5&before=":                    "/stats/api/jobs?limit=5",
+		"try=get_result&id=a%2Fb&wait=&format=csv&layout=": "/stats/api/get_results/a%2Fb?format=csv",
+		"try=get_result&id=%2F%2Fevil.example&other=1":     "/stats/api/get_results/%2F%2Fevil.example",
+		"try=list_questions&try=get_result":                "/stats/api/questions",
+		"try=get_result":                                   "",
+		"try=get_result&id=..":                             "",
+		"try=cancel_job&id=x":                              "",
+		"try=graceful_shutdown":                            "",
+		"try=":                                             "",
+		"try=//evil.example":                               "",
+		"x=1":                                              "",
+		"try=list_jobs&limit=%zz":                          "",
+	} {
+		w := s.do("GET", "/docs?"+query, "")
+		if got := w.Header().Get("Location"); want == "" {
+			wantError(t, w, 400, question.CodeBadRequest)
+		} else if w.Code != http.StatusSeeOther || got != want {
+			t.Errorf("%s: %d %s, want %s", query, w.Code, got, want)
+		}
+	}
+	if page := s.do("GET", "/docs", "").Body.String(); !strings.Contains(page, `<form method="get" action="/stats/docs"><input type="hidden" name="try" value="get_result">`) || strings.Contains(page, `name="try" value="graceful_shutdown"`) {
+		t.Error("the page's forms are not those that can be tried")
 	}
 }

@@ -2,18 +2,16 @@ package httpapi
 
 import (
 	"net/http"
+	"net/url"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// shutdown: GET and POST /api/graceful_shutdown. It ends no process: whoever
-// serves sees that the jobs are drained.
-func (a *api) shutdown(w *response, r *http.Request) error {
-	if _, err := query(r); err != nil {
-		return err
-	}
+// shutdown: GET and POST /api/graceful_shutdown. It does not end the process; the server
+// does when the jobs are drained.
+func (a *api) shutdown(w *response, r *http.Request, _ url.Values) error {
 	if a.cfg.NoShutdown != "" {
-		return question.Errorf(question.CodeNotHere, "there is no graceful shutdown here: %s", a.cfg.NoShutdown)
+		return question.Errorf(question.CodeForbidden, "there is no graceful shutdown here: %s", a.cfg.NoShutdown)
 	}
 	if err := a.mayShutDown(r); err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
+	"github.com/le-stats-sportifs/lestats/runtime/render"
 )
 
 func TestWhoMayShutDown(t *testing.T) {
@@ -104,7 +105,7 @@ func TestNoShutdown(t *testing.T) {
 	s := serve(t, func(c *httpapi.Config) { c.AdminKey, c.NoShutdown = "k", "this is a cloud function" })
 	for _, method := range []string{"GET", "POST"} {
 		w := s.do(method, "/api/graceful_shutdown", "", "Authorization: Bearer k")
-		wantError(t, w, http.StatusConflict, question.CodeNotHere)
+		wantError(t, w, http.StatusForbidden, question.CodeForbidden)
 		if !strings.Contains(w.Body.String(), "this is a cloud function") {
 			t.Error(w.Body)
 		}
@@ -146,21 +147,21 @@ func TestClientKey(t *testing.T) {
 	}
 }
 
-// What /openapi.json says of keys is what this server asks for.
+// /openapi.json describes the keys that this server requires.
 func TestKeysAreDescribed(t *testing.T) {
 	type schemes = []map[string][]string
 	client, admin, both := schemes{{"client_key": {}}}, schemes{{"admin_key": {}}}, schemes{{"client_key": {}, "admin_key": {}}}
 	for _, tt := range []struct {
 		name                         string
 		config                       httpapi.Config
-		probe, question, shutdown    schemes // nil: nothing is said
+		probe, question, shutdown    schemes
 		probe403, question403, local bool
 	}{
-		{"none", httpapi.Config{}, nil, nil, nil, false, false, false},
+		{"none", httpapi.Config{}, schemes{}, schemes{}, schemes{}, false, false, false},
 		{"client", httpapi.Config{ClientKey: "k"}, schemes{}, client, client, false, true, false},
-		{"admin", httpapi.Config{AdminKey: "a", LocalShutdown: true}, nil, nil, admin, false, false, false},
+		{"admin", httpapi.Config{AdminKey: "a", LocalShutdown: true}, schemes{}, schemes{}, admin, false, false, false},
 		{"both", httpapi.Config{ClientKey: "k", AdminKey: "a"}, schemes{}, client, both, false, true, false},
-		{"hosts", httpapi.Config{CheckHost: true, LocalShutdown: true}, nil, nil, nil, true, true, true},
+		{"hosts", httpapi.Config{CheckHost: true, LocalShutdown: true}, schemes{}, schemes{}, schemes{}, true, true, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := serve(t, func(c *httpapi.Config) {
@@ -168,8 +169,9 @@ func TestKeysAreDescribed(t *testing.T) {
 			})
 			w := s.do("GET", "/openapi.json", "", "X-Api-Key: k", "Host: localhost")
 			var doc struct {
-				Paths map[string]map[string]struct {
-					Security    schemes
+				Security schemes // of operations without their own
+				Paths    map[string]map[string]struct {
+					Security    *schemes
 					Description string
 					Responses   map[string]any
 				}
@@ -190,8 +192,12 @@ func TestKeysAreDescribed(t *testing.T) {
 				may  bool // answer 403
 			}{{"/healthz", tt.probe, tt.probe403}, {"/api/questions", tt.question, tt.question403}, {"/api/graceful_shutdown", tt.shutdown, true}} {
 				got := doc.Paths[o.path]["get"]
-				if !reflect.DeepEqual(got.Security, o.want) || (got.Responses["403"] != nil) != o.may {
-					t.Errorf("%s: security %v, 403: %v", o.path, got.Security, got.Responses["403"])
+				needs := doc.Security
+				if got.Security != nil {
+					needs = *got.Security
+				}
+				if !reflect.DeepEqual(needs, o.want) || (got.Responses["403"] != nil) != o.may {
+					t.Errorf("%s: security %v, 403: %v", o.path, needs, got.Responses["403"])
 				}
 			}
 			if text := doc.Paths["/api/graceful_shutdown"]["get"].Description; strings.Contains(text, "from the machine itself") != tt.local {
@@ -201,7 +207,7 @@ func TestKeysAreDescribed(t *testing.T) {
 	}
 }
 
-// A page whose name was made to point here is not answered, on any route.
+// A page whose name resolves to this machine is refused on all routes.
 func TestHost(t *testing.T) {
 	for _, tt := range []struct {
 		host  string
@@ -243,10 +249,10 @@ func TestHost(t *testing.T) {
 			w := httptest.NewRecorder()
 			s.ServeHTTP(w, r)
 			refused := w.Code == http.StatusForbidden && strings.Contains(w.Body.String(), "--allowed-host")
-			if tt.may == refused && route != "OPTIONS *" && target != "/api/graceful_shutdown" {
+			if tt.may == refused && target != "/api/graceful_shutdown" {
 				t.Errorf("Host %q, hosts %v: %s: %d %s", tt.host, tt.hosts, route, w.Code, w.Body)
 			}
-			if !tt.may && route != "OPTIONS *" {
+			if !tt.may {
 				wantError(t, w, http.StatusForbidden, question.CodeForbidden)
 			}
 		}
@@ -261,23 +267,23 @@ func TestHost(t *testing.T) {
 
 func TestBadHosts(t *testing.T) {
 	for _, host := range []string{"", ".", "https://stats.example", "stats.example:443", "stats.example/x", "a b", "bücher.example", "*", "[::1]:80", "a,b"} {
-		_, err := httpapi.New(httpapi.Config{Catalog: newCatalog(), Jobs: newJobs(), Render: renderers, Hosts: []string{"ok.example", host}})
+		_, err := httpapi.New(httpapi.Config{Catalog: newCatalog(), Jobs: newJobs(), Formats: render.Formats, Hosts: []string{"ok.example", host}})
 		if err == nil || !strings.Contains(err.Error(), "--allowed-host") {
 			t.Errorf("%q: %v", host, err)
 		}
 	}
 	for _, host := range []string{"stats.example", "Stats.Example.", "192.0.2.1", "2001:db8::1", "[2001:db8::1]", "my_host", "localhost"} {
-		if _, err := httpapi.New(httpapi.Config{Catalog: newCatalog(), Jobs: newJobs(), Render: renderers, Hosts: []string{host}}); err != nil {
+		if _, err := httpapi.New(httpapi.Config{Catalog: newCatalog(), Jobs: newJobs(), Formats: render.Formats, Hosts: []string{host}}); err != nil {
 			t.Errorf("%q: %v", host, err)
 		}
 	}
 }
 
-// routeTargets are all routes as a client asks them, with an id and a question.
+// routeTargets are all routes with an id and a question filled in.
 func routeTargets(t *testing.T) []string {
 	t.Helper()
 	var out []string
-	for _, route := range httpapi.Routes(t) {
+	for _, route := range httpapi.Routes() {
 		out = append(out, strings.NewReplacer("{$}", "", "{id}", id1, "{question}", "states_mean").Replace(route))
 	}
 	return out

@@ -6,10 +6,10 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// Cancel ends a job that has not ended. The one that runs is interrupted. Errors
+// Cancel ends a job that has not ended; a running one is interrupted. Errors
 // are those of Get and CodeAlreadyFinal; after CodeStoreUnavailable the job goes on.
 func (p *Pool) Cancel(ctx context.Context, id string) (*question.Job, error) {
-	if err := checkID(id); err != nil {
+	if _, err := question.ParseID(id); err != nil {
 		return nil, err
 	}
 	for {
@@ -19,19 +19,19 @@ func (p *Pool) Cancel(ctx context.Context, id string) (*question.Job, error) {
 			return nil, alreadyFinal(final)
 		}
 		e := p.live[id]
-		if e == nil || !e.acked {
+		if e == nil || e.stored == nil {
 			p.mu.Unlock()
 			return p.cancelStored(ctx, id)
 		}
-		mine := p.claim(e, errCancelled)
+		mine := p.claim(e)
 		job := e.job
 		p.mu.Unlock()
 		if mine {
-			p.settle(e, cancelled(job)) //nolint:contextcheck // see Pool.call
-			if e.final == nil {
+			p.finish(e, p.cancelled(job)) //nolint:contextcheck // see Pool.call
+			if !e.job.Status.Final() {
 				return nil, e.err
 			}
-			return isCancelled(e.final)
+			return isCancelled(e.job)
 		}
 		select { // it is ending
 		case <-e.done:
@@ -50,15 +50,15 @@ func (p *Pool) cancelStored(ctx context.Context, id string) (*question.Job, erro
 	if job.Status.Final() {
 		return nil, alreadyFinal(job)
 	}
-	final, err := p.endStored(cancelled(job)) //nolint:contextcheck // see Pool.call
+	final, err := p.endStored(p.cancelled(job)) //nolint:contextcheck // see Pool.call
 	if err != nil {
 		return nil, err
 	}
 	return isCancelled(final)
 }
 
-// endStored ends a job that this process does not have in hand, unless it has ended,
-// and returns how.
+// endStored ends a job that this process does not hold, and returns how it ended: an earlier
+// outcome stays.
 func (p *Pool) endStored(outcome *question.Job) (*question.Job, error) {
 	final, _, err := p.putOutcome(outcome)
 	if err != nil {
@@ -66,29 +66,30 @@ func (p *Pool) endStored(outcome *question.Job) (*question.Job, error) {
 	}
 	p.mu.Lock()
 	p.recent.put(final)
+	p.changed(final)
 	p.mu.Unlock()
 	p.deletePending(final.ID)
 	return final, nil
 }
 
-// Retry asks again what a failed or cancelled job asked: a new job, whose RetryOf
-// is that one. Errors are those of Get and of Submit, and CodeNotRetryable.
+// Retry repeats the request of a failed or cancelled job as a new job, whose RetryOf is that
+// one. Errors are those of Get and of Submit, and CodeNotRetryable.
 func (p *Pool) Retry(ctx context.Context, id string) (*question.Job, error) {
 	job, err := p.Get(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	if job.Status != question.Failed && job.Status != question.Cancelled {
-		return nil, question.Errorf(question.CodeNotRetryable, "job %s is %s: only a failed or cancelled job can be retried", id, job.Status).About("id")
+		return nil, question.Errorf(question.CodeNotRetryable, "job %s is %s: only a failed or cancelled job can be retried", id, job.Status).WithParam("id")
 	}
-	if job.Request.Question == "" { // see Fail
-		return nil, question.Errorf(question.CodeNotRetryable, "job %s cannot be retried: what it asked was lost with its record; ask anew", id).About("id")
+	if job.Request.Question == "" { // see Deliver
+		return nil, question.Errorf(question.CodeNotRetryable, "job %s cannot be retried: what it asked was lost with its record; ask anew", id).WithParam("id")
 	}
 	return p.submit(ctx, job.Request, id)
 }
 
-func cancelled(job *question.Job) *question.Job {
-	out := failed(job, question.Errorf(question.CodeCancelled, "the job was cancelled"))
+func (p *Pool) cancelled(job *question.Job) *question.Job {
+	out := failed(job, p.now(), question.Errorf(question.CodeCancelled, "the job was cancelled"))
 	out.Status = question.Cancelled
 	return out
 }
@@ -102,5 +103,5 @@ func isCancelled(final *question.Job) (*question.Job, error) {
 }
 
 func alreadyFinal(job *question.Job) error {
-	return question.Errorf(question.CodeAlreadyFinal, "job %s is %s: a job that has ended cannot be cancelled", job.ID, job.Status).About("id")
+	return question.Errorf(question.CodeAlreadyFinal, "job %s is %s: a job that has ended cannot be cancelled", job.ID, job.Status).WithParam("id")
 }

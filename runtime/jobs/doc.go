@@ -1,44 +1,44 @@
-// Package jobs accepts questions, runs them in a bounded pool and sees each of
-// them to an end that the store remembers. It knows no Wasm, no S3 and no HTTP:
-// a Runner answers, a Store keeps.
+// Package jobs accepts questions, runs them in a bounded pool and stores how each of them
+// ended. It does not know Wasm, S3 or HTTP: a Runner answers, a Store keeps jobs, and a
+// Queue passes them on.
 //
 // A job, as a client sees it:
 //
-//	            room in the pool, and stored
-//	Submit ────────────────────────────────────▶ queued ◀─────────────────┐
-//	   │                                           │                      │ crash, Close, or an
-//	   │ ended before its id was given out         │ a worker takes it    │ outcome that the store
-//	   │                                           ▼                      │ would not take
-//	   │                          ┌──────────── running ──────────────────┘
-//	   │                          │            │       │
-//	   │                 answered │     Cancel │       │ error, panic, time limit,
-//	   │                          ▼            ▼       ▼ or started too often
-//	   └──────────────────────▶ done      cancelled  failed
-//	                                           │       │
-//	                                           └───┬───┘
-//	                                               ▼ Retry
-//	                                    a new job that names this one
+//	            record in the store
+//	Submit ────────────────────────▶ queued ◀───────────────────────────┐
+//	   │                               │                                │ the lease of its run
+//	   │ ended before its id           │ a worker takes it              │ is over, or the run
+//	   │ was given out                 ▼                                │ was interrupted
+//	   │                   ┌───────  running  ──────────────────────────┘
+//	   │                   │           │   │
+//	   │          answered │    Cancel │   │ error, panic, time limit,
+//	   │                   ▼           ▼   ▼ or started too often
+//	   └───────────────▶ done   cancelled  failed
+//	                                   │   │
+//	                                   └─┬─┘
+//	                                     ▼ Retry
+//	                            a new job that names this one
 //
-// Cancel takes a queued job straight to cancelled. done, failed and cancelled are
-// final: the outcome that was stored first is the truth, whoever stored it.
+// done, failed and cancelled are final: the outcome that was stored first counts,
+// whichever process stored it.
 //
-// What is in the store, in this order: the pending record, then (the id is given
-// out), then the outcome, then the pending record is removed. A job that ends
-// within Config.Grace stores its outcome alone. So an id that was given out
-// always has one or the other, and what a dead process left behind is a pending
-// record, which is run again. Running a job twice does no harm: answers are pure.
+// Submit has a worker run the job, and waits for a short grace. If the job ends in that
+// time, its outcome is all that is stored. If not, a record is stored while the job goes on
+// running. A job for which no worker was free within the grace is recorded too, and its id
+// is sent to the queue. So an id that was given out always has an outcome or a record.
 //
-// Inside, a job that this process has in hand moves through four phases:
+// A record names a lease: how long the process that wrote it may take. A job whose record
+// says that it is running is not started by another process within its lease. Recover finds
+// the jobs whose lease is over, by the store's clock. Only such runs count towards
+// MaxAttempts; interrupted runs are requeued and do not count. Two processes that start a job
+// at the same moment, which no lease prevents, write the same number of attempts. That does
+// no harm, because answers are pure.
 //
-//	waiting ──▶ running ──▶ settling ──▶ gone
-//	   └──────── Cancel ───────┘
+// Inside the pool, a job moves through four phases:
 //
-// Whoever moves it to settling (the worker that ran it, Cancel, or a Submit whose
-// store failed) alone ends it. If the store does not take the outcome, the job is
-// let go: it stays pending in the store and is taken up again later.
+//	waiting ──▶ running ──▶ ending ──▶ gone
+//	   └───────────────────────┘
 //
-// A process that stands still between requests, as a cloud function does, has
-// Config.Frozen: nothing happens there but while somebody waits for it. A job that
-// does not end within Grace is given away (Config.Hand) and leaves the pool, pending
-// in the store; who gets it calls Run.
+// Whoever moves it to ending (the worker that ran it, Cancel, the end of its lease, a
+// caller whose time is up, or a Submit whose store or queue failed) is the only one to end it.
 package jobs

@@ -7,6 +7,7 @@ import (
 
 	"github.com/le-stats-sportifs/lestats/runtime/jobs"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
+	"github.com/le-stats-sportifs/lestats/runtime/queue"
 	"github.com/le-stats-sportifs/lestats/runtime/results"
 	"github.com/le-stats-sportifs/lestats/runtime/results/storetest"
 )
@@ -14,6 +15,8 @@ import (
 type oracle struct{}
 
 func (oracle) Check(question.Request) error { return nil }
+
+func (oracle) Refresh(context.Context) error { return nil }
 
 func (oracle) Answer(context.Context, question.Request) (*question.Answer, error) {
 	return &question.Answer{Table: &question.Table{Columns: []question.Column{
@@ -24,7 +27,7 @@ func (oracle) Answer(context.Context, question.Request) (*question.Answer, error
 // Submit and Wait together are the synchronous way that a cloud function needs.
 func Example() {
 	store := results.New(&storetest.Memory{})
-	pool, err := jobs.New(jobs.Config{Workers: 2, Sole: true, Grace: jobs.DefaultGrace}, store, oracle{})
+	pool, err := jobs.New(jobs.Config{Workers: 2, TimeLimit: 5 * time.Second, Queue: queue.NewMemory(time.Hour), Receive: true}, store, oracle{})
 	if err != nil {
 		panic(err)
 	}

@@ -1,12 +1,17 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,19 +25,41 @@ import (
 
 func TestMain(m *testing.M) {
 	_ = flag.Set("rapid.nofailfile", "true") // goroutines make it differ from run to run: a seed says little, a file clutters
-	_ = flag.Set("rapid.checks", "25")       // go test -rapid.checks=1000 looks further
+	_ = flag.Set("rapid.shrinktime", "0s")
+	_ = flag.Set("rapid.checks", "25") // go test -rapid.checks=1000 looks further
 	goleak.VerifyTestMain(m)
 }
 
 // fakeRunner answers by the question's name.
 type fakeRunner struct {
+	limit time.Duration // of a job
+
 	mu    sync.Mutex
 	gates map[string]chan struct{} // what "held" questions wait for, by their parameter n
 	runs  map[string]int           // how often each n was started
+	ends  map[string]int           // how often such a run ended
+	known map[string]bool          // questions that were added, and seen by Refresh if true
 }
 
 func newRunner() *fakeRunner {
-	return &fakeRunner{gates: map[string]chan struct{}{}, runs: map[string]int{}}
+	return &fakeRunner{limit: testTimeLimit, gates: map[string]chan struct{}{}, runs: map[string]int{}, ends: map[string]int{}, known: map[string]bool{}}
+}
+
+// Refresh learns of the questions that were added.
+func (r *fakeRunner) Refresh(context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for name := range r.known {
+		r.known[name] = true
+	}
+	return nil
+}
+
+// knows reports whether a question that comes and goes is known.
+func (r *fakeRunner) knows(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !strings.HasPrefix(name, "new") || r.known[name]
 }
 
 func (r *fakeRunner) gate(n string) chan struct{} {
@@ -57,15 +84,33 @@ func (r *fakeRunner) release(n string) {
 }
 
 func (r *fakeRunner) started(n string) int {
+	starts, _ := r.counts(n)
+	return starts
+}
+
+// counts returns how often a job was started, and how many of these runs never ended.
+func (r *fakeRunner) counts(n string) (starts, lost int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.runs[n]
+	return r.runs[n], r.runs[n] - r.ends[n]
 }
+
+func (r *fakeRunner) add(to map[string]int, req question.Request, d int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n, _ := req.Params["n"].(string); n != "" {
+		to[n] += d
+	}
+}
+
+func (r *fakeRunner) begun(req question.Request) { r.add(r.runs, req, 1) }
+func (r *fakeRunner) ended(req question.Request) { r.add(r.ends, req, 1) }
+func (r *fakeRunner) lost(req question.Request)  { r.add(r.ends, req, -1) }
 
 var errNoQuestion = question.Errorf(question.CodeUnknownQuestion, "there is no question of that name")
 
 func (r *fakeRunner) Check(req question.Request) error {
-	if req.Question == "unknown" {
+	if req.Question == "unknown" || !r.knows(req.Question) {
 		return errNoQuestion
 	}
 	return nil
@@ -73,16 +118,26 @@ func (r *fakeRunner) Check(req question.Request) error {
 
 func (r *fakeRunner) Answer(ctx context.Context, req question.Request) (*question.Answer, error) {
 	n, _ := req.Params["n"].(string)
-	if n != "" {
-		r.mu.Lock()
-		r.runs[n]++
-		r.mu.Unlock()
+	if !r.knows(req.Question) {
+		return nil, errNoQuestion
 	}
+	r.begun(req)
+	defer r.ended(req)
+	limit := time.NewTimer(r.limit)
+	defer limit.Stop()
+	timeIsUp := question.Errorf(question.CodeTimeLimit, "the job ran longer than %v", r.limit)
 	switch req.Question {
-	case "ok":
+	case "ok", "new":
+	case "1s", "4s":
+		length, _ := time.ParseDuration(req.Question)
+		if !sleep(ctx, length) {
+			return nil, ctx.Err()
+		}
 	case "held":
 		select {
 		case <-r.gate(n):
+		case <-limit.C:
+			return nil, timeIsUp
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -92,9 +147,6 @@ func (r *fakeRunner) Answer(ctx context.Context, req question.Request) (*questio
 		return nil, question.Errorf(question.CodeNoData, "no row has a value")
 	case "plain":
 		return nil, errors.New("an error without a code")
-	case "coded limit":
-		<-ctx.Done()
-		return nil, question.Errorf(question.CodeTimeLimit, "the plugin was stopped: %w", ctx.Err())
 	case "panic":
 		panic("out of order")
 	case "nothing":
@@ -142,7 +194,15 @@ type bed struct {
 	on  func(op string) error
 }
 
+const testTimeLimit = 5 * time.Second // where a test names none
+
 var quiet = slog.New(slog.DiscardHandler)
+
+func newStore(o results.Objects) *results.Store {
+	s := results.New(o)
+	s.Log = quiet
+	return s
+}
 
 // newBed starts a pool; the test's end closes it and checks that it is at rest.
 func newBed(t testing.TB, cfg Config) *bed {
@@ -154,8 +214,12 @@ func newBed(t testing.TB, cfg Config) *bed {
 func idleBed(t testing.TB, cfg Config) *bed {
 	t.Helper()
 	b := &bed{t: t, runner: newRunner(), faults: storetest.NewFaults(&storetest.Memory{}, 1)}
-	b.store = results.New(b.faults)
-	b.store.Log = quiet
+	b.store = newStore(b.faults)
+	cfg.TimeLimit = cmp.Or(cfg.TimeLimit, testTimeLimit)
+	b.runner.limit = cfg.TimeLimit
+	if cfg.Workers == 0 {
+		cfg.Workers = 1
+	}
 	b.faults.SetHook(func(op, key string) error {
 		folder := "jobs"
 		if len(key) >= 7 && key[:7] == "pending" {
@@ -182,6 +246,10 @@ func (b *bed) another(cfg Config) *Pool {
 	b.t.Helper()
 	if cfg.Log == nil {
 		cfg.Log = quiet
+	}
+	cfg.TimeLimit = cmp.Or(cfg.TimeLimit, testTimeLimit)
+	if cfg.Queue == nil && !cfg.OnDemand {
+		cfg.Queue, cfg.Receive = newQueue(), true
 	}
 	p, err := New(cfg, b.store, b.runner)
 	if err != nil {
@@ -289,3 +357,127 @@ func wantCode(t testing.TB, err error, code question.Code) {
 }
 
 var errDown = fmt.Errorf("the test has the store down")
+
+// testQueue is a queue in memory whose messages can be lost and doubled. What is received
+// is hidden from others for a minute.
+type testQueue struct {
+	mu       sync.Mutex
+	wake     chan struct{} // closed when something comes
+	messages map[int]*testMessage
+	n        int
+	down     error
+	lose     func() bool
+	double   func() bool
+}
+
+type testMessage struct {
+	question.Message
+	due time.Time
+}
+
+func newQueue() *testQueue {
+	never := func() bool { return false }
+	return &testQueue{wake: make(chan struct{}), messages: map[int]*testMessage{}, lose: never, double: never}
+}
+
+func (q *testQueue) Send(_ context.Context, id string) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.down != nil {
+		return q.down
+	}
+	if q.lose() {
+		return nil
+	}
+	q.put(id, 0)
+	if q.double() {
+		q.put(id, 0)
+	}
+	return nil
+}
+
+func (q *testQueue) put(id string, after time.Duration) {
+	q.n++
+	q.messages[q.n] = &testMessage{question.Message{ID: id, Receipt: fmt.Sprint(q.n)}, time.Now().Add(after)}
+	close(q.wake)
+	q.wake = make(chan struct{})
+}
+
+func (q *testQueue) Receive(ctx context.Context, limit int) ([]question.Message, error) {
+	for ctx.Err() == nil {
+		q.mu.Lock()
+		if q.down != nil {
+			err := q.down
+			q.mu.Unlock()
+			return nil, err
+		}
+		var out []question.Message
+		next := time.Now().Add(time.Hour)
+		for _, n := range slices.Sorted(maps.Keys(q.messages)) {
+			m := q.messages[n]
+			if wait := time.Until(m.due); wait > 0 || len(out) == limit {
+				if m.due.Before(next) {
+					next = m.due
+				}
+				continue
+			}
+			m.due = time.Now().Add(time.Minute)
+			m.ReceiveCount++
+			out = append(out, m.Message)
+		}
+		wake := q.wake
+		q.mu.Unlock()
+		if len(out) > 0 {
+			return out, nil
+		}
+		timer := time.NewTimer(time.Until(next))
+		select {
+		case <-wake:
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+	return nil, nil
+}
+
+func (q *testQueue) Delete(_ context.Context, m question.Message) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n, _ := strconv.Atoi(m.Receipt)
+	delete(q.messages, n)
+	return nil
+}
+
+func (q *testQueue) ChangeVisibility(_ context.Context, m question.Message, d time.Duration) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n, _ := strconv.Atoi(m.Receipt)
+	if m := q.messages[n]; m != nil {
+		m.due = time.Now().Add(d)
+		close(q.wake)
+		q.wake = make(chan struct{})
+	}
+	return nil
+}
+
+func (q *testQueue) size() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.messages)
+}
+
+func codeOf(job *question.Job) string {
+	if job.Error == nil {
+		return ""
+	}
+	return string(job.Error.Code)
+}
+
+func text(job *question.Job) string {
+	b, err := json.Marshal(job)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}

@@ -2,35 +2,23 @@ package jobs
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
+	"github.com/le-stats-sportifs/lestats/runtime/results/files"
 	"github.com/le-stats-sportifs/lestats/runtime/results/storetest"
 )
 
-func codeOf(job *question.Job) string {
-	if job.Error == nil {
-		return ""
-	}
-	return string(job.Error.Code)
-}
-
-func text(job *question.Job) string {
-	b, err := json.Marshal(job)
-	if err != nil {
-		return err.Error()
-	}
-	return string(b)
-}
-
 func TestCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{Workers: 1, TimeLimit: time.Hour, Sole: true, newID: bubbleIDs()})
+		b := newBed(t, Config{Workers: 1, TimeLimit: time.Hour, newID: bubbleIDs()})
 		running := b.submit("held", "1")
 		synctest.Wait()
 		b.status(running.ID, question.Running)
@@ -71,6 +59,61 @@ func TestCancel(t *testing.T) {
 	})
 }
 
+// Jobs are counted without writing anything: also when the store is full.
+func TestUnfinishedWritesNothing(t *testing.T) {
+	folder := t.TempDir()
+	o, err := files.Open(files.Config{Folder: folder, Log: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStore(o)
+	defer s.Close()
+	leave(t, s, 3, "ok", nil)
+	p, err := New(Config{OnDemand: true, TimeLimit: time.Second, Log: quiet}, s, newRunner())
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := filepath.Join(folder, "tmp") // where everything is written first
+	if err := errors.Join(os.RemoveAll(full), os.WriteFile(full, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := p.Unfinished(t.Context()); n != 3 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+}
+
+// Whoever accepted a job that waits knows within seconds that it was cancelled elsewhere.
+func TestModelCancelWaitingElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{Workers: 1, TimeLimit: time.Minute, newID: bubbleIDs()})
+		other := b.another(Config{TimeLimit: time.Minute})
+		b.submit("held", "1")
+		for n := range 2 {
+			waits := b.submit("ok", "")
+			time.Sleep(3 * time.Second)
+			time.AfterFunc(time.Second, func() {
+				if _, err := other.Cancel(t.Context(), waits.ID); err != nil {
+					t.Error(err)
+				}
+			})
+			begin := time.Now()
+			if n == 0 {
+				b.wait(waits.ID)
+			} else {
+				time.Sleep(2 * time.Second)
+				b.status(waits.ID, question.Cancelled)
+			}
+			if took := time.Since(begin); took > time.Second+pollLast {
+				t.Errorf("known after %v", took)
+			}
+			if n, err := b.pool.Unfinished(t.Context()); n != 1 || err != nil {
+				t.Errorf("%d jobs are unfinished, %v", n, err)
+			}
+		}
+		b.runner.release("1")
+	})
+}
+
 // A running job is cancelled at once, also when its runner does not listen.
 func TestCancelStubborn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -88,7 +131,7 @@ func TestCancelStubborn(t *testing.T) {
 
 func TestCancelWithoutStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{Workers: 1, Sole: true, newID: bubbleIDs()})
+		b := newBed(t, Config{Workers: 1, newID: bubbleIDs()})
 		job := b.submit("held", "1")
 		synctest.Wait()
 		b.fail(func(string) error { return errDown })
@@ -122,7 +165,7 @@ func TestCancelTooLate(t *testing.T) {
 
 func TestRetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{Workers: 1, Grace: DefaultGrace, newID: bubbleIDs()})
+		b := newBed(t, Config{Workers: 1, newID: bubbleIDs()})
 		running := b.submit("held", "1")
 		_, err := b.pool.Retry(t.Context(), running.ID)
 		wantCode(t, err, question.CodeNotRetryable)
@@ -168,7 +211,7 @@ func TestGetErrors(t *testing.T) {
 // The poll after the submit, and those during the run, do not read the store.
 func TestOwnJobsAreReadFromMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{Workers: 1, Grace: DefaultGrace, newID: bubbleIDs()})
+		b := newBed(t, Config{Workers: 1, newID: bubbleIDs()})
 		synctest.Wait()
 		done, running := b.submit("ok", ""), b.submit("held", "1")
 		b.fail(func(string) error { return errDown })
@@ -317,7 +360,7 @@ func TestStartOnce(t *testing.T) {
 // Many starts and stops at the same time as everything else.
 func TestStartStop(t *testing.T) {
 	for i := range 100 {
-		b := idleBed(t, Config{Workers: 2, Grace: time.Duration(i%2) * DefaultGrace})
+		b := idleBed(t, Config{Workers: 2, Grace: time.Duration(1 + i%2*1e7)})
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
@@ -348,7 +391,7 @@ func TestStartStop(t *testing.T) {
 
 func TestDrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{Workers: 1, Sole: true, newID: bubbleIDs()})
+		b := newBed(t, Config{Workers: 1, newID: bubbleIDs()})
 		one, two := b.submit("held", "1"), b.submit("held", "2")
 		if b.pool.Draining() || b.pool.Drained() {
 			t.Error("it drains already")
@@ -372,9 +415,9 @@ func TestDrain(t *testing.T) {
 // Close interrupts what does not end in time; the next start runs it again, and
 // the stop was not an attempt.
 func TestCloseInTheMiddle(t *testing.T) {
-	for _, grace := range []time.Duration{0, DefaultGrace} {
+	for _, grace := range []time.Duration{time.Nanosecond, 10 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
-			cfg := Config{Workers: 1, Sole: true, Grace: grace, newID: bubbleIDs()}
+			cfg := Config{Workers: 1, Grace: grace, newID: bubbleIDs()}
 			b := idleBed(t, cfg)
 			if err := b.pool.Start(t.Context()); err != nil {
 				t.Fatal(err)
@@ -389,6 +432,8 @@ func TestCloseInTheMiddle(t *testing.T) {
 				for _, id := range ids {
 					b.status(id, question.Queued)
 				}
+				time.Sleep(time.Millisecond)
+				cfg.AloneSince = time.Now()
 				b.pool = b.another(cfg)
 				if err := b.pool.Start(t.Context()); err != nil {
 					t.Fatal(err)

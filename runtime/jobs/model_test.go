@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -22,56 +25,212 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/results/storetest"
 )
 
-// mortal is the store as a process sees it that can be killed: after that nothing
-// of what it still does reaches the store, and it hears nothing.
-type mortal struct {
+// process is one process of a model's service: a pool, and how the world appears to it.
+// It can be killed: after that nothing of what it still does reaches the store or the
+// queue, and it learns of nothing. It can be paused: then nothing of it goes on.
+type process struct {
 	Store
-	mu   sync.RWMutex // held for reading during a call: a dead process has no call on its way
-	dead bool
+	Queue
+	*fakeRunner
+
+	pool  *Pool
+	clock time.Duration // how far its clock is ahead
+
+	mu       sync.Mutex
+	answered int
+	dead     bool
+	stop     chan struct{} // closed unless it is paused
 }
 
-func (m *mortal) kill() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.dead = true
+func (p *process) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dead = true
+	p.resumeLocked()
 }
 
-func (m *mortal) call(do func() error) error {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	if m.dead {
+func (p *process) pause() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.dead {
+		p.resumeLocked()
+		p.stop = make(chan struct{})
+	}
+}
+
+func (p *process) resume() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.resumeLocked()
+}
+
+func (p *process) resumeLocked() {
+	select {
+	case <-p.stop:
+	default:
+		close(p.stop)
+	}
+}
+
+func (p *process) isDead() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dead
+}
+
+// ran returns how many jobs the process has started.
+func (p *process) ran() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.answered
+}
+
+// held returns how many jobs the process holds.
+func (p *process) held() int {
+	p.pool.mu.Lock()
+	defer p.pool.mu.Unlock()
+	return len(p.pool.live)
+}
+
+// alive waits while the process is paused, and is an error when it is dead.
+func (p *process) alive() error {
+	p.mu.Lock()
+	stop := p.stop
+	p.mu.Unlock()
+	<-stop
+	if p.isDead() {
 		return question.Errorf(question.CodeStoreUnavailable, "this process is dead")
 	}
-	return do()
+	return nil
 }
 
-func (m *mortal) PutPending(ctx context.Context, job *question.Job) error {
-	return m.call(func() error { return m.Store.PutPending(ctx, job) })
+// call makes one call to the store or the queue, which is on its way for a while.
+func (p *process) call(do func() error) error {
+	time.Sleep(time.Duration(rand.IntN(2)) * time.Millisecond)
+	if err := p.alive(); err != nil {
+		return err
+	}
+	err := do()
+	return errors.Join(err, p.alive())
 }
 
-func (m *mortal) DeletePending(ctx context.Context, id string) error {
-	return m.call(func() error { return m.Store.DeletePending(ctx, id) })
+func (p *process) PutPending(ctx context.Context, job *question.Job) error {
+	return p.call(func() error { return p.Store.PutPending(ctx, job) })
 }
 
-func (m *mortal) PutOutcome(ctx context.Context, job *question.Job) (created bool, err error) {
-	err = m.call(func() (err error) { created, err = m.Store.PutOutcome(ctx, job); return err })
+func (p *process) DeletePending(ctx context.Context, id string) error {
+	return p.call(func() error { return p.Store.DeletePending(ctx, id) })
+}
+
+func (p *process) PutOutcome(ctx context.Context, job *question.Job) (created bool, err error) {
+	err = p.call(func() (err error) { created, err = p.Store.PutOutcome(ctx, job); return err })
 	return created, err
 }
 
-func (m *mortal) Get(ctx context.Context, id string) (job *question.Job, err error) {
-	err = m.call(func() (err error) { job, err = m.Store.Get(ctx, id); return err })
+func (p *process) Get(ctx context.Context, id string) (job *question.Job, err error) {
+	err = p.call(func() (err error) { job, err = p.Store.Get(ctx, id); return err })
 	return job, err
 }
 
-func (m *mortal) Pending(ctx context.Context, after string, limit int) (jobs []*question.Job, err error) {
-	err = m.call(func() (err error) { jobs, err = m.Store.Pending(ctx, after, limit); return err })
+func (p *process) Pending(ctx context.Context, after string, limit int) (jobs []*question.Job, err error) {
+	err = p.call(func() (err error) { jobs, err = p.Store.Pending(ctx, after, limit); return err })
 	return jobs, err
 }
 
-func (m *mortal) Outcomes(ctx context.Context, before string, limit int) (jobs []*question.Job, err error) {
-	err = m.call(func() (err error) { jobs, err = m.Store.Outcomes(ctx, before, limit); return err })
+func (p *process) PendingIDs(ctx context.Context) (ids []string, err error) {
+	err = p.call(func() (err error) { ids, err = p.Store.PendingIDs(ctx); return err })
+	return ids, err
+}
+
+func (p *process) PendingTimes(ctx context.Context) (written map[string]time.Time, now time.Time, err error) {
+	err = p.call(func() (err error) { written, now, err = p.Store.PendingTimes(ctx); return err })
+	return written, now, err
+}
+
+func (p *process) Outcomes(ctx context.Context, before string, limit int) (jobs []*question.Job, err error) {
+	err = p.call(func() (err error) { jobs, err = p.Store.Outcomes(ctx, before, limit); return err })
 	return jobs, err
 }
+
+func (p *process) Send(ctx context.Context, id string) error {
+	return p.call(func() error { return p.Queue.Send(ctx, id) })
+}
+
+func (p *process) Receive(ctx context.Context, most int) (messages []question.Message, err error) {
+	err = p.call(func() (err error) { messages, err = p.Queue.Receive(ctx, most); return err })
+	return messages, err
+}
+
+func (p *process) Delete(ctx context.Context, m question.Message) error {
+	return p.call(func() error { return p.Queue.Delete(ctx, m) })
+}
+
+func (p *process) ChangeVisibility(ctx context.Context, m question.Message, d time.Duration) error {
+	return p.call(func() error { return p.Queue.ChangeVisibility(ctx, m, d) })
+}
+
+// Answer runs a job in this process; "poison" is one that kills it.
+func (p *process) Answer(ctx context.Context, req question.Request) (*question.Answer, error) {
+	if p.isDead() {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	if req.Question == "poison" {
+		p.kill()
+		p.begun(req)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	p.mu.Lock()
+	p.answered++
+	p.mu.Unlock()
+	answer, err := p.fakeRunner.Answer(ctx, req)
+	if p.alive() != nil {
+		p.lost(req)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return answer, err
+}
+
+// bubbleTimes are objects whose times are those of the test's bubble.
+type bubbleTimes struct {
+	results.Objects
+
+	mu      sync.Mutex
+	written map[string]time.Time
+}
+
+func (o *bubbleTimes) note(key string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.written[key] = time.Now()
+}
+
+func (o *bubbleTimes) Put(ctx context.Context, key string, data []byte) error {
+	o.note(key)
+	return o.Objects.Put(ctx, key, data)
+}
+
+func (o *bubbleTimes) Create(ctx context.Context, key string, data []byte) (bool, error) {
+	o.note(key)
+	return o.Objects.Create(ctx, key, data)
+}
+
+func (o *bubbleTimes) List(ctx context.Context, folder, after string) iter.Seq2[results.Entry, error] {
+	return func(yield func(results.Entry, error) bool) {
+		for entry, err := range o.Objects.List(ctx, folder, after) {
+			o.mu.Lock()
+			entry.Modified = o.written[folder+entry.Name]
+			o.mu.Unlock()
+			if !yield(entry, err) {
+				return
+			}
+		}
+	}
+}
+
+func (o *bubbleTimes) Now(context.Context) (time.Time, error) { return time.Now(), nil }
 
 // model is a service that is used, killed and started again, and what its clients
 // know: the ids that they were given, and the first final state that they saw.
@@ -80,8 +239,12 @@ type model struct {
 	store  *results.Store
 	runner *fakeRunner
 	cfg    Config
-	life   *mortal
-	pool   *Pool
+	queue  *testQueue // that the processes share; nil: each has its own
+	offset func() time.Duration
+	sends  map[int]bool // processes that send to the queue and do not receive from it
+
+	processes []*process
+	disturbed int // processes that were killed, stopped or paused
 
 	mu     sync.Mutex
 	n      int
@@ -90,23 +253,43 @@ type model struct {
 }
 
 func newModel(o results.Objects, cfg Config, seed uint64) *model {
-	m := &model{faults: storetest.NewFaults(o, seed), runner: newRunner(), cfg: cfg, acked: map[string]string{}}
-	m.store = results.New(m.faults)
-	m.store.Log = quiet
-	m.begin()
+	m := &model{faults: storetest.NewFaults(o, seed), runner: newRunner(), cfg: cfg, acked: map[string]string{}, offset: func() time.Duration { return 0 }}
+	m.store = newStore(m.faults)
+	m.runner.limit = cfg.TimeLimit
+	m.cfg.Log = quiet
 	return m
 }
 
-func (m *model) begin() {
-	m.life = &mortal{Store: m.store}
-	pool, err := New(m.cfg, m.life, m.runner)
+// begin starts a process in place of the i-th. If there is none beside it, it knows that.
+func (m *model) begin(i int) *process {
+	p := &process{Store: m.store, fakeRunner: m.runner, clock: m.offset(), stop: make(chan struct{})}
+	close(p.stop)
+	cfg := m.cfg
+	cfg.Queue, cfg.Receive = p, !m.sends[i]
+	if p.Queue = newQueue(); m.queue != nil {
+		p.Queue = m.queue
+	}
+	alone := true
+	for j, other := range m.processes {
+		alone = alone && (j == i || other == nil || other.isDead())
+	}
+	if cfg.AloneSince = (time.Time{}); alone {
+		cfg.AloneSince = time.Now()
+	}
+	cfg.now = func() time.Time { return time.Now().Add(p.clock) }
+	pool, err := New(cfg, p, p)
 	if err == nil {
 		err = pool.Start(context.Background())
 	}
 	if err != nil {
 		m.breachf("a new pool: %v", err)
 	}
-	m.pool = pool
+	p.pool = pool
+	for len(m.processes) <= i {
+		m.processes = append(m.processes, nil)
+	}
+	m.processes[i] = p
+	return p
 }
 
 func (m *model) breachf(format string, args ...any) {
@@ -141,7 +324,7 @@ func (m *model) saw(how, id, before string, job *question.Job, err error) {
 	case final == "" && job.Status.Final():
 		m.acked[id] = text(job)
 	case final == text(job):
-	case before == "" && !job.Status.Final():
+	case !job.Status.Final() && (before == "" || len(m.processes) > 1): // another process may not know yet
 	default:
 		m.broken = append(m.broken, fmt.Sprintf("%s %s: it was final as\n%s\nand is now\n%s", how, id, final, text(job)))
 	}
@@ -172,18 +355,22 @@ func (m *model) ids() []string {
 	return slices.Sorted(maps.Keys(m.acked))
 }
 
-func (m *model) submit(p *Pool, name string) {
+// submit asks a question, with a parameter of its own.
+func (m *model) submit(p *process, name string) *question.Job {
 	m.mu.Lock()
 	m.n++
 	n := strconv.Itoa(m.n)
 	m.mu.Unlock()
-	job, err := p.Submit(context.Background(), ask(name, n))
-	m.given("Submit", job, err)
+	job, err := p.pool.Submit(context.Background(), ask(name, n))
+	if !p.isDead() { // else nobody was told
+		m.given("Submit", job, err)
+	}
+	return job
 }
 
-func (m *model) cancel(p *Pool, id string) {
+func (m *model) cancel(p *process, id string) {
 	before := m.known(id)
-	job, err := p.Cancel(context.Background(), id)
+	job, err := p.pool.Cancel(context.Background(), id)
 	switch {
 	case question.CodeOf(err) == question.CodeAlreadyFinal:
 		// It is, so from now on Get must say so; the next look checks how it ended.
@@ -194,9 +381,9 @@ func (m *model) cancel(p *Pool, id string) {
 	}
 }
 
-func (m *model) retry(p *Pool, id string) {
-	job, err := p.Retry(context.Background(), id)
-	if question.CodeOf(err) == question.CodeNotRetryable {
+func (m *model) retry(p *process, id string) {
+	job, err := p.pool.Retry(context.Background(), id)
+	if question.CodeOf(err) == question.CodeNotRetryable || p.isDead() {
 		return
 	}
 	if err == nil && job.RetryOf != id {
@@ -205,74 +392,71 @@ func (m *model) retry(p *Pool, id string) {
 	m.given("Retry", job, err)
 }
 
-// crash kills the process, at whatever it is at, and starts the next one.
-func (m *model) crash() {
-	old := m.pool
-	m.life.kill()
-	m.begin()
+// crash kills a process, whatever it is doing. A new one takes its place.
+func (m *model) crash(i int) {
+	m.disturbed++
+	old := m.processes[i]
+	old.kill()
+	m.begin(i)
+	bury(old)
+}
+
+// bury ends what remains of a dead process in this one.
+func bury(p *process) {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
-	_ = old.Close(ended) // what remains of it on this side of the grave
+	_ = p.pool.Close(ended)
 }
 
-// restart stops the process in an orderly way, with that much time.
-func (m *model) restart(patience time.Duration) {
+// restart stops a process in an orderly way, with that much time.
+func (m *model) restart(i int, patience time.Duration) {
+	m.disturbed++
+	p := m.processes[i]
+	p.resume()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := m.pool.Close(ctx); err != nil && !errors.Is(err, errClosing) {
+	if err := p.pool.Close(ctx); err != nil && !errors.Is(err, errClosing) {
 		m.breachf("Close: %v", err)
 	}
-	m.life.kill() // a call that hangs longer than Close waits ends with the process
-	m.begin()
+	p.kill() // a call that hangs longer than Close waits ends with the process
+	m.begin(i)
 }
 
-// burst has several clients at work at the same time.
-func (m *model) burst(t *rapid.T) (wait func()) {
-	var wg sync.WaitGroup
-	ids, pool := m.ids(), m.pool
-	for range rapid.IntRange(2, 6).Draw(t, "clients") {
-		name := rapid.SampledFrom([]string{"ok", "ok", "held", "fail"}).Draw(t, "question")
-		pause := rapid.SampledFrom([]time.Duration{0, time.Millisecond, 15 * time.Millisecond}).Draw(t, "pause")
-		cancel := rapid.IntRange(-len(ids)-1, len(ids)-1).Draw(t, "cancel")
-		wg.Go(func() {
-			time.Sleep(pause)
-			if cancel < 0 {
-				m.submit(pool, name)
-				return
-			}
-			m.cancel(pool, ids[cancel])
-			m.look(pool, ids[cancel])
-		})
+// revive starts a new process in the place of each that is dead.
+func (m *model) revive() {
+	for i, p := range m.processes {
+		if p.isDead() {
+			m.begin(i)
+			bury(p)
+		}
 	}
-	return wg.Wait
 }
 
-func (m *model) look(p *Pool, id string) {
+func (m *model) look(p *process, id string) {
 	before := m.known(id)
-	job, err := p.Get(context.Background(), id)
+	job, err := p.pool.Get(context.Background(), id)
 	m.saw("Get", id, before, job, err)
 }
 
 // lookAll asks for every id that was given out.
-func (m *model) lookAll() {
+func (m *model) lookAll(p *process) {
 	for _, id := range m.ids() {
-		m.look(m.pool, id)
+		m.look(p, id)
 	}
-	jobs, err := m.pool.List(context.Background(), "", 1000)
+	jobs, err := p.pool.List(context.Background(), "", 1000)
 	for i, job := range jobs {
 		if i > 0 && jobs[i-1].ID <= job.ID {
 			m.breachf("List is not newest first: %s, %s", jobs[i-1].ID, job.ID)
 		}
 	}
-	if err == nil {
+	if err == nil && !p.isDead() {
 		listed := map[string]*question.Job{}
 		for _, job := range jobs {
 			listed[job.ID] = job
 		}
 		for _, id := range m.ids() {
-			final := m.known(id)
-			if listed[id] == nil || final != "" && !listed[id].Status.Final() {
-				m.breachf("List has %v for %s, which was given out; final: %s", listed[id], id, final)
+			if listed[id] == nil {
+				m.breachf("List lacks %s, which was given out; final: %s", id, m.known(id))
 			}
 		}
 	}
@@ -281,57 +465,98 @@ func (m *model) lookAll() {
 // rest ends the faults, lets everything end, and holds what must be true then.
 func (m *model) rest() {
 	m.faults.SetRate(0)
+	for _, p := range m.processes {
+		p.resume()
+	}
 	for n := range m.n {
 		m.runner.release(strconv.Itoa(n + 1))
 	}
-	m.mu.Lock()
-	m.n = 0
-	m.mu.Unlock()
-	time.Sleep(20 * m.cfg.TimeLimit)
-	synctest.Wait()
-	m.lookAll()
 	ctx := context.Background()
+	for range 100 { // each job of poison may kill several processes, one after the other
+		time.Sleep(30 * m.cfg.TimeLimit)
+		synctest.Wait()
+		m.revive()
+		if pending, err := m.store.Pending(ctx, "", 0); err == nil && len(pending) == 0 {
+			break
+		}
+	}
+	for _, p := range m.processes {
+		m.lookAll(p)
+		if n, err := p.pool.Unfinished(ctx); n != 0 || err != nil {
+			m.breachf("at rest %d jobs are unfinished, %v", n, err)
+		}
+	}
 	for _, id := range m.ids() {
 		if m.known(id) == "" {
 			m.breachf("at rest %s has not ended", id)
 		}
 	}
-	if n, err := m.pool.Unfinished(ctx); n != 0 || err != nil {
-		m.breachf("at rest %d jobs are unfinished, %v", n, err)
-	}
 	pending, err := m.store.Pending(ctx, "", 0)
 	if err != nil || len(pending) > 0 {
 		m.breachf("at rest %d jobs are pending (%v): %s", len(pending), err, text(pending[0]))
 	}
-	m.pool.Drain()
-	if !m.pool.Drained() {
-		m.breachf("at rest it cannot be drained")
+	for _, p := range m.processes {
+		p.pool.Drain()
+		if !p.pool.Drained() {
+			m.breachf("at rest a process cannot be drained")
+		}
+		if err := p.pool.Close(ctx); err != nil {
+			m.breachf("at rest a process cannot be closed: %v", err)
+		}
 	}
-	if err := m.pool.Close(ctx); err != nil {
-		m.breachf("at rest it cannot be closed: %v", err)
+}
+
+// count holds, where the store never failed, that starts are counted as they should be: a
+// job fails as started too often only if that many runs of it never ended, or were
+// disturbed; one that kills its process does, and is not started more often than that,
+// unless two processes received it at the same time.
+func (m *model) count() {
+	for _, id := range m.ids() {
+		job, err := m.store.Get(context.Background(), id)
+		if err != nil {
+			m.breachf("%s: %v", id, err)
+			continue
+		}
+		if job.RetryOf != "" {
+			continue // it shares its parameter
+		}
+		n, _ := job.Request.Params["n"].(string)
+		starts, lost := m.runner.counts(n)
+		poison := job.Request.Question == "poison"
+		tooOften := job.Error != nil && job.Error.Code == question.CodeTooManyAttempts
+		if tooOften && lost+m.disturbed < m.cfg.MaxAttempts || !tooOften && poison && job.Status != question.Cancelled ||
+			job.Attempts > 1+lost+m.disturbed || poison && starts > 2*m.cfg.MaxAttempts {
+			m.breachf("%s: %d starts, %d of them never ended: %s", id, starts, lost, text(job))
+		}
 	}
 }
 
 // stop ends what runs, whatever the state: for the test's own end.
 func (m *model) stop() {
-	m.life.kill()
-	ended, cancel := context.WithCancel(context.Background())
-	cancel()
-	_ = m.pool.Close(ended)
-}
-
-func (m *model) check(t *rapid.T) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.broken) > 0 {
-		t.Fatal(m.broken[0])
+	for _, p := range m.processes {
+		p.kill()
+		bury(p)
 	}
 }
 
-// TestModel uses, kills and restarts a service in every order, over memory and a
-// folder, with a store that fails at random or not. An id that was given out is
-// never unknown, what is final never changes, and once the faults have ended every
-// job ends and nothing stays behind.
+func (m *model) check(t interface {
+	Helper()
+	Fatal(args ...any)
+}) {
+	t.Helper()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.broken) > 0 {
+		t.Fatal(strings.Join(m.broken[:min(len(m.broken), 3)], "\n"))
+	}
+}
+
+// TestModel uses, kills, pauses and restarts a service of several processes in every
+// order, over memory and a folder, with a store that fails at random or not, clocks that
+// differ, and a queue of each process or one that all share, which loses and doubles
+// messages. An id that was given out is never unknown, what is final never changes, starts
+// are counted rightly, and once the faults have ended every job ends and nothing stays
+// behind.
 func TestModel(t *testing.T) {
 	parent, folders := t.TempDir(), 0
 	for name, open := range map[string]func(t *rapid.T) (results.Objects, func()){
@@ -343,7 +568,7 @@ func TestModel(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return o, func() { _, _ = o.Close(), os.RemoveAll(folder) }
+			return &bubbleTimes{Objects: o, written: map[string]time.Time{}}, func() { _, _ = o.Close(), os.RemoveAll(folder) }
 		},
 	} {
 		for _, faulty := range []bool{false, true} {
@@ -353,19 +578,33 @@ func TestModel(t *testing.T) {
 					rapid.Check(struct{ *testing.T }{t}, func(t *rapid.T) { // wrapped, for a bubble has no deadline
 						objects, remove := open(t)
 						defer remove()
+						seed := rapid.Uint64().Draw(t, "seed")
 						m := newModel(objects, Config{
 							Workers:     rapid.IntRange(1, 3).Draw(t, "workers"),
-							Queue:       8,
+							Intake:      8,
 							TimeLimit:   time.Second,
 							MaxAttempts: 3,
-							Sole:        rapid.Bool().Draw(t, "sole"),
-							Grace:       rapid.SampledFrom([]time.Duration{0, DefaultGrace}).Draw(t, "grace"),
-							Log:         quiet,
 							newID:       newID,
-						}, rapid.Uint64().Draw(t, "seed"))
+						}, seed)
+						chance := rand.New(rand.NewPCG(seed, 1))
+						m.offset = func() time.Duration { return time.Duration(chance.IntN(3)-1) * time.Hour }
+						if rapid.Bool().Draw(t, "one queue") {
+							m.queue = newQueue()
+							m.queue.lose = func() bool { return rand.IntN(4) == 0 }
+							m.queue.double = func() bool { return rand.IntN(4) == 0 }
+						}
+						if m.queue != nil && rapid.Bool().Draw(t, "a server and workers") {
+							m.sends = map[int]bool{0: true}
+						}
+						for i := range rapid.IntRange(1+len(m.sends), 4).Draw(t, "processes") {
+							m.begin(i)
+						}
 						defer m.stop()
 						m.steps(t, faulty)
 						m.rest()
+						if !faulty {
+							m.count()
+						}
 						m.check(t)
 					})
 				})
@@ -382,38 +621,65 @@ func (m *model) steps(t *rapid.T, faulty bool) {
 		}
 		return rapid.SampledFrom(ids).Draw(t, "id")
 	}
+	some := func(t *rapid.T) (int, *process) {
+		m.revive()
+		i := rapid.IntRange(0, len(m.processes)-1).Draw(t, "process")
+		m.processes[i].resume()
+		return i, m.processes[i]
+	}
 	actions := map[string]func(*rapid.T){
 		"submit": func(t *rapid.T) {
-			m.submit(m.pool, rapid.SampledFrom([]string{"ok", "held", "held", "fail", "panic"}).Draw(t, "question"))
+			_, p := some(t)
+			m.submit(p, rapid.SampledFrom([]string{"ok", "held", "held", "1s", "fail", "panic", "poison"}).Draw(t, "question"))
 		},
 		"finish": func(t *rapid.T) {
 			m.runner.release(strconv.Itoa(rapid.IntRange(1, m.n+1).Draw(t, "n")))
 			synctest.Wait()
 		},
-		"cancel": func(t *rapid.T) { m.cancel(m.pool, pick(t)) },
-		"retry":  func(t *rapid.T) { m.retry(m.pool, pick(t)) },
+		"cancel": func(t *rapid.T) {
+			_, p := some(t)
+			m.cancel(p, pick(t))
+		},
+		"retry": func(t *rapid.T) {
+			_, p := some(t)
+			m.retry(p, pick(t))
+		},
 		"wait": func(t *rapid.T) {
+			_, p := some(t)
 			id := pick(t)
 			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 			defer cancel()
 			before := m.known(id)
-			job, err := m.pool.Wait(ctx, id)
+			job, err := p.pool.Wait(ctx, id)
 			m.saw("Wait", id, before, job, err)
 		},
 		"sleep": func(t *rapid.T) {
 			time.Sleep(time.Duration(rapid.IntRange(1, 3000).Draw(t, "ms")) * time.Millisecond)
 		},
-		"crash":   func(*rapid.T) { m.crash() },
-		"restart": func(t *rapid.T) { m.restart(time.Duration(rapid.IntRange(0, 2000).Draw(t, "ms")) * time.Millisecond) },
-		"burst":   func(t *rapid.T) { m.burst(t)() },
+		"crash": func(*rapid.T) {
+			i, _ := some(t)
+			m.crash(i)
+		},
+		"pause": func(*rapid.T) {
+			_, p := some(t)
+			m.disturbed++
+			p.pause()
+		},
+		"restart": func(t *rapid.T) {
+			i, _ := some(t)
+			m.restart(i, time.Duration(rapid.IntRange(0, 2000).Draw(t, "ms"))*time.Millisecond)
+		},
+		"burst": func(t *rapid.T) { m.burst(t, some)() },
 		"crash in a burst": func(t *rapid.T) {
-			wait := m.burst(t)
+			wait := m.burst(t, some)
 			time.Sleep(time.Duration(rapid.IntRange(0, 20).Draw(t, "ms")) * time.Millisecond)
-			m.crash()
+			i, _ := some(t)
+			m.crash(i)
 			wait()
 		},
 		"": func(t *rapid.T) {
-			m.lookAll()
+			_, p := some(t)
+			m.lookAll(p)
 			m.check(t)
 		},
 	}
@@ -421,4 +687,26 @@ func (m *model) steps(t *rapid.T, faulty bool) {
 		actions["faults"] = func(t *rapid.T) { m.faults.SetRate(rapid.SampledFrom([]float64{0, 0.1, 0.5, 1}).Draw(t, "rate")) }
 	}
 	t.Repeat(actions)
+}
+
+// burst has several clients at work at the same time.
+func (m *model) burst(t *rapid.T, some func(t *rapid.T) (int, *process)) (wait func()) {
+	var wg sync.WaitGroup
+	ids := m.ids()
+	for range rapid.IntRange(2, 6).Draw(t, "clients") {
+		_, p := some(t)
+		name := rapid.SampledFrom([]string{"ok", "ok", "held", "fail"}).Draw(t, "question")
+		pause := rapid.SampledFrom([]time.Duration{0, time.Millisecond, 15 * time.Millisecond}).Draw(t, "pause")
+		cancel := rapid.IntRange(-len(ids)-1, len(ids)-1).Draw(t, "cancel")
+		wg.Go(func() {
+			time.Sleep(pause)
+			if cancel < 0 {
+				m.submit(p, name)
+				return
+			}
+			m.cancel(p, ids[cancel])
+			m.look(p, ids[cancel])
+		})
+	}
+	return wg.Wait
 }

@@ -6,28 +6,26 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
 const (
 	pollFirst   = 50 * time.Millisecond // first pause when waiting for another process's job
 	pollLast    = 2 * time.Second       // it doubles up to this
-	pendingMost = 1000                  // pending records that List and Unfinished read of other processes
+	pendingMost = 1000                  // pending records that List reads
 	listDefault = 100
 )
 
 // Get returns a job as it is now. Errors are *question.Error: CodeBadID,
 // CodeUnknownJob, CodeStoreUnavailable.
 func (p *Pool) Get(ctx context.Context, id string) (*question.Job, error) {
-	job, _, err := p.look(ctx, id)
+	job, _, err := p.find(ctx, id)
 	return job, err
 }
 
-// look returns a job as it is now, and its entry if this process has it in hand.
-func (p *Pool) look(ctx context.Context, id string) (*question.Job, *entry, error) {
-	if err := checkID(id); err != nil {
+// find returns a job as it is now, and its entry if this process holds it.
+func (p *Pool) find(ctx context.Context, id string) (*question.Job, *entry, error) {
+	if _, err := question.ParseID(id); err != nil {
 		return nil, nil, err
 	}
 	p.mu.Lock()
@@ -36,18 +34,25 @@ func (p *Pool) look(ctx context.Context, id string) (*question.Job, *entry, erro
 		return final, nil, nil
 	}
 	e := p.live[id]
-	if e != nil && e.acked {
-		job, shared := e.job, p.shared(e)
+	if e != nil && e.stored != nil {
+		// Another process may have ended a job that waits here. So the store is asked every
+		// second, and each time if the job is not ours and within its lease.
+		job, over := e.job, !e.submitted || time.Since(e.since) > e.stored.Lease
+		late := e.phase == waiting && (over || time.Since(e.looked) > watchEvery)
+		if late {
+			e.looked = time.Now()
+		}
 		p.mu.Unlock()
-		if !shared {
+		if !late {
 			return job, e, nil
 		}
 		stored, err := p.store.Get(ctx, id)
 		switch {
 		case err == nil && stored.Status.Final():
+			p.endedElsewhere(id, stored, nil) //nolint:contextcheck // see Pool.call
 			return stored, nil, nil
-		case err != nil && transient(err):
-			return nil, nil, err // it may have ended: what memory has may be a lie
+		case over && err != nil && transient(err):
+			return nil, nil, err // it may have ended: memory may be out of date
 		default:
 			return job, e, nil
 		}
@@ -60,16 +65,16 @@ func (p *Pool) look(ctx context.Context, id string) (*question.Job, *entry, erro
 // Wait returns a job when it is final, or as last known when ctx ends or the pool
 // stops; both without an error. Errors are those of Get.
 func (p *Pool) Wait(ctx context.Context, id string) (*question.Job, error) {
-	// The first look is due even to one who has no time to wait.
+	// The first look is made even if there is no time to wait.
 	first, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
-	job, e, err := p.look(first, id)
+	job, e, err := p.find(first, id)
 	if err != nil {
 		return nil, err
 	}
 	pause := pollFirst
 	for !job.Status.Final() {
-		// Our own job tells when it ends; another process's has to be asked for.
+		// A job of this process closes done; another process's has to be polled.
 		var done <-chan struct{}
 		if e != nil {
 			done = e.done
@@ -84,9 +89,14 @@ func (p *Pool) Wait(ctx context.Context, id string) (*question.Job, error) {
 		}
 		poll.Stop()
 		if ctx.Err() != nil || p.running.Err() != nil {
-			return p.last(job, e), nil
+			if e != nil {
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				job = e.job
+			}
+			return job, nil
 		}
-		if next, nextEntry, err := p.look(ctx, id); err == nil {
+		if next, nextEntry, err := p.find(ctx, id); err == nil {
 			job, e = next, nextEntry
 		} else {
 			e = nil // a store that does not answer is asked again
@@ -95,37 +105,29 @@ func (p *Pool) Wait(ctx context.Context, id string) (*question.Job, error) {
 	return job, nil
 }
 
-// last returns the latest that is known of a job without asking the store.
-func (p *Pool) last(job *question.Job, e *entry) *question.Job {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if final := p.recent.get(job.ID); final != nil {
-		return final
-	}
-	if e != nil && e.phase != gone {
-		return e.job
-	}
-	return job
-}
-
 // List returns jobs without their results, newest first, from the first id below
 // `before` ("": from the newest): limit of them (0 is 100). Fewer: there are no
 // more. Jobs that have not ended are among them; of those that other processes
 // hold, the 1,000 oldest. Errors are CodeBadID and CodeStoreUnavailable.
 func (p *Pool) List(ctx context.Context, before string, limit int) ([]*question.Job, error) {
 	if before != "" {
-		if err := checkID(before); err != nil {
+		if _, err := question.ParseID(before); err != nil {
 			return nil, err
 		}
 	}
 	if limit <= 0 {
 		limit = listDefault
 	}
-	// What ends meanwhile moves towards the outcomes, so these are read last.
-	byID, err := p.unfinished(ctx)
+	// Jobs that end meanwhile become outcomes, so outcomes are read last.
+	byID := map[string]*question.Job{}
+	pending, err := p.store.Pending(ctx, "", pendingMost)
 	if err != nil {
 		return nil, err
 	}
+	for _, job := range pending {
+		byID[job.ID] = job
+	}
+	p.overlay(func(id string, job *question.Job) { byID[id] = job })
 	outcomes, err := p.store.Outcomes(ctx, before, limit)
 	if err != nil {
 		return nil, err
@@ -143,58 +145,32 @@ func (p *Pool) List(ctx context.Context, before string, limit int) ([]*question.
 	return jobs[:min(len(jobs), limit)], nil
 }
 
-// Unfinished returns how many jobs are not final: those of this process, and of
-// those that other processes hold up to 1,000. The error is CodeStoreUnavailable.
+// Unfinished returns the number of jobs that are not final, whichever process holds them,
+// without those whose records Recover could not read. The error is CodeStoreUnavailable.
 func (p *Pool) Unfinished(ctx context.Context) (int, error) {
-	byID, err := p.unfinished(ctx)
-	return len(byID), err
-}
-
-// unfinished returns the jobs that are not known to be final.
-func (p *Pool) unfinished(ctx context.Context) (map[string]*question.Job, error) {
-	byID := map[string]*question.Job{}
+	ids, err := p.store.PendingIDs(ctx)
+	if err != nil {
+		return 0, err
+	}
+	pending := map[string]bool{}
 	p.mu.Lock()
-	for id, e := range p.live {
-		if e.acked && p.recent.get(id) == nil {
-			byID[id] = e.job
+	for _, id := range ids {
+		if p.recent.get(id) == nil && !p.leases[id].damaged {
+			pending[id] = true
 		}
 	}
-	// A store of our own holds nothing else once it was looked through.
-	all := p.cfg.Sole && !p.owed && !p.looking
 	p.mu.Unlock()
-	if all {
-		return byID, nil
-	}
-	stored, err := p.store.Pending(ctx, "", pendingMost)
-	if err != nil {
-		return nil, err
-	}
+	p.overlay(func(id string, _ *question.Job) { pending[id] = true })
+	return len(pending), nil
+}
+
+// overlay calls set for each accepted job that this process holds.
+func (p *Pool) overlay(set func(id string, job *question.Job)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, job := range stored {
-		switch e := p.live[job.ID]; {
-		case byID[job.ID] != nil || p.recent.get(job.ID) != nil:
-		case e == nil:
-			byID[job.ID] = job
-		case e.acked: // taken up meanwhile
-			byID[job.ID] = e.job
+	for id, e := range p.live {
+		if e.stored != nil {
+			set(id, e.job)
 		}
 	}
-	return byID, nil
-}
-
-// checkID holds that an id is a UUIDv7 as Submit makes them.
-func checkID(id string) error {
-	u, err := uuid.Parse(id)
-	if err != nil || u.Version() != 7 || u.Variant() != uuid.RFC4122 || u.String() != id {
-		return question.Errorf(question.CodeBadID,
-			"job id %.60q: a job's id is a UUID of version 7 in lower case, such as 01936ac2-5b00-7c3e-9a41-6f0de1b4a7f2", id).About("id")
-	}
-	return nil
-}
-
-// created is when a job of this id, which is one, was accepted.
-func created(id string) time.Time {
-	seconds, nanoseconds := uuid.MustParse(id).Time().UnixTime()
-	return time.Unix(seconds, nanoseconds).UTC()
 }

@@ -1,8 +1,12 @@
 package jobs
 
 import (
+	"bytes"
+	"log/slog"
+	"math"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -12,84 +16,31 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/results/storetest"
 )
 
-// leave puts n pending jobs in the store, as a process that was killed does.
-func (b *bed) leave(n int, change func(i int, job *question.Job)) (ids []string) {
-	b.t.Helper()
-	for i := range n {
-		job := &question.Job{ID: storetest.ID(time.Now(), i), Status: question.Queued, Request: ask("ok", strconv.Itoa(i)), Created: now()}
-		if change != nil {
-			change(i, job)
-		}
-		if err := b.store.PutPending(b.t.Context(), job); err != nil {
-			b.t.Fatal(err)
-		}
-		ids = append(ids, job.ID)
-	}
-	b.calls()
-	return ids
-}
-
-// In a store of our own all that is pending is run at start, more than a page and
-// more than the queue holds, and a drain waits for it.
+// A process that is alone at its start runs all that is pending, also more than the intake.
 func TestTakeUpAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := idleBed(t, Config{Workers: 2, Queue: 1, Sole: true, newID: bubbleIDs()})
-		ids := b.leave(3*pendingPage, nil)
+		b := idleBed(t, Config{Workers: 2, Intake: 1, AloneSince: time.Now().Add(time.Second), newID: bubbleIDs()})
+		ids := leave(t, b.store, 200, "ok", nil)
 		if n, err := b.pool.Unfinished(t.Context()); n != len(ids) || err != nil {
 			t.Errorf("Unfinished: %d, %v", n, err)
 		}
 		b.start()
-		b.pool.Drain()
-		if b.pool.Drained() {
-			t.Error("drained before anything was run")
-		}
 		for _, id := range ids {
 			if job := b.wait(id); job.Status != question.Done || job.Attempts != 1 {
 				t.Fatalf("it is %s after %d attempts", job.Status, job.Attempts)
 			}
 		}
 		synctest.Wait()
-		if !b.pool.Drained() {
-			t.Error("it is not drained")
-		}
 		if n := atRest(t, b.store); n != len(ids) {
 			t.Errorf("%d outcomes, want %d", n, len(ids))
 		}
 	})
 }
 
-// In a shared store only what is old is run: the rest is in another's hands.
-func TestTakeUpOld(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := idleBed(t, Config{Workers: 1, TimeLimit: 5 * time.Second, newID: bubbleIDs()})
-		begin := time.Now()
-		id := b.leave(1, nil)[0]
-		restarted := b.leave(1, func(_ int, job *question.Job) {
-			job.ID = storetest.ID(begin, 5)
-			job.Status, job.Started, job.Attempts = question.Running, begin.Add(8*time.Second), 1
-		})[0]
-		b.start()
-		time.Sleep(9 * time.Second)
-		b.status(id, question.Queued)
-		b.wait(id)
-		if age := time.Since(begin); age <= 10*time.Second || age > 20*time.Second+pollLast {
-			t.Errorf("it was run after %v, want from 10 to 22 s", age)
-		}
-		if job := b.wait(restarted); job.Attempts != 2 {
-			t.Errorf("%d attempts, want 2", job.Attempts)
-		}
-		if age := time.Since(begin); age <= 18*time.Second || age > 30*time.Second+pollLast {
-			t.Errorf("the one that was started again by another process was run after %v", age)
-		}
-		synctest.Wait()
-		atRest(t, b.store)
-	})
-}
-
 func TestTooManyAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := idleBed(t, Config{Workers: 1, Sole: true, newID: bubbleIDs()})
-		ids := b.leave(5, func(i int, job *question.Job) { job.Attempts = i })
+		b := idleBed(t, Config{Workers: 1, AloneSince: time.Now().Add(time.Second), newID: bubbleIDs()})
+		ids := leave(t, b.store, 5, "ok", func(i int, job *question.Job) { job.Attempts = i })
 		b.start()
 		for i, id := range ids {
 			job := b.wait(id)
@@ -103,6 +54,7 @@ func TestTooManyAttempts(t *testing.T) {
 		}
 		synctest.Wait()
 		atRest(t, b.store)
+		time.Sleep(time.Millisecond) // for an id of its own
 		if job, err := b.pool.Retry(t.Context(), ids[4]); err != nil || job.RetryOf != ids[4] {
 			t.Errorf("Retry: %v, %v", job, err)
 		}
@@ -112,8 +64,9 @@ func TestTooManyAttempts(t *testing.T) {
 // The attempt is in the store before the job runs.
 func TestAttemptIsCountedFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := idleBed(t, Config{Workers: 1, Sole: true, newID: bubbleIDs()})
-		id := b.leave(1, func(_ int, job *question.Job) { job.Request = ask("held", "1") })[0]
+		b := idleBed(t, Config{Workers: 1, AloneSince: time.Now().Add(time.Second), newID: bubbleIDs()})
+		id := leave(t, b.store, 1, "held", func(_ int, job *question.Job) { job.Request = ask("held", "1") })[0]
+		b.calls()
 		b.start()
 		synctest.Wait()
 		if job, err := b.store.Get(t.Context(), id); err != nil || job.Attempts != 1 || job.Status != question.Running {
@@ -130,8 +83,8 @@ func TestAttemptIsCountedFirst(t *testing.T) {
 // Whatever fails while a job is taken up, its record stays.
 func TestTakeUpFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := idleBed(t, Config{Workers: 1, Sole: true, newID: bubbleIDs()})
-		id := b.leave(1, nil)[0]
+		b := idleBed(t, Config{Workers: 1, AloneSince: time.Now().Add(time.Second), newID: bubbleIDs()})
+		id := leave(t, b.store, 1, "ok", nil)[0]
 		b.fail(func(op string) error {
 			switch op {
 			case "Put pending":
@@ -161,14 +114,14 @@ func TestTakeUpFails(t *testing.T) {
 // What is damaged is left alone, and keeps nobody from draining.
 func TestDamagedJob(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := idleBed(t, Config{Workers: 1, Sole: true, newID: bubbleIDs()})
-		id := b.leave(1, nil)[0]
+		b := idleBed(t, Config{Workers: 1, AloneSince: time.Now().Add(time.Second), newID: bubbleIDs()})
+		id := leave(t, b.store, 1, "ok", nil)[0]
 		outcome := *storetest.Done(id, 1)
 		if _, err := b.store.PutOutcome(t.Context(), &outcome); err != nil {
 			t.Fatal(err)
 		}
 		for key := range b.faults.Objects.List(t.Context(), "jobs/", "") {
-			if err := b.faults.Objects.Put(t.Context(), "jobs/"+key+id+".json", []byte("{")); err != nil {
+			if err := b.faults.Objects.Put(t.Context(), "jobs/"+key.Name+id+".json", []byte("{")); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -185,11 +138,11 @@ func TestDamagedJob(t *testing.T) {
 
 // A pending record beside an outcome is removed; the outcome stays.
 func TestStalePending(t *testing.T) {
-	for _, sole := range []bool{true, false} {
+	for _, alone := range []time.Duration{0, time.Second} {
 		synctest.Test(t, func(t *testing.T) {
-			b := idleBed(t, Config{Workers: 1, Sole: sole, newID: bubbleIDs()})
-			id := b.leave(1, nil)[0]
-			out := &question.Job{ID: id, Status: question.Cancelled, Created: now(), Error: question.Errorf(question.CodeCancelled, "elsewhere")}
+			b := idleBed(t, Config{Workers: 1, AloneSince: time.Time{}.Add(alone), newID: bubbleIDs()})
+			id := leave(t, b.store, 1, "ok", nil)[0]
+			out := &question.Job{ID: id, Status: question.Cancelled, Created: time.Now(), Error: question.Errorf(question.CodeCancelled, "elsewhere")}
 			if _, err := b.store.PutOutcome(t.Context(), out); err != nil {
 				t.Fatal(err)
 			}
@@ -209,46 +162,34 @@ func TestStalePending(t *testing.T) {
 // The store is away when the outcome is to be written: the job stays unfinished,
 // and is taken up again.
 func TestOutcomeWithoutStore(t *testing.T) {
-	for _, sole := range []bool{true, false} {
-		synctest.Test(t, func(t *testing.T) {
-			b := newBed(t, Config{Workers: 1, Sole: sole, newID: bubbleIDs()})
-			synctest.Wait()
-			b.fail(func(op string) error {
-				if op == "Create jobs" { // which may be at once
-					return errDown
-				}
-				return nil
-			})
-			job := b.submit("ok", "1")
-			b.fail(func(string) error { return errDown })
-			time.Sleep(time.Minute + time.Second) // between two looks at the store
-			if _, err := b.pool.Submit(t.Context(), ask("ok", "")); err == nil {
-				t.Error("a job was accepted without a store")
-			}
-			b.fail(nil)
-			b.status(job.ID, question.Queued)
-			if sole {
-				b.pool.Drain()
-				if b.pool.Drained() {
-					t.Error("drained with an accepted job that has not ended")
-				}
-			}
-			if got := b.wait(job.ID); got.Status != question.Done {
-				t.Errorf("it is %s", got.Status)
-			}
-			if n := b.runner.started("1"); n != 2 {
-				t.Errorf("it was started %d times, want 2", n)
-			}
-			synctest.Wait()
-			atRest(t, b.store)
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{Workers: 1, newID: bubbleIDs()})
+		job := b.submit("held", "1")
+		b.fail(func(string) error { return errDown })
+		b.runner.release("1")
+		time.Sleep(time.Minute)
+		if _, err := b.pool.Submit(t.Context(), ask("ok", "")); err == nil {
+			t.Error("a job was accepted without a store")
+		}
+		b.fail(nil)
+		if got, err := b.pool.Get(t.Context(), job.ID); err != nil || got.Status.Final() {
+			t.Errorf("%v, %v", got, err)
+		}
+		if got := b.wait(job.ID); got.Status != question.Done {
+			t.Errorf("it is %s", got.Status)
+		}
+		if n := b.runner.started("1"); n != 2 {
+			t.Errorf("it was started %d times, want 2", n)
+		}
+		synctest.Wait()
+		atRest(t, b.store)
+	})
 }
 
 // A short failure is waited out.
 func TestOutcomeIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{Workers: 1, Sole: true, newID: bubbleIDs()})
+		b := newBed(t, Config{Workers: 1, newID: bubbleIDs()})
 		failures := 3
 		b.fail(func(op string) error {
 			if op == "Create jobs" && failures > 0 {
@@ -262,14 +203,14 @@ func TestOutcomeIsTriedAgain(t *testing.T) {
 			t.Errorf("it is %s after %d starts", job.Status, b.runner.started("1"))
 		}
 		synctest.Wait()
-		b.wrote("Put pending", "Create jobs", "Create jobs", "Create jobs", "Create jobs", "Delete pending")
+		b.wrote("Create jobs", "Create jobs", "Create jobs", "Create jobs")
 	})
 }
 
 // A record that could not be removed is removed later.
 func TestDeleteIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{Workers: 1, Sole: true, newID: bubbleIDs()})
+		b := newBed(t, Config{Workers: 1, newID: bubbleIDs()})
 		synctest.Wait()
 		b.fail(func(op string) error {
 			if op == "Delete pending" {
@@ -333,15 +274,15 @@ func TestFirstWriterWins(t *testing.T) {
 	})
 	t.Run("an old job is not run when it has ended elsewhere", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBed(t, Config{Workers: 1, TimeLimit: time.Second, newID: bubbleIDs()})
-			for range 4 {
+			b := newBed(t, Config{Workers: 1, TimeLimit: time.Second, queueLease: 4 * time.Second, newID: bubbleIDs()})
+			for range 6 {
 				b.submit("held", "1")
 			}
 			job := b.submit("ok", "2")
 			if _, err := b.another(Config{}).Cancel(t.Context(), job.ID); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(2500 * time.Millisecond)
+			time.Sleep(4500 * time.Millisecond)  // longer than its lease
 			b.status(job.ID, question.Cancelled) // while it waits
 			b.runner.release("1")
 			b.wait(job.ID)
@@ -356,7 +297,7 @@ func TestFirstWriterWins(t *testing.T) {
 // last longer than twice the time limit of one that waits. They agree in the end.
 func TestTwoProcesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := Config{Workers: 2, TimeLimit: time.Second, MaxAttempts: 1000, Grace: DefaultGrace, newID: bubbleIDs()}
+		cfg := Config{Workers: 2, TimeLimit: time.Second, newID: bubbleIDs()}
 		b := newBed(t, cfg)
 		b.faults.SetRate(0.05)
 		pools := []*Pool{b.pool, b.another(cfg)}
@@ -414,8 +355,8 @@ func TestTwoProcesses(t *testing.T) {
 // The store is away at start.
 func TestStartWithoutStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := idleBed(t, Config{Workers: 1, Sole: true, newID: bubbleIDs()})
-		id := b.leave(1, nil)[0]
+		b := idleBed(t, Config{Workers: 1, AloneSince: time.Now().Add(time.Second), newID: bubbleIDs()})
+		id := leave(t, b.store, 1, "ok", nil)[0]
 		b.fail(func(string) error { return errDown })
 		b.start()
 		time.Sleep(time.Second)
@@ -428,7 +369,7 @@ func TestStartWithoutStore(t *testing.T) {
 
 func TestRetention(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{Workers: 1, Retention: 24 * time.Hour, Grace: DefaultGrace, newID: bubbleIDs()})
+		b := newBed(t, Config{Workers: 1, Retention: 24 * time.Hour, newID: bubbleIDs()})
 		b.submit("ok", "")
 		time.Sleep(23 * time.Hour)
 		if n := atRest(t, b.store); n != 1 {
@@ -438,5 +379,131 @@ func TestRetention(t *testing.T) {
 		if n := atRest(t, b.store); n != 0 {
 			t.Errorf("%d outcomes after 27 hours, want 0", n)
 		}
+	})
+}
+
+// A job that waited here, and whose question went away meanwhile, is given back without a
+// start: its record does not tell of the run.
+func TestGivenBackAfterWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{newID: bubbleIDs()})
+		b.runner.known["new"] = true
+		first, waits := b.submit("held", "1"), b.submit("new", "2")
+		b.runner.mu.Lock()
+		delete(b.runner.known, "new")
+		b.runner.mu.Unlock()
+		b.runner.release("1")
+		b.wait(first.ID)
+		synctest.Wait()
+		job, err := b.store.Get(t.Context(), waits.ID)
+		if err != nil || job.Status != question.Queued || job.Attempts != 0 || job.Returned != 1 {
+			t.Errorf("%v, %v", text(job), err)
+		}
+		if job := b.wait(waits.ID); job.Status != question.Failed || job.Attempts != 1 {
+			t.Errorf("%v", text(job))
+		}
+	})
+}
+
+// A record that cannot be read is told of once an hour, also if it is older than that or
+// than this process.
+func TestDamagedRecordIsToldSeldom(t *testing.T) {
+	for _, alone := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			var log bytes.Buffer
+			cfg := Config{newID: bubbleIDs(), Log: slog.New(slog.NewTextHandler(&log, nil))}
+			if alone {
+				cfg.AloneSince = time.Now().Add(time.Minute)
+			}
+			b := idleBed(t, cfg)
+			id := leave(t, b.store, 1, "ok", nil)[0]
+			if err := b.faults.Put(t.Context(), "pending/"+id, []byte(`{"id":`)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * time.Minute)
+			b.start()
+			time.Sleep(10 * time.Hour)
+			if n, err := b.pool.Unfinished(t.Context()); n != 0 || err != nil { // as List has it
+				t.Errorf("%d jobs are unfinished, %v", n, err)
+			}
+			b.pool.Drain()
+			synctest.Wait()
+			if n := strings.Count(log.String(), "cannot be read"); n < 5 || n > 11 {
+				t.Errorf("alone=%t: %d times in ten hours", alone, n)
+			}
+		})
+	}
+}
+
+// A record that was written before the store's clock was set back is taken up when a lease
+// has passed since it was seen, not when that time has come.
+func TestModelClockIsSetBack(t *testing.T) {
+	for _, status := range []question.Status{question.Queued, question.Running} {
+		for _, alone := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				back := time.Duration(0)
+				cfg := Config{newID: bubbleIDs()}
+				b := idleBed(t, cfg)
+				b.faults.Objects.(*storetest.Memory).Clock = func() time.Time { return time.Now().Add(-back) }
+				if alone {
+					b.pool.cfg.AloneSince = time.Now().Add(time.Millisecond - 8*time.Hour)
+				}
+				ids := leave(t, b.store, 3, "ok", func(_ int, job *question.Job) {
+					job.Status, job.Lease = status, 20*time.Second
+				})
+				back = 8 * time.Hour
+				time.Sleep(time.Second)
+				b.start()
+				time.Sleep(15 * time.Second)
+				for _, id := range ids {
+					b.status(id, status)
+				}
+				time.Sleep(45 * time.Second)
+				for _, id := range ids {
+					b.status(id, question.Done)
+				}
+			})
+		}
+	}
+}
+
+// Jobs that wait here for longer than their lease are still run in the order of their
+// acceptance, nearly.
+func TestLongBacklogKeepsOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{newID: bubbleIDs()})
+		begin := time.Now()
+		var ids []string
+		for n := range 100 {
+			ids = append(ids, b.submit("4s", strconv.Itoa(n+1)).ID)
+		}
+		for n, id := range ids {
+			var job *question.Job
+			for job == nil || !job.Status.Final() {
+				time.Sleep(time.Second)
+				job, _ = b.pool.Get(t.Context(), id)
+			}
+			if late := job.Finished.Sub(begin.UTC()) - time.Duration(n+1)*4*time.Second; late > time.Minute {
+				t.Errorf("job %d ended %v after its turn", n, late)
+			}
+			if starts := b.runner.started(strconv.Itoa(n + 1)); starts != 1 || job.Attempts != 1 {
+				t.Errorf("job %d: %d starts, %d attempts", n, starts, job.Attempts)
+			}
+		}
+	})
+}
+
+// A record whose lease no process would ask for does not wait for ever.
+func TestLeaseIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := idleBed(t, Config{newID: bubbleIDs()})
+		ids := leave(t, b.store, 1, "ok", func(_ int, job *question.Job) {
+			job.Status, job.Lease = question.Running, math.MaxInt64
+		})
+		b.start()
+		time.Sleep(maxLease - time.Minute)
+		b.status(ids[0], question.Running)
+		time.Sleep(2 * time.Minute)
+		b.status(ids[0], question.Done)
 	})
 }

@@ -3,248 +3,311 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// work runs jobs until the pool stops.
-func (p *Pool) work() {
+// heldError means that a job must not be started here now: another process is running it,
+// or this process does not know its question.
+type heldError struct{ after time.Duration } // when to try again
+
+func (e heldError) Error() string { return fmt.Sprintf("it can be tried again after %v", e.after) }
+
+// worker runs jobs, and requests without one, until the pool stops.
+func (p *Pool) worker() {
 	for {
-		e, ctx := p.next()
-		if e == nil {
+		select {
+		case e := <-p.work:
+			p.run(e)
+		case a := <-p.asked:
+			p.ask(a)
+		case <-p.running.Done():
 			return
 		}
-		p.run(ctx, e)
-		e.interrupt(nil)
 	}
-}
-
-// next waits for a job and marks it as running; nil when the pool stops.
-func (p *Pool) next() (*entry, context.Context) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for len(p.queue) == 0 || p.running.Err() != nil {
-		if p.running.Err() != nil {
-			return nil, nil
-		}
-		p.wake.Wait()
-	}
-	e := p.queue[0]
-	p.queue[0] = nil
-	p.queue = p.queue[1:]
-	e.phase = running
-	ctx, interrupt := context.WithCancelCause(p.running)
-	e.interrupt = interrupt
-	job := *e.job
-	job.Status, job.Started = question.Running, now()
-	job.Attempts++
-	e.job = &job
-	return e, ctx
-}
-
-// claim moves a job to settling, so that the caller alone ends it; false when
-// somebody else does. p.mu is held.
-func (p *Pool) claim(e *entry, cause error) bool {
-	switch e.phase {
-	case waiting:
-		if i := slices.Index(p.queue, e); i >= 0 {
-			p.queue = slices.Delete(p.queue, i, i+1)
-		}
-	case running:
-		e.interrupt(cause)
-	default:
-		return false
-	}
-	e.phase = settling
-	return true
 }
 
 // run takes one job to its end.
-func (p *Pool) run(ctx context.Context, e *entry) {
-	job, ok := p.prepare(e) //nolint:contextcheck // see Pool.call
-	if !ok {
-		return
+func (p *Pool) run(e *entry) {
+	ctx, interrupt := context.WithCancel(p.running)
+	defer interrupt()
+	p.mu.Lock()
+	if e.phase != waiting {
+		p.mu.Unlock()
+		return // it was ended meanwhile
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.cfg.TimeLimit)
-	answer, err := p.answer(ctx, job)
-	outcome := p.outcome(ctx, job, answer, err)
-	cancel()
+	e.phase, e.interrupt = running, interrupt
+	recorded, covered := e.stored != nil, time.Time{}
+	if recorded && e.submitted { // no other process starts it before that
+		covered = e.since.Add(e.stored.Lease)
+	}
+	next := *e.job
+	next.Status, next.Started = question.Running, p.now()
+	next.Attempts++
+	job := &next
+	e.job = job
+	p.changed(job)
+	p.checkDrained()
+	p.mu.Unlock()
+	if recorded && time.Until(covered) < p.lease {
+		if job = p.begin(e); job == nil {
+			return
+		}
+	}
 
-	if !p.claimRun(e) {
-		return // Cancel or a failed Submit was faster
+	watched := make(chan struct{})
+	watch := time.AfterFunc(min(watchEvery, p.lease), func() {
+		defer close(watched)
+		p.watch(ctx, e)
+	})
+	answer, err := p.answer(ctx, job, recorded)
+	interrupt()
+	if !watch.Stop() {
+		<-watched
 	}
-	if err != nil && p.running.Err() != nil {
-		p.putBack(e, question.Errorf(question.CodeShuttingDown, "the service was shut down before the job was accepted")) //nolint:contextcheck // see Pool.call
-		return
+	if !p.tryClaim(e) {
+		return // Cancel, a failed Submit or watch ended it first
 	}
-	select {
-	case p.writers <- struct{}{}:
-		p.wg.Go(func() { //nolint:contextcheck // see Pool.call
-			p.settle(e, outcome)
-			<-p.writers
-		})
+	switch {
+	case err != nil && p.running.Err() != nil:
+		p.release(e, question.Errorf(question.CodeShuttingDown, "the service was shut down before the job was accepted"))
+	case recorded && p.returnUnknown(e, err):
 	default:
-		p.settle(e, outcome) //nolint:contextcheck // see Pool.call
+		outcome := p.outcome(job, answer, err)
+		select {
+		case p.writers <- struct{}{}:
+			p.wg.Go(func() {
+				p.finish(e, outcome)
+				<-p.writers
+			})
+		default:
+			p.finish(e, outcome)
+		}
 	}
 }
 
-// claimRun moves a job that its worker has finished with to settling.
-func (p *Pool) claimRun(e *entry) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if e.phase != running {
+// claim moves a job that has not ended to ending, so that only the caller ends it.
+// It returns false if another goroutine already does. p.mu is held.
+func (p *Pool) claim(e *entry) bool {
+	if e.phase >= ending {
 		return false
 	}
-	e.phase = settling
+	if e.phase == running {
+		e.interrupt()
+	}
+	e.phase = ending
 	return true
 }
 
-// prepare makes sure, before a job is run that another process may have run too,
-// that it has not ended and was not started too often, and counts the attempt. A
-// job of our own needs none of that.
-func (p *Pool) prepare(e *entry) (job *question.Job, run bool) {
+func (p *Pool) tryClaim(e *entry) bool {
 	p.mu.Lock()
-	job = e.job
-	shared, attempts := p.shared(e), e.noted
-	p.mu.Unlock()
-	if !shared {
-		return job, true
-	}
-	if time.Since(e.read) > believed {
-		ctx, cancel := p.call()
-		stored, err := p.store.Get(ctx, job.ID)
-		cancel()
-		switch {
-		case err == nil && stored.Status.Final():
-			if p.claimRun(e) {
-				p.end(e, stored, nil, false)
-			}
-			return nil, false
-		case !e.adopted:
-			return job, true
-		case err != nil:
-			p.giveUp(e, err)
-			return nil, false
-		}
-		attempts = stored.Attempts
-	}
-	if attempts >= p.cfg.MaxAttempts {
-		if p.claimRun(e) {
-			tooOften := *job
-			tooOften.Attempts = attempts
-			p.settle(e, failed(&tooOften, question.Errorf(question.CodeTooManyAttempts,
-				"the job was started %d times and never ended, so it is not started again; the log of those runs may say why", attempts)))
-		}
-		return nil, false
-	}
+	defer p.mu.Unlock()
+	return p.claim(e)
+}
 
-	p.mu.Lock()
-	if e.phase != running {
+// begin prepares the run of a job that another process may have started. If the job has not
+// ended, is not running elsewhere and was not started too often, begin records the start and
+// returns the record. Otherwise it removes the job from the pool and returns nil.
+func (p *Pool) begin(e *entry) *question.Job {
+	e.record <- struct{}{}
+	next, final, err := p.prepare(e)
+	if next != nil {
+		p.mu.Lock()
+		if e.phase != running {
+			p.mu.Unlock()
+			<-e.record
+			return nil
+		}
+		e.job, e.stored, e.since, e.begun = next, next, time.Now(), true
+		p.changed(next)
 		p.mu.Unlock()
-		return nil, false
+		ctx, cancel := p.call()
+		err = p.store.PutPending(ctx, next)
+		cancel()
 	}
-	next := *job
-	next.Attempts = attempts + 1
-	e.job, e.pending, e.checked = &next, writing, true
-	p.mu.Unlock()
-	if err := p.persist(e, &next); err != nil {
-		p.giveUp(e, err)
-		return nil, false
-	}
-	p.mu.Lock()
-	late := e.late
-	p.mu.Unlock()
-	if late && p.claimRun(e) {
-		p.putBack(e, errTimeIsUp)
-		return nil, false
-	}
-	return &next, true
-}
-
-// giveUp lets go a job that was taken up but cannot be started.
-func (p *Pool) giveUp(e *entry, err error) {
+	<-e.record
 	switch {
-	case !p.claimRun(e):
-	case transient(err):
-		p.letGo(e, err)
-	default: // looking again would find the same: whoever submitted it has withdrawn it, or its object is damaged
-		p.cfg.Log.Warn("a pending job cannot be taken up", "job", e.job.ID, "error", err)
-		p.end(e, nil, err, true)
+	case final != nil && !final.Status.Final(): // it was started too often
+		if p.tryClaim(e) {
+			p.finish(e, failed(final, p.now(), question.Errorf(question.CodeTooManyAttempts,
+				"the job was started %d times and never ended, so it is not started again; the log of those runs may say why", final.Attempts)))
+		}
+	case final != nil:
+		if p.tryClaim(e) {
+			p.end(e, final, nil, removeRecord)
+		}
+	case err != nil:
+		if p.tryClaim(e) {
+			p.release(e, err)
+		}
+	default:
+		return next
+	}
+	return nil
+}
+
+// prepare returns the record of a new start as next. If the job has ended or was started too
+// often, it returns it as final. Otherwise it returns why the job cannot be started now.
+func (p *Pool) prepare(e *entry) (next, final *question.Job, err error) {
+	ctx, cancel := p.call()
+	defer cancel()
+	stored := e.stored
+	if time.Since(e.since) > believed {
+		if stored, err = p.store.Get(ctx, e.id); err != nil {
+			return nil, nil, err
+		}
+	}
+	switch {
+	case stored.Status.Final():
+		return nil, stored, nil
+	case stored.Status == question.Running: // elsewhere
+		left, err := p.leaseLeft(ctx, stored)
+		if err != nil {
+			return nil, nil, err
+		}
+		if left > 0 {
+			return nil, nil, heldError{left}
+		}
+	}
+	if stored.Attempts >= p.cfg.MaxAttempts {
+		return nil, stored, nil
+	}
+	job := *stored
+	job.Status, job.Started, job.Lease = question.Running, p.now(), p.lease
+	job.Attempts++
+	return &job, nil, nil
+}
+
+// watch ends a run whose job was ended elsewhere, or whose lease is over, so that another
+// process may start it.
+func (p *Pool) watch(ctx context.Context, e *entry) {
+	over := time.NewTimer(p.lease - watchEvery)
+	defer over.Stop()
+	again := time.NewTicker(watchEvery)
+	defer again.Stop()
+	for {
+		p.mu.Lock()
+		recorded := e.stored != nil // otherwise no client knows its id yet
+		p.mu.Unlock()
+		if recorded {
+			if job, err := p.store.Get(ctx, e.id); err == nil && job.Status.Final() && p.tryClaim(e) {
+				p.end(e, job, nil, removeRecord) //nolint:contextcheck // see Pool.call
+				return
+			}
+		}
+		select {
+		case <-again.C:
+		case <-over.C:
+			if !recorded { // Submit decides what happens to it
+				<-ctx.Done()
+			} else if p.tryClaim(e) {
+				p.cfg.Log.Warn("a run does not end: it is left to another process", "job", e.id, "after", p.lease)
+				p.end(e, nil, heldError{p.lease}, keepRecord) //nolint:contextcheck // see Pool.call
+			}
+			return
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
-// transient reports whether a call to the store may succeed another time.
-func transient(err error) bool {
-	return question.CodeOf(err) == question.CodeStoreUnavailable || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
-}
-
-// shared reports whether another process, or an earlier one, may have ended the
-// job, so that the store knows better than this one. p.mu is held.
-func (p *Pool) shared(e *entry) bool {
-	if p.cfg.Sole {
-		return e.adopted && !e.checked
+// answer asks the runner. If the runner does not know the question of a job that another
+// process may have accepted, it refreshes its questions and is asked again.
+func (p *Pool) answer(ctx context.Context, job *question.Job, recorded bool) (*question.Answer, error) {
+	answer, err := p.answerOnce(ctx, job.ID, job.Request)
+	if !recorded || question.CodeOf(err) != question.CodeUnknownQuestion {
+		return answer, err
 	}
-	return e.adopted || time.Since(e.job.Created) > 2*p.cfg.TimeLimit
+	if err := p.runner.Refresh(ctx); err != nil {
+		p.cfg.Log.Warn("no look for new questions", "job", job.ID, "error", err)
+	}
+	return p.answerOnce(ctx, job.ID, job.Request)
 }
 
-// answer asks the runner and turns a panic into an error.
-func (p *Pool) answer(ctx context.Context, job *question.Job) (answer *question.Answer, err error) {
+// answerOnce asks the runner and turns a panic into an error. id is that of the job, "" if
+// there is none.
+func (p *Pool) answerOnce(ctx context.Context, id string, req question.Request) (answer *question.Answer, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			p.cfg.Log.Error("a job panicked", "job", job.ID, "question", job.Request.Question, "panic", v, "stack", string(debug.Stack()))
+			p.cfg.Log.Error("a job panicked", "job", id, "question", req.Question, "panic", v, "stack", string(debug.Stack()))
 			answer, err = nil, question.Errorf(question.CodeInternal, "the program failed at this job, which is a defect of it: its log says more")
 		}
 	}()
-	answer, err = p.runner.Answer(ctx, job.Request)
+	answer, err = p.runner.Answer(ctx, req)
 	if err == nil && (answer == nil || answer.Table == nil) {
-		err = question.Errorf(question.CodeInternal, "the question %q has no answer and no error, which is a defect of the program", job.Request.Question)
+		err = question.Errorf(question.CodeInternal, "the question %q has no answer and no error, which is a defect of the program", req.Question)
 	}
 	return answer, err
 }
 
-// outcome is what a run came to.
-func (p *Pool) outcome(ctx context.Context, job *question.Job, answer *question.Answer, err error) *question.Job {
+// returnUnknown requeues a claimed job whose question is unknown here, for a process that
+// knows it. It returns false if the job was returned too often.
+func (p *Pool) returnUnknown(e *entry, err error) bool {
+	p.mu.Lock()
+	job := e.stored
+	if e.begun { // otherwise the record does not describe the run
+		job = notStarted(job)
+	}
+	p.mu.Unlock()
+	if question.CodeOf(err) != question.CodeUnknownQuestion || job.Returned >= maxReturns || p.cfg.OnDemand && p.cfg.Queue == nil {
+		return false
+	}
+	pause := 2 * time.Second << job.Returned
+	back := *job
+	back.Returned, back.Lease = job.Returned+1, pause
+	if err := p.put(e, &back); err != nil {
+		p.cfg.Log.Warn("a job whose question is not known here is not given back", "job", job.ID, "error", err)
+		return false
+	}
+	p.end(e, nil, heldError{pause}, keepRecord)
+	return true
+}
+
+// maxReturns is how often a job is requeued by processes that do not know its question.
+const maxReturns = 2
+
+// outcome returns the outcome of a run.
+func (p *Pool) outcome(job *question.Job, answer *question.Answer, err error) *question.Job {
 	if err != nil {
-		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil && question.CodeOf(err) == question.CodeInternal {
-			err = question.Errorf(question.CodeTimeLimit, "the job ran longer than %v, which is the limit: %w", p.cfg.TimeLimit, err)
-		}
-		return failed(job, question.AsError(err))
+		return failed(job, p.now(), question.AsError(err))
 	}
 	out := *job
-	out.Status, out.Finished = question.Done, now()
+	out.Status, out.Finished, out.Lease, out.Returned = question.Done, p.now(), 0, 0
 	out.Result, out.Provenance = answer.Table, answer.Provenance
+	out.Coverage, out.Caveats, out.Receipt = answer.Coverage, answer.Caveats, answer.Receipt
 	return &out
 }
 
-func failed(job *question.Job, err *question.Error) *question.Job {
+func failed(job *question.Job, at time.Time, err *question.Error) *question.Job {
 	out := *job
-	out.Status, out.Finished = question.Failed, now()
+	out.Status, out.Finished, out.Lease, out.Returned = question.Failed, at, 0, 0
 	out.Result, out.Provenance, out.Error = nil, nil, err
+	out.Coverage, out.Caveats, out.Receipt = nil, nil, nil
 	return &out
 }
 
-// settle stores the outcome of a job that the caller has claimed, and ends it. If
-// the store does not take it, the job is let go.
-func (p *Pool) settle(e *entry, outcome *question.Job) {
+// finish stores the outcome of a job that the caller has claimed, and ends it. If
+// the store does not take it, the job is released.
+func (p *Pool) finish(e *entry, outcome *question.Job) {
 	final, stored, err := p.putOutcome(outcome)
 	if stored {
-		p.end(e, final, err, false)
+		p.end(e, final, err, removeRecord)
 		return
 	}
 	p.cfg.Log.Warn("an outcome cannot be stored", "job", outcome.ID, "status", outcome.Status, "error", err)
-	p.letGo(e, err)
+	p.release(e, err)
 }
 
-// putOutcome stores an outcome with a bounded number of tries. stored: there is
-// one now; it is final, which may be another process's, or unknown (nil) when
-// that cannot be read.
+// putOutcome stores an outcome with a bounded number of tries. stored reports that the job
+// has an outcome now. final is that outcome, which may be another process's, or nil if it
+// cannot be read.
 func (p *Pool) putOutcome(outcome *question.Job) (final *question.Job, stored bool, err error) {
 	backoff := 50 * time.Millisecond
 	for try := range 4 {
-		if try > 0 && !p.sleep(backoff) {
+		if try > 0 && !sleep(p.running, backoff) {
 			break
 		}
 		if try > 0 {
@@ -253,8 +316,8 @@ func (p *Pool) putOutcome(outcome *question.Job) (final *question.Job, stored bo
 		var created bool
 		created, err = p.putOnce(outcome)
 		if err != nil && !transient(err) && outcome.Status == question.Done {
-			// The store is fine; it is this result that it cannot take.
-			outcome = failed(outcome, question.Errorf(question.CodeInternal, "the result cannot be stored: %w", err))
+			// The store works, but cannot store this result.
+			outcome = failed(outcome, outcome.Finished, question.Errorf(question.CodeInternal, "the result cannot be stored: %w", err))
 			created, err = p.putOnce(outcome)
 		}
 		if err != nil {
@@ -283,79 +346,88 @@ func (p *Pool) putOnce(outcome *question.Job) (created bool, err error) {
 	return p.store.PutOutcome(ctx, outcome)
 }
 
-// sleep returns false when the pool stops first.
-func (p *Pool) sleep(d time.Duration) bool {
+// sleep waits for d. It returns false if ctx ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return true
-	case <-p.running.Done():
+	case <-ctx.Done():
 		return false
 	}
 }
 
-// letGo ends the care for a claimed job without an outcome. What is pending in the
-// store stays so, and is taken up again later. What is not was never accepted.
-func (p *Pool) letGo(e *entry, err error) {
-	p.mu.Lock()
-	if e.pending != absent && !e.abandoned {
-		p.owed = true
-		if p.running.Err() != nil {
-			p.left++
-		}
-	}
-	p.mu.Unlock()
-	p.end(e, nil, err, true)
+// transient reports whether a call to the store may succeed another time.
+func transient(err error) bool {
+	return question.CodeOf(err) == question.CodeStoreUnavailable || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
-// putBack lets a job go that was interrupted, which is not its fault: the attempt
-// does not count.
-func (p *Pool) putBack(e *entry, why error) {
-	p.mu.Lock()
-	job := *e.job
-	rewrite := e.pending == written && e.noted > 0 && !e.abandoned
-	p.mu.Unlock()
-	if rewrite {
-		job.Status, job.Started, job.Attempts = question.Queued, time.Time{}, e.noted-1
+// release removes a claimed job without an outcome from the pool. Its record stays, if it has
+// one, and the interrupted run does not count.
+func (p *Pool) release(e *entry, why error) { p.end(e, nil, why, requeueRecord) }
+
+// notStarted returns the record of a job as it was before its start here.
+func notStarted(job *question.Job) *question.Job {
+	out := *job
+	out.Status, out.Started, out.Lease = question.Queued, time.Time{}, 0
+	out.Attempts--
+	return &out
+}
+
+// fate says what happens to the pending record of a job that leaves the pool.
+type fate uint8
+
+const (
+	removeRecord  fate = iota
+	keepRecord         // as it is
+	requeueRecord      // as it was before the start here
+)
+
+// end removes a claimed job from the pool and wakes those who wait for it. That comes last,
+// because an on-demand process may stand still as soon as nobody waits.
+func (p *Pool) end(e *entry, final *question.Job, why error, fate fate) {
+	e.record <- struct{}{}
+	defer func() { <-e.record }()
+	switch {
+	case e.stored == nil:
+	case fate == removeRecord:
+		p.deletePending(e.id)
+	case fate == requeueRecord && e.begun:
 		ctx, cancel := p.call()
-		if err := p.store.PutPending(ctx, &job); err != nil {
-			p.cfg.Log.Warn("the attempt of an interrupted job counts as one", "job", job.ID, "error", err)
+		if err := p.store.PutPending(ctx, notStarted(e.stored)); err != nil {
+			p.cfg.Log.Warn("the start of an interrupted job may count as one", "job", e.id, "error", err)
 		}
 		cancel()
 	}
-	p.letGo(e, why)
-}
-
-// end takes a claimed job out of the pool, wakes whoever waits for it, and removes
-// its pending record, unless that is to be kept for a later run. A process that
-// may stand still as soon as nobody waits removes it first.
-func (p *Pool) end(e *entry, final *question.Job, err error, keep bool) {
 	p.mu.Lock()
-	keep = keep && !e.abandoned
-	removed := p.cfg.Frozen && e.pending == written && !keep
-	if removed {
-		p.mu.Unlock()
-		p.deletePending(e.job.ID)
-		p.mu.Lock()
-	}
-	e.phase, e.final, e.err, e.kept = gone, final, err, keep
-	delete(p.live, e.job.ID)
+	defer p.mu.Unlock()
+	e.phase, e.err = gone, why
 	if final != nil {
+		e.job = final
 		p.recent.put(final)
+		p.changed(final)
 	}
-	if e.adopted {
-		<-p.adopt
-	} else {
+	delete(p.live, e.id)
+	if p.draining {
+		p.unwatch(e.id)
+	}
+	if e.submitted {
 		p.intake--
 	}
-	close(e.done)
-	remove := e.pending == written && !keep && !removed
-	if e.pending != writing && !remove {
-		p.finish()
+	if e.stored != nil && fate != removeRecord && p.running.Err() != nil {
+		p.released++
 	}
-	p.mu.Unlock()
-	if remove {
-		p.unpersist(e)
+	close(e.done)
+	p.checkDrained()
+}
+
+// deletePending removes a pending record. One that cannot be removed is found and
+// removed later.
+func (p *Pool) deletePending(id string) {
+	ctx, cancel := p.call()
+	defer cancel()
+	if err := p.store.DeletePending(ctx, id); err != nil {
+		p.cfg.Log.Debug("a pending record cannot be removed yet", "job", id, "error", err)
 	}
 }

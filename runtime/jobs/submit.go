@@ -2,18 +2,23 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
+// reserve is the part of a caller's time that Submit keeps for storing a job that has not
+// ended, and for sending it to the queue.
+const reserve = 500 * time.Millisecond
+
 // Submit accepts a question. The job that it returns is in the store: it survives
-// the death of this process, and it may have ended already. The request is kept:
-// not to be changed afterwards.
+// the death of this process, and it may have ended already. The pool keeps
+// the request, which must not be modified afterwards.
 //
-// Errors are *question.Error: what Runner.Check says, CodeShuttingDown, CodeQueueFull,
-// or CodeStoreUnavailable; nothing was accepted then. Once a place is reserved ctx
-// does not stop it from storing the job.
+// Errors are *question.Error: those of Runner.Check and Queue.Send, CodeShuttingDown,
+// CodeQueueFull and CodeStoreUnavailable. After an error the job was not accepted. Once a
+// place is reserved, the end of ctx does not prevent storing the job.
 func (p *Pool) Submit(ctx context.Context, req question.Request) (*question.Job, error) {
 	return p.submit(ctx, req, "")
 }
@@ -25,170 +30,139 @@ func (p *Pool) submit(ctx context.Context, req question.Request, retryOf string)
 	if ctx.Err() != nil {
 		return nil, gaveUp(ctx)
 	}
-	e, early, err := p.admit(req, retryOf)
+	e, err := p.admit(req, retryOf)
 	if err != nil {
 		return nil, err
 	}
-	if early {
-		grace := time.NewTimer(p.grace(ctx))
+	grace := p.cfg.Grace
+	if deadline, ok := ctx.Deadline(); ok {
+		grace = min(grace, time.Until(deadline)-reserve)
+	}
+	over := time.NewTimer(grace)
+	defer over.Stop()
+	select {
+	case p.work <- e: // a worker has it
 		select {
 		case <-e.done:
-		case <-grace.C:
+		case <-over.C:
 		case <-ctx.Done():
 		}
-		grace.Stop()
+	case <-over.C:
+	case <-ctx.Done():
+	case <-p.running.Done():
 	}
-
-	p.mu.Lock()
-	if e.phase >= settling { // it has ended: its outcome is all that is written
-		p.mu.Unlock()
-		return e.wait(ctx)
-	}
-	if p.cfg.Hand != nil {
-		p.mu.Unlock()
-		return p.handOver(ctx, e)
-	}
-	e.pending = writing
-	job := e.job
-	p.mu.Unlock()
-
-	if err := p.persist(e, job); err != nil { //nolint:contextcheck // see Pool.call
-		return p.withdraw(ctx, e, err)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	e.acked = true
-	if !early {
-		p.push(e)
-	}
-	switch {
-	case e.final != nil:
-		return e.final, nil
-	case e.phase == gone: // let go: the record that was just written is what there is
-		return job, nil
-	default:
-		return e.job, nil
-	}
+	return p.accept(ctx, e)
 }
 
-// grace is how long this Submit waits for its job to end.
-func (p *Pool) grace(ctx context.Context) time.Duration {
-	if deadline, ok := ctx.Deadline(); ok {
-		return min(p.cfg.Grace, time.Until(deadline)-reserve)
-	}
-	return p.cfg.Grace
-}
-
-// admit reserves a place for a job. early: it is in the queue already, and may
-// end before it is stored as pending.
-func (p *Pool) admit(req question.Request, retryOf string) (e *entry, early bool, err error) {
+// admit reserves a place for a job.
+func (p *Pool) admit(req question.Request, retryOf string) (*entry, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.draining {
-		return nil, false, question.Errorf(question.CodeShuttingDown, "no new jobs are accepted: the service is shutting down")
-	}
-	if p.intake >= p.cfg.Queue+p.cfg.Workers {
-		return nil, false, question.Errorf(question.CodeQueueFull, "%d jobs are waiting or running, which is the limit: try again in a moment", p.intake)
+	if err := p.full(); err != nil {
+		return nil, err
 	}
 	id, err := p.cfg.newID()
 	if err != nil {
-		return nil, false, question.Errorf(question.CodeInternal, "no id can be made: %w", err)
+		return nil, question.Errorf(question.CodeInternal, "no id can be made: %w", err)
 	}
-	e = &entry{
-		job:  &question.Job{ID: id, Status: question.Queued, Request: req, Created: now(), RetryOf: retryOf},
-		done: make(chan struct{}),
-	}
+	e := newEntry(id)
+	e.submitted = true
+	e.job = &question.Job{ID: id, Status: question.Queued, Request: req, Created: p.now(), RetryOf: retryOf}
 	p.live[id] = e
 	p.intake++
-	p.open++
-	early = p.started && p.cfg.Grace > 0 && len(p.queue) < earlyAhead*p.cfg.Workers
-	if early {
-		p.push(e)
+	return e, nil
+}
+
+// full returns why no further request is taken, or nil. p.mu is held.
+func (p *Pool) full() error {
+	if p.draining {
+		return question.Errorf(question.CodeShuttingDown, "no new jobs are accepted: the service is shutting down")
 	}
-	return e, early, nil
+	if p.intake >= p.cfg.Intake+p.cfg.Workers {
+		return question.Errorf(question.CodeQueueFull, "%d jobs are waiting or running, which is the limit: try again in a moment", p.intake)
+	}
+	return nil
 }
 
-// push puts a job at the end of the queue. p.mu is held.
-func (p *Pool) push(e *entry) {
-	p.queue = append(p.queue, e)
-	p.wake.Signal()
-}
-
-// persist writes the pending record of a job, whose e.pending is `writing`. If the
-// job ended meanwhile, the record is removed again.
-func (p *Pool) persist(e *entry, job *question.Job) error {
-	ctx, cancel := p.call()
-	defer cancel()
-	err := p.store.PutPending(ctx, job)
-
+// accept stores the record of a job that has not ended by now. A running job goes
+// on, unless this process is on demand. A job that has not started is sent to the queue.
+func (p *Pool) accept(ctx context.Context, e *entry) (*question.Job, error) {
 	p.mu.Lock()
-	e.pending = written // or so it may be, after an error
-	if err == nil {
-		e.noted = job.Attempts
-	}
-	if e.phase != gone {
+	mine := p.cfg.OnDemand && p.claim(e)
+	if e.phase >= ending && !mine {
 		p.mu.Unlock()
-		return err
+		return e.wait(ctx)
 	}
-	if e.kept && (err == nil || e.acked) {
-		p.owed = true
-		p.finish()
-		p.mu.Unlock()
-		return err
-	}
+	waits := mine || e.phase == waiting
+	job := *e.job
 	p.mu.Unlock()
-	p.unpersist(e)
-	return err
-}
 
-// unpersist removes the pending record of a job that is gone.
-func (p *Pool) unpersist(e *entry) {
-	p.deletePending(e.job.ID)
+	job.Lease = p.lease
+	if waits {
+		job.Status, job.Started, job.Attempts, job.Lease = question.Queued, time.Time{}, 0, p.cfg.queueLease
+	}
+	err := p.put(e, &job) //nolint:contextcheck // see Pool.call
+	if errors.Is(err, errGone) {
+		return e.wait(ctx)
+	}
+	if err == nil && waits && p.cfg.Queue != nil {
+		err = p.send(job.ID) //nolint:contextcheck // see Pool.call
+	}
+	leaves := err != nil || waits && !p.cfg.Receive
+	if leaves && !mine && !p.tryClaim(e) {
+		ended, gone := e.wait(ctx)
+		if gone != nil { // and no process must find it
+			p.deletePending(job.ID) //nolint:contextcheck // see Pool.call
+		}
+		return ended, gone
+	}
+	switch {
+	case err != nil:
+		p.end(e, nil, err, removeRecord) //nolint:contextcheck // see Pool.call
+		return nil, err
+	case leaves:
+		p.end(e, nil, nil, keepRecord) //nolint:contextcheck // see Pool.call
+		return &job, nil
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.finish()
+	return e.job, nil
 }
 
-// deletePending removes a pending record. One that cannot be removed is found and
-// removed later.
-func (p *Pool) deletePending(id string) {
+// errGone means that a job ended before its record was written.
+var errGone = errors.New("the job has ended")
+
+// put writes the record of a job. After an error it may have been written.
+func (p *Pool) put(e *entry, job *question.Job) error {
+	e.record <- struct{}{}
+	defer func() { <-e.record }()
+	p.mu.Lock()
+	if e.phase == gone {
+		p.mu.Unlock()
+		return errGone
+	}
+	e.stored, e.since, e.begun = job, time.Now(), job.Status == question.Running
+	e.looked = e.since
+	p.mu.Unlock()
 	ctx, cancel := p.call()
 	defer cancel()
-	if err := p.store.DeletePending(ctx, id); err != nil {
-		p.cfg.Log.Debug("a pending record cannot be removed yet", "job", id, "error", err)
-		p.mu.Lock()
-		p.owed = true
-		p.mu.Unlock()
-	}
+	return p.store.PutPending(ctx, job)
 }
 
-// finish tells Close that one thing less is open. p.mu is held.
-func (p *Pool) finish() {
-	p.open--
-	p.checkDrained()
-}
-
-// withdraw takes back a job whose pending record could not be written, unless it
-// has ended with a stored outcome after all.
-func (p *Pool) withdraw(ctx context.Context, e *entry, err error) (*question.Job, error) {
-	p.mu.Lock()
-	e.abandoned = true
-	mine := p.claim(e, errWithdrawn)
-	p.mu.Unlock()
-	if mine {
-		p.end(e, nil, err, false) //nolint:contextcheck // see Pool.call
-	}
-	return e.wait(ctx)
+func (p *Pool) send(id string) error {
+	ctx, cancel := p.call()
+	defer cancel()
+	return p.cfg.Queue.Send(ctx, id)
 }
 
 // wait returns how a job ended for Submit.
 func (e *entry) wait(ctx context.Context) (*question.Job, error) {
 	select {
 	case <-e.done:
-		if e.final == nil {
-			return nil, e.err
+		if e.job.Status.Final() {
+			return e.job, nil
 		}
-		return e.final, nil
+		return nil, e.err
 	case <-ctx.Done():
 		return nil, gaveUp(ctx)
 	}

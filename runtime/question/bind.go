@@ -16,7 +16,7 @@ import (
 	"github.com/agnivade/levenshtein"
 )
 
-// Schema is what binding a request asks of a dataset.
+// Schema is what binding a request needs of a dataset.
 type Schema interface {
 	// Column returns the column with this name or alias.
 	Column(name string) (*Column, bool)
@@ -24,25 +24,32 @@ type Schema interface {
 	Columns() []Column
 }
 
-// Bound is a request that was checked against a manifest and a dataset: it can
-// be answered.
-type Bound struct {
+// BoundRequest is a request that has been checked against a manifest and a dataset and
+// can be answered.
+type BoundRequest struct {
 	Index    int         // of the question in the manifest
 	Question *Question   // owned by the manifest
-	Args     []Arg       // one a parameter, in the manifest's order
+	Args     []Arg       // one per parameter, in the manifest's order
 	Where    []Condition // all must hold: the request's `where` and the select parameters
 }
 
-// Arg is one parameter's value as the plugin contract carries it (abi.Param):
-// a code zero-extended, an int64, the bits of a float64, the index of a choice,
-// 0 or 1. Empty when the parameter was left out, more than one for a list.
+// Arg is the value of one parameter in the plugin contract's encoding (abi.Param):
+// a zero-extended dictionary code, an int64, the bits of a float64, the index of a
+// choice, or 0 or 1. It is empty when the parameter was left out and has several
+// entries for a list.
 type Arg struct{ Values []uint64 }
 
-// maxList bounds the values of one list: of a parameter or in a `where`.
+// maxList bounds the number of values in one list, of a parameter or of a `where`.
 const maxList = 1024
 
-// maxHints bounds what "did you mean" proposes.
+// maxDepth bounds the levels of a body; a request has three.
+const maxDepth = 16
+
+// maxHints bounds the number of suggestions in an error.
 const maxHints = 5
+
+// firstOf returns the first values for an error.
+func firstOf(values []string) []string { return values[:min(len(values), maxHints)] }
 
 // ParseRequest reads the body of an HTTP request: one JSON object that holds
 // the parameters by name and, under "where", the conditions. Errors have
@@ -60,30 +67,33 @@ func ParseRequest(question string, body []byte) (Request, error) {
 		req.Where, ok = w.(map[string]any)
 		if !ok {
 			return Request{}, Errorf(CodeBadParameter,
-				`"where" is %s; it is an object such as {"year": 2020}`, describe(w)).About(WhereParam)
+				`"where" is %s; it is an object such as {"year": 2020}`, describe(w)).WithParam(WhereParam)
 		}
 		delete(params, WhereParam)
 	}
 	return req, nil
 }
 
-// decodeObject decodes exactly one JSON object, with its numbers as
-// json.Number, and refuses a name that stands twice in one object.
+// decodeObject decodes exactly one JSON object, with its numbers as json.Number. It
+// refuses duplicate names within one object, because parsers disagree on which value wins.
 func decodeObject(body []byte) (map[string]any, error) {
 	if len(bytes.TrimSpace(body)) == 0 {
-		return nil, Errorf(CodeMalformedJSON, `the body is empty; send a JSON object, {} where nothing is required`)
-	}
-	if err := checkUniqueNames(body); err != nil {
-		return nil, err
+		return nil, Errorf(CodeMalformedJSON, `the body is empty; send a JSON object, or {} if no parameter is required`)
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
-	var v any
-	if err := dec.Decode(&v); err != nil {
+	v, err := decodeValue(dec, 0)
+	if err != nil {
+		if e, ok := errors.AsType[*Error](err); ok {
+			return nil, e
+		}
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
 		return nil, Errorf(CodeMalformedJSON, "the body is not JSON: %s", jsonReason(err))
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, Errorf(CodeMalformedJSON, "something follows the JSON object, at byte %d", dec.InputOffset())
+		return nil, Errorf(CodeMalformedJSON, "there is text after the JSON object, at byte %d", dec.InputOffset())
 	}
 	m, ok := v.(map[string]any)
 	if !ok {
@@ -92,62 +102,67 @@ func decodeObject(body []byte) (map[string]any, error) {
 	return m, nil
 }
 
-// checkUniqueNames refuses a name that stands twice in one object: which of the
-// two values would win is anybody's guess.
-func checkUniqueNames(body []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.UseNumber()
-	type level struct {
-		names map[string]bool // nil in an array
-		value bool            // in an object: a value comes next
+func decodeValue(dec *json.Decoder, depth int) (any, error) {
+	token, err := dec.Token()
+	if err != nil {
+		return nil, err
 	}
-	var open []level
-	for {
-		token, err := dec.Token()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return Errorf(CodeMalformedJSON, "the body is not JSON: %s", jsonReason(err))
-		}
-		if delim, ok := token.(json.Delim); ok && (delim == '}' || delim == ']') {
-			open = open[:len(open)-1]
-			continue
-		}
-		if n := len(open); n > 0 && open[n-1].names != nil {
-			top := &open[n-1]
-			if top.value = !top.value; top.value {
-				name, _ := token.(string)
-				if top.names[name] {
-					return Errorf(CodeMalformedJSON, "%s stands twice in one object, at byte %d", abbreviate(name), dec.InputOffset())
-				}
-				top.names[name] = true
+	open, nested := token.(json.Delim)
+	if !nested {
+		return token, nil
+	}
+	if depth == maxDepth {
+		return nil, Errorf(CodeMalformedJSON, "the body has more than %d levels, at byte %d", maxDepth, dec.InputOffset())
+	}
+	object, list := map[string]any{}, []any{}
+	for dec.More() {
+		name := ""
+		if open == '{' {
+			if token, err = dec.Token(); err != nil {
+				return nil, err
+			}
+			name, _ = token.(string)
+			if _, duplicate := object[name]; duplicate {
+				return nil, Errorf(CodeMalformedJSON, "duplicate name %s in one object, at byte %d", abbreviate(name), dec.InputOffset())
 			}
 		}
-		switch token {
-		case json.Delim('{'):
-			open = append(open, level{names: map[string]bool{}})
-		case json.Delim('['):
-			open = append(open, level{})
+		v, err := decodeValue(dec, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		if open == '{' {
+			object[name] = v
+		} else {
+			list = append(list, v)
 		}
 	}
+	if _, err := dec.Token(); err != nil { // the closing bracket
+		return nil, err
+	}
+	if open == '{' {
+		return object, nil
+	}
+	return list, nil
 }
 
-// Bind checks a request against the manifest and the dataset. The first thing
-// that is wrong, in the order of declaration, is the error: CodeUnknownQuestion,
-// CodeUnknownParameter, CodeMissingParameter, CodeBadParameter or
-// CodeUnknownValue, with the parameter and what would have been right.
-func (m *Manifest) Bind(req Request, s Schema) (*Bound, error) {
+// Bind checks a request against the manifest and the dataset. Its error describes the
+// first fault, in the order of declaration, with the parameter and with values that
+// would be valid. The codes are CodeUnknownQuestion, CodeUnknownParameter,
+// CodeMissingParameter, CodeBadParameter and CodeUnknownValue.
+func (m *Manifest) Bind(req Request, s Schema) (*BoundRequest, error) {
 	q, index, ok := m.Find(req.Question)
 	if !ok {
 		names := make([]string, len(m.Questions))
 		for i := range m.Questions {
 			names[i] = m.Questions[i].Name
 		}
-		return nil, Errorf(CodeUnknownQuestion, "there is no question %s", abbreviate(req.Question)).
-			About("", Nearest(req.Question, names)...)
+		return nil, UnknownQuestion(req.Question, names)
 	}
-	b := &Bound{Index: index, Question: q, Args: make([]Arg, len(q.Params))}
+	if lacks := m.Lacks(q, s); lacks != nil {
+		return nil, (&UnfitQuestion{Name: q.Name, Lacks: lacks}).Error()
+	}
+	var last []int // parameters whose value is the latest
+	b := &BoundRequest{Index: index, Question: q, Args: make([]Arg, len(q.Params))}
 	for _, name := range slices.Sorted(maps.Keys(req.Params)) {
 		if !slices.ContainsFunc(q.Params, func(p Param) bool { return p.Name == name }) {
 			return nil, unknownParameter(q, name)
@@ -156,11 +171,20 @@ func (m *Manifest) Bind(req Request, s Schema) (*Bound, error) {
 	for i := range q.Params {
 		p := &q.Params[i]
 		given, ok := req.Params[p.Name]
+		if p.Absent {
+			if ok && given != nil {
+				return nil, Errorf(CodeBadParameter, "%q takes a value of the column %q, which this dataset does not have; leave it out", p.Name, p.Column).WithParam(p.Name)
+			}
+			continue
+		}
 		if !ok || given == nil {
 			if p.Required {
-				return nil, Errorf(CodeMissingParameter, "%q is required: %s", p.Name, p.expects(s)).About(p.Name, p.examples(s)...)
+				return nil, Errorf(CodeMissingParameter, "%q is required: %s", p.Name, p.Expects(s)).WithParam(p.Name, firstOf(p.Known(s))...)
 			}
 			if p.Default == nil {
+				if takesLatest(p, s) {
+					last = append(last, i)
+				}
 				continue
 			}
 			given = p.Default
@@ -186,7 +210,42 @@ func (m *Manifest) Bind(req Request, s Schema) (*Bound, error) {
 		}
 		b.Where = append(b.Where, c)
 	}
+	for _, i := range last {
+		if err := b.setLatest(i, s); err != nil {
+			return nil, err
+		}
+	}
 	return b, nil
+}
+
+// takesLatest reports whether a parameter that was left out gets the latest value.
+func takesLatest(p *Param, s Schema) bool {
+	d, ok := s.(columnDefaults)
+	if !ok || p.Column == "" || p.List {
+		return false
+	}
+	c, ok := s.Column(p.Column)
+	return ok && c.Type == Integer && d.Default(c.Name) == latest
+}
+
+// setLatest sets parameter i to the latest value that the other conditions leave. If they
+// leave none, it stays left out.
+func (b *BoundRequest) setLatest(i int, s Schema) *Error {
+	p := &b.Question.Params[i]
+	c, _ := s.Column(p.Column)
+	value, ok := s.(columnDefaults).Greatest(c.Name, b.Where)
+	if !ok {
+		return nil
+	}
+	b.Args[i].Values = []uint64{uint64(value)}
+	if !p.Select {
+		return nil
+	}
+	cond, err := equalTo(p.Name, c, b.Args[i].Values)
+	if err == nil {
+		b.Where = append(b.Where, cond)
+	}
+	return err
 }
 
 func unknownParameter(q *Question, name string) *Error {
@@ -196,149 +255,48 @@ func unknownParameter(q *Question, name string) *Error {
 	}
 	names = append(names, WhereParam)
 	return Errorf(CodeUnknownParameter, "%s takes no parameter %s; it takes %s",
-		q.Name, abbreviate(name), strings.Join(names, ", ")).About(name, Nearest(name, names)...)
+		q.Name, abbreviate(name), strings.Join(names, ", ")).WithParam(name, Nearest(name, names)...)
 }
 
-// values converts a given JSON value, or a list of them, to what the contract
-// carries.
+// values converts a JSON value, or a list of them, to the contract's encoding.
 func (p *Param) values(given any, s Schema) ([]uint64, *Error) {
 	list, isList := given.([]any)
 	switch {
 	case !isList:
 		list = []any{given}
 	case !p.List:
-		return nil, Errorf(CodeBadParameter, "%q is a list; it takes one value: %s", p.Name, p.expects(s)).About(p.Name)
+		return nil, Errorf(CodeBadParameter, "%q is a list; it takes one value: %s", p.Name, p.Expects(s)).WithParam(p.Name)
 	case len(list) == 0 || len(list) > maxList:
-		return nil, Errorf(CodeBadParameter, "%q has %d values; 1 to %d", p.Name, len(list), maxList).About(p.Name)
+		return nil, Errorf(CodeBadParameter, "%q has %d values; it takes 1 to %d", p.Name, len(list), maxList).WithParam(p.Name)
 	}
 	out := make([]uint64, len(list))
 	for i, v := range list {
 		var err *Error
-		if out[i], err = p.value(v, s); err != nil {
+		if out[i], err = p.kind().bind(p, v, s); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
 }
 
-func (p *Param) value(v any, s Schema) (uint64, *Error) {
-	bad := func() *Error {
-		return Errorf(CodeBadParameter, "%q is %s; it takes %s", p.Name, describe(v), p.expects(s)).About(p.Name)
-	}
-	switch p.Type {
-	case ParamColumn:
-		c, ok := s.Column(p.Column)
-		if !ok {
-			return 0, Errorf(CodeInternal, "the dataset has no column %q", p.Column)
-		}
-		return columnValue(p.Name, c, v)
-	case ParamChoice:
-		text, ok := v.(string)
-		if !ok {
-			return 0, bad()
-		}
-		i := slices.Index(p.Choices, text)
-		if i < 0 {
-			return 0, Errorf(CodeUnknownValue, "%q is %s; one of %s", p.Name, abbreviate(text), quoteSome(p.Choices)).
-				About(p.Name, Nearest(text, p.Choices)...)
-		}
-		return uint64(i), nil
-	case ParamBoolean:
-		on, ok := v.(bool)
-		if !ok {
-			return 0, bad()
-		}
-		if on {
-			return 1, nil
-		}
-		return 0, nil
-	case ParamInteger:
-		n, ok := integer(v)
-		if !ok {
-			return 0, bad()
-		}
-		if !p.within(float64(n)) {
-			return 0, bad()
-		}
-		return uint64(n), nil
-	default:
-		f, ok := number(v)
-		if !ok || !p.within(f) {
-			return 0, bad()
-		}
-		return math.Float64bits(f), nil
-	}
-}
-
-func (p *Param) within(f float64) bool {
-	return (p.Min == nil || f >= *p.Min) && (p.Max == nil || f <= *p.Max)
-}
-
-// expects says what the parameter takes.
-func (p *Param) expects(s Schema) string {
-	var what string
-	switch p.Type {
-	case ParamColumn:
-		name := p.Column
-		if c, ok := s.Column(name); ok {
-			name = c.Name
-		}
-		what = fmt.Sprintf("a value of the column %q", name)
-	case ParamChoice:
-		what = "one of " + quoteSome(p.Choices)
-	case ParamBoolean:
-		what = "true or false"
-	case ParamInteger:
-		what = "an integer"
-	default:
-		what = "a number"
-	}
-	if p.Min != nil {
-		what += " from " + strconv.FormatFloat(*p.Min, 'g', -1, 64)
-	}
-	if p.Max != nil {
-		what += " up to " + strconv.FormatFloat(*p.Max, 'g', -1, 64)
-	}
-	return what
-}
-
-// examples returns a few values that would have been right.
-func (p *Param) examples(s Schema) []string {
-	switch p.Type {
-	case ParamColumn:
-		if c, ok := s.Column(p.Column); ok {
-			return c.Dict[:min(len(c.Dict), maxHints)]
-		}
-	case ParamChoice:
-		return p.Choices[:min(len(p.Choices), maxHints)]
-	}
-	return nil
-}
-
 // columnValue finds v among the values of a column.
 func columnValue(field string, c *Column, v any) (uint64, *Error) {
-	bad := func(what string) *Error {
-		return Errorf(CodeBadParameter, "%q is %s; the column %q holds %s", field, describe(v), c.Name, what).About(field)
+	bad := func(what string, hint ...string) *Error {
+		return Errorf(CodeBadParameter, "%q is %s; the column %q holds %s", field, describe(v), c.Name, what).WithParam(field, hint...)
 	}
 	switch c.Type {
 	case String:
 		text, ok := v.(string)
 		if !ok {
-			return 0, bad("strings").hint(c.Dict[:min(len(c.Dict), maxHints)])
+			return 0, bad("strings", firstOf(c.Dict)...)
 		}
 		if text == "" {
 			return 0, Errorf(CodeBadParameter, "%q is empty; it takes a value of the column %q", field, c.Name).
-				About(field, c.Dict[:min(len(c.Dict), maxHints)]...)
+				WithParam(field, firstOf(c.Dict)...)
 		}
 		code, ok := slices.BinarySearch(c.Dict, text)
 		if !ok {
-			hints := Nearest(text, c.Dict)
-			err := Errorf(CodeUnknownValue, "%q is %s, which is none of the %d values of the column %q",
-				field, abbreviate(text), len(c.Dict), c.Name).About(field, hints...)
-			if len(hints) > 0 {
-				err.Reason += fmt.Sprintf("; did you mean %q?", hints[0])
-			}
-			return 0, err
+			return 0, unknownValue(field, c, text)
 		}
 		return uint64(uint32(code)), nil
 	case Integer:
@@ -356,13 +314,36 @@ func columnValue(field string, c *Column, v any) (uint64, *Error) {
 	}
 }
 
-func (e *Error) hint(values []string) *Error {
-	e.Hint = values
-	return e
+// unknownValue is the error of a text that is no value of a string column. It suggests the
+// values that the text lists, or those that are similar, or those that contain it.
+func unknownValue(field string, c *Column, text string) *Error {
+	err := Errorf(CodeUnknownValue, "%q is %s, which is not one of the %d values of the column %q", field, abbreviate(text), len(c.Dict), c.Name)
+	listed := Listed(text, func(one string) string {
+		if _, ok := slices.BinarySearch(c.Dict, one); ok {
+			return one
+		}
+		return ""
+	})
+	similar := Nearest(text, c.Dict)
+	switch {
+	case listed != nil:
+		err.Reason += fmt.Sprintf("; it is %d of them with commas between: give them as a list, or ask for one at a time", len(listed))
+		return err.WithParam(field, firstOf(listed)...)
+	case len(similar) > 0:
+		return err.Suggest(field, similar)
+	}
+	value, several := Part(text, c.Dict)
+	if value != "" {
+		several = []string{value}
+	}
+	if len(several) > 0 {
+		err.Reason += fmt.Sprintf("; %d of them contain it", len(several))
+	}
+	return err.WithParam(field, firstOf(several)...)
 }
 
-// equalTo is the condition that the column has one of the values; field is what asks
-// for them.
+// equalTo returns the condition that the column has one of the values. field names
+// their origin in errors.
 func equalTo(field string, c *Column, values []uint64) (Condition, *Error) {
 	cond := Condition{Column: c.Name}
 	for _, v := range values {
@@ -371,7 +352,7 @@ func equalTo(field string, c *Column, values []uint64) (Condition, *Error) {
 			cond.Codes = append(cond.Codes, int32(uint32(v)))
 		case Integer:
 			f := float64(int64(v))
-			if err := toldApart(field, c, f); err != nil {
+			if err := checkExactInteger(field, c, f); err != nil {
 				return Condition{}, err
 			}
 			cond.Intervals = append(cond.Intervals, Interval{f, f})
@@ -385,14 +366,16 @@ func equalTo(field string, c *Column, values []uint64) (Condition, *Error) {
 	return cond, nil
 }
 
-// toldApart refuses an end of an interval of integers that a float holds for more than
-// one of them: rows would be taken for others.
-func toldApart(field string, c *Column, f float64) *Error {
-	const exact = 1 << 53
-	if c.Type != Integer || math.Abs(f) < exact {
+// MaxExact bounds the integers of conditions: from here on a float64 cannot represent all.
+const MaxExact = 1 << 53
+
+// checkExactInteger refuses a bound on an integer column that a float64 cannot represent
+// exactly, because it would select the wrong rows.
+func checkExactInteger(field string, c *Column, f float64) *Error {
+	if c.Type != Integer || math.Abs(f) < MaxExact {
 		return nil
 	}
-	return Errorf(CodeBadParameter, "%q is %.0f; conditions on the column %q, which holds integers, are below 2^53, %d: above, not all are told apart", field, f, c.Name, exact).About(field)
+	return Errorf(CodeBadParameter, "%q is %.0f; conditions on the integer column %q must be below 2^53 (%d), because larger integers are not exact", field, f, c.Name, MaxExact).WithParam(field)
 }
 
 // condition checks one entry of a `where`.
@@ -407,104 +390,79 @@ func condition(name string, given any, s Schema) (Condition, *Error) {
 				names = append(names, all[i].Name)
 			}
 		}
-		return Condition{}, Errorf(CodeUnknownParameter, "where: %s is no dimension of the dataset; its dimensions are %s",
-			abbreviate(name), strings.Join(names, ", ")).About(field, Nearest(name, names)...)
+		return Condition{}, Errorf(CodeUnknownParameter, "where: %s is not a dimension of the dataset; its dimensions are %s",
+			abbreviate(name), strings.Join(names, ", ")).WithParam(field, Nearest(name, names)...)
 	}
-	switch given := given.(type) {
-	case map[string]any:
-		return rangeCondition(field, c, given)
-	case []any:
-		if len(given) == 0 || len(given) > maxList {
-			return Condition{}, Errorf(CodeBadParameter, "%q has %d values; 1 to %d", field, len(given), maxList).About(field)
-		}
-		values := make([]uint64, len(given))
-		for i, v := range given {
-			var err *Error
-			if values[i], err = columnValue(field, c, v); err != nil {
-				return Condition{}, err
-			}
-		}
-		return equalTo(field, c, values)
-	default:
-		v, err := columnValue(field, c, given)
-		if err != nil {
-			return Condition{}, err
-		}
-		return equalTo(field, c, []uint64{v})
+	if ends, ok := given.(map[string]any); ok {
+		return rangeCondition(field, c, ends)
 	}
+	values, err := (&Param{Name: field, Type: ParamColumn, Column: name, List: true}).values(given, s)
+	if err != nil {
+		return Condition{}, err
+	}
+	return equalTo(field, c, values)
 }
 
 // rangeCondition checks {"min": a, "max": b}, either of which may be absent.
 // Strings compare bytewise.
-func rangeCondition(field string, c *Column, given map[string]any) (Condition, *Error) {
-	for name := range given {
-		if name != "min" && name != "max" {
-			return Condition{}, Errorf(CodeBadParameter, `%q has the key %s; a range has "min", "max" or both`, field, abbreviate(name)).
-				About(field, "min", "max")
-		}
+func rangeCondition(field string, c *Column, ends map[string]any) (Condition, *Error) {
+	bad := func(format string, args ...any) (Condition, *Error) {
+		return Condition{}, Errorf(CodeBadParameter, format, args...).WithParam(field)
 	}
-	lo, hasMin := given["min"]
-	hi, hasMax := given["max"]
-	if !hasMin && !hasMax {
-		return Condition{}, Errorf(CodeBadParameter, `%q is an empty object; a range has "min", "max" or both`, field).About(field, "min", "max")
+	keys := slices.Sorted(maps.Keys(ends))
+	if len(keys) == 0 || slices.ContainsFunc(keys, func(name string) bool { return name != "min" && name != "max" }) {
+		return Condition{}, Errorf(CodeBadParameter, `%q has the keys %s; a range has "min", "max" or both`, field, abbreviate(strings.Join(keys, ", "))).
+			WithParam(field, "min", "max")
+	}
+	from, to := 0, len(c.Dict)
+	interval := Interval{math.Inf(-1), math.Inf(1)}
+	for _, name := range []string{"min", "max"} {
+		v, given := ends[name]
+		if !given {
+			continue
+		}
+		if c.Type == String {
+			text, ok := v.(string)
+			if !ok {
+				return bad("%q has the bound %s; the column %q holds strings", field, describe(v), c.Name)
+			}
+			i, found := slices.BinarySearch(c.Dict, text)
+			switch {
+			case name == "min":
+				from = i
+			case found:
+				to = i + 1
+			default:
+				to = i
+			}
+			continue
+		}
+		f, ok := number(v)
+		if !ok {
+			return bad("%q has the bound %s; the column %q holds numbers", field, describe(v), c.Name)
+		}
+		if err := checkExactInteger(field, c, f); err != nil {
+			return Condition{}, err
+		}
+		if name == "min" {
+			interval.Min = f
+		} else {
+			interval.Max = f
+		}
 	}
 	cond := Condition{Column: c.Name}
-	if c.Type == String {
-		from, to := 0, len(c.Dict)
-		for _, end := range []struct {
-			v   any
-			has bool
-			set func(string)
-		}{
-			{lo, hasMin, func(t string) { from, _ = slices.BinarySearch(c.Dict, t) }},
-			{hi, hasMax, func(t string) {
-				i, found := slices.BinarySearch(c.Dict, t)
-				if found {
-					i++
-				}
-				to = i
-			}},
-		} {
-			if !end.has {
-				continue
-			}
-			text, ok := end.v.(string)
-			if !ok {
-				return Condition{}, Errorf(CodeBadParameter, "%q has the end %s; the column %q holds strings", field, describe(end.v), c.Name).About(field)
-			}
-			end.set(text)
-		}
-		if from >= to {
-			return Condition{}, Errorf(CodeUnknownValue, "%q holds no value of the column %q", field, c.Name).
-				About(field, c.Dict[:min(len(c.Dict), maxHints)]...)
-		}
+	switch {
+	case c.Type == String && from >= to:
+		return cond, Errorf(CodeUnknownValue, "%q holds no value of the column %q", field, c.Name).WithParam(field, firstOf(c.Dict)...)
+	case c.Type == String:
 		for i := from; i < to; i++ {
 			cond.Codes = append(cond.Codes, int32(i))
 		}
-		return cond, nil
+	case interval.Min > interval.Max:
+		return bad("%q has a min above its max", field)
+	default:
+		cond.Intervals = []Interval{interval}
 	}
-	iv := Interval{math.Inf(-1), math.Inf(1)}
-	for _, end := range []struct {
-		v   any
-		has bool
-		to  *float64
-	}{{lo, hasMin, &iv.Min}, {hi, hasMax, &iv.Max}} {
-		if !end.has {
-			continue
-		}
-		f, ok := number(end.v)
-		if !ok {
-			return Condition{}, Errorf(CodeBadParameter, "%q has the end %s; the column %q holds numbers", field, describe(end.v), c.Name).About(field)
-		}
-		if err := toldApart(field, c, f); err != nil {
-			return Condition{}, err
-		}
-		*end.to = f
-	}
-	if iv.Min > iv.Max {
-		return Condition{}, Errorf(CodeBadParameter, "%q has its min above its max", field).About(field)
-	}
-	cond.Intervals = []Interval{iv}
 	return cond, nil
 }
 
@@ -558,7 +516,12 @@ func describe(v any) string {
 	case map[string]any:
 		return "an object"
 	default:
-		return fmt.Sprintf("the number %v", v)
+		const most = 40
+		text := fmt.Sprint(v)
+		if len(text) > most {
+			text = fmt.Sprintf("%s... (%d characters)", text[:most], len(text))
+		}
+		return "the number " + text
 	}
 }
 
@@ -578,11 +541,11 @@ func quoteSome(values []string) string {
 	return b.String()
 }
 
-// Nearest returns what of known a person who wrote got may have meant, best
-// first, at most five: what differs in case only, what begins with or contains
-// got, and what is a few typing errors away.
+// Nearest returns the entries of known that are most similar to got, best first and at
+// most five: entries that differ only in case, begin with got, contain it, are a few edits
+// away, or have words that are.
 func Nearest(got string, known []string) []string {
-	const maxLen = 256 // of got: comparing costs the product of the lengths
+	const maxLen = 256 // of got: the cost of a comparison is the product of the lengths
 	if got == "" || len(got) > maxLen {
 		return nil
 	}
@@ -591,6 +554,7 @@ func Nearest(got string, known []string) []string {
 		cost int
 	}
 	var found []candidate
+	comparisons := 20_000 // of words; a list of any length is searched in some milliseconds
 	low := strings.ToLower(got)
 	for _, k := range known {
 		lk := strings.ToLower(k)
@@ -603,8 +567,10 @@ func Nearest(got string, known []string) []string {
 		case len(low) >= 3 && strings.Contains(lk, low):
 			cost = 2
 		case len(lk) <= 2*maxLen:
-			if d := levenshtein.ComputeDistance(low, lk); d <= max(2, len(low)/4) {
+			if d, near := edited(low, lk, max(2, len(low)/4)); near {
 				cost = 2 + d
+			} else if d, near := wordsNear(low, lk, &comparisons); near {
+				cost = 3 + d
 			}
 		}
 		if cost >= 0 {
@@ -617,4 +583,40 @@ func Nearest(got string, known []string) []string {
 		out = append(out, c.text)
 	}
 	return out
+}
+
+// wordsNear returns the least number of edits, at most a quarter of its length, between
+// got and as many consecutive words of a longer text. Both are in lower case. It takes its
+// comparisons off those that are left.
+func wordsNear(got, text string, left *int) (edits int, near bool) {
+	const minLen = 4 // shorter words are near to too many
+	n, most := len(strings.Fields(got)), (len(got)+1)/4
+	words := strings.Fields(text)
+	if len(got) < minLen || len(words) <= n {
+		return 0, false
+	}
+	edits = most + 1
+	for i := 0; i < len(words)-n+1 && *left > 0; i++ {
+		part := strings.Trim(strings.Join(words[i:i+n], " "), `,.;:()"'`)
+		*left--
+		if d, near := edited(got, part, edits-1); near {
+			edits = d
+		}
+	}
+	return edits, edits <= most
+}
+
+// edited returns the number of edits between two texts if it is at most most. Most texts
+// are told apart by their lengths alone.
+func edited(a, b string, most int) (edits int, near bool) {
+	if difference := utf8.RuneCountInString(a) - utf8.RuneCountInString(b); difference > most || -difference > most {
+		return 0, false
+	}
+	edits = levenshtein.ComputeDistance(a, b)
+	return edits, edits <= most
+}
+
+// UnknownQuestion returns the error of a question that is none of names.
+func UnknownQuestion(name string, names []string) *Error {
+	return Errorf(CodeUnknownQuestion, "there is no question %s", abbreviate(name)).Suggest("", Nearest(name, names))
 }

@@ -3,6 +3,7 @@ package question
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"reflect"
 	"slices"
@@ -37,7 +38,7 @@ func testManifest(t testing.TB) *Manifest {
 	t.Helper()
 	m := &Manifest{
 		Name: "demo", Version: "1.0.0",
-		Columns: []ColumnNeed{{"question", String}, {"location", String}, {"year", Integer}, {"value", Number}},
+		Columns: []ColumnNeed{{Name: "question", Type: String}, {Name: "location", Type: String}, {Name: "year", Type: Integer}, {Name: "value", Type: Number}},
 		Questions: []Question{
 			{Name: "mean", Result: Result{Values: []ResultColumn{{Name: "mean", Type: Number}}}},
 			{
@@ -161,6 +162,7 @@ func TestBindRefuses(t *testing.T) {
 		{"below min", "everything", `{` + q + `,"share":-0.1}`, CodeBadParameter, "share", "from 0 up to 1", ""},
 		{"above max", "everything", `{` + q + `,"share":1.5}`, CodeBadParameter, "share", "from 0 up to 1", ""},
 		{"infinite", "everything", `{` + q + `,"share":1e999}`, CodeBadParameter, "share", "1e999", ""},
+		{"long", "everything", `{` + q + `,"share":` + strings.Repeat("9", 60000) + `}`, CodeBadParameter, "share", strings.Repeat("9", 40) + "... (60000 characters)", ""},
 		{"fraction", "everything", `{` + q + `,"top":1.5}`, CodeBadParameter, "top", "an integer", ""},
 		{"huge integer", "everything", `{` + q + `,"top":1e300}`, CodeBadParameter, "top", "an integer", ""},
 		{"choice", "everything", `{` + q + `,"order":"upp"}`, CodeUnknownValue, "order", `"up", "down"`, "up"},
@@ -209,10 +211,11 @@ func TestParseRequestRefuses(t *testing.T) {
 		"[]":                        "a list",
 		"null":                      "null",
 		`"x"`:                       "the string",
-		"{}{}":                      "follows",
+		"{}{}":                      "after the JSON object",
 		`{"a":1}x`:                  "",
-		`{"a":1,"a":2}`:             "stands twice",
-		`{"where":{"b":1,"b":1}}`:   "stands twice",
+		strings.Repeat("[", 20):     "levels",
+		`{"a":1,"a":2}`:             "duplicate name",
+		`{"where":{"b":1,"b":1}}`:   "duplicate name",
 		`{"a":[{"b":1},{"b":1}]}{`:  "",
 		"{\"a\":\"\xff\"}":          "not UTF-8",
 		`{"a":` + "\x00" + `}`:      "at byte",
@@ -239,6 +242,8 @@ func TestNearest(t *testing.T) {
 		{"virginia", []string{"Virginia", "West Virginia"}},
 		{"new", []string{"New Mexico", "New York"}},
 		{"Oklohama", []string{"Oklahoma"}},
+		{"Virgina, West", nil},
+		{"Virgnia", []string{"Virginia", "West Virginia"}},
 		{"zzzzzzzz", nil},
 		{"", nil},
 		{strings.Repeat("o", 10_000), nil},
@@ -253,20 +258,81 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-// FuzzBind: whatever a stranger sends, the answer is a bound request whose values
-// are the dataset's, or an error with a code and a reason.
+// A misspelt word, or a few of them, is found in a longer text.
+func TestNearestByWords(t *testing.T) {
+	known := []string{
+		"Percent of adults aged 18 years and older who have obesity",
+		"Percent of adults aged 18 years and older who have an overweight classification",
+		"Percent of adults who engage in no leisure-time physical activity (any), or combination",
+	}
+	for got, want := range map[string][]string{
+		"obesty": known[:1], "OBESTIY": known[:1], "have obesty": known[:1], "overwieght": known[1:2], "combinaton": known[2:], "activty": known[2:],
+		"obe": known[:1], "obs": nil, "diabetes": nil, "xx yy zz": nil, "physical actvity any": known[2:],
+	} {
+		if found := Nearest(got, known); !slices.Equal(found, want) {
+			t.Errorf("Nearest(%q) = %q, want %q", got, found, want)
+		}
+	}
+}
+
+// A long list of values costs little more than to read it.
+func BenchmarkNearest(b *testing.B) {
+	known := make([]string, 100_000)
+	for i := range known {
+		known[i] = fmt.Sprintf("Percent of adults who engage in activity %d or none", i)
+	}
+	for b.Loop() {
+		if Nearest("actifity of adults enwage", known) != nil {
+			b.Fatal("it is near")
+		}
+	}
+}
+
+// A text that is no value says what may have been meant.
+func TestUnknownValue(t *testing.T) {
+	c := &Column{Name: "place", Type: String, Dict: []string{"Iowa", "New York", "Ohio", "Texas", "Utah", "Virginia, West"}}
+	for _, tt := range []struct {
+		text, want string
+		hint       []string
+	}{
+		{"Ohio,Texas", "it is 2 of them with commas between", []string{"Ohio", "Texas"}},
+		{"New York, Ohio ,Utah", "it is 3 of them", []string{"New York", "Ohio", "Utah"}},
+		{"Ohio,Txas", "", nil},
+		{"Ohio,", "", []string{"Ohio"}},
+		{"Ohoi", `did you mean "Ohio"?`, []string{"Ohio"}},
+		{"o", "3 of them contain it", []string{"Iowa", "New York", "Ohio"}},
+		{"xyzzy", "", nil},
+	} {
+		_, err := columnValue("state", c, tt.text)
+		if err == nil || err.Code != CodeUnknownValue || err.Param != "state" || !strings.Contains(err.Reason, tt.want) || tt.hint != nil && !slices.Equal(err.Hint, tt.hint) {
+			t.Errorf("%q: %v, %q; want %q, %q", tt.text, err, err.Hint, tt.want, tt.hint)
+		}
+	}
+	if _, err := columnValue("state", c, "Virginia, West"); err != nil {
+		t.Errorf("a value with a comma: %v", err)
+	}
+	if got := Listed(strings.Repeat("a,", 100)+"a", func(s string) string { return s }); got != nil {
+		t.Errorf("%d parts are listed", len(got))
+	}
+}
+
+// FuzzBind: any body gives a bound request with values of the dataset, or an error with a
+// code and a reason.
 func FuzzBind(f *testing.F) {
 	for _, seed := range []string{
 		`{"question":"adults who walk","where":{"year":{"min":2015},"location":["Ohio"]}}`,
 		`{"question":"adults who walk","states":["Texas"],"since":2015,"share":0.1,"top":3,"order":"up","exact":true}`,
-		`{"where":{"location":{"max":"P"}}}`, `{}`, `[`, `{"question":{"min":1}}`,
+		`{"where":{"location":{"max":"P"}}}`, `{}`, `[`, `{"question":{"min":1}}`, `{"a":[1,{"b":null},]}`, `{"a":1,}`, `{"a" "b"}`, `[}`,
 	} {
 		f.Add([]byte(seed))
 	}
 	m := testManifest(f)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		req, err := ParseRequest("everything", body)
-		var b *Bound
+		if err == nil && !json.Valid(body) {
+			t.Fatalf("%q is accepted", body)
+		}
+		var b *BoundRequest
 		if err == nil {
 			b, err = m.Bind(req, testSchema)
 		}
@@ -293,4 +359,111 @@ func FuzzBind(f *testing.F) {
 			}
 		}
 	})
+}
+
+// BenchmarkBind binds a request that narrows rows by three conditions.
+func BenchmarkBind(b *testing.B) {
+	m := testManifest(b)
+	req, err := ParseRequest("everything", []byte(`{"question":"adults who walk","states":["Ohio","Texas"],"where":{"year":{"min":2015},"location":"Ohio"}}`))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		bound, err := m.Bind(req, testSchema)
+		if err != nil || len(bound.Where) != 3 {
+			b.Fatal(bound, err)
+		}
+	}
+}
+
+// dated is a schema with defaults.
+type dated struct {
+	schema
+
+	conds []Condition // of the last call of Greatest
+}
+
+func (d *dated) Default(column string) string {
+	return map[string]string{"year": "latest", "location": "Ohio", "question": "not there"}[column]
+}
+
+func (d *dated) Greatest(column string, conds []Condition) (int64, bool) {
+	d.conds = conds
+	return 2021, column == "year" && len(conds) < 3
+}
+
+// TestDefaults: parameters that are left out get the dataset's default of their column, the
+// latest one after all other conditions are known.
+func TestDefaults(t *testing.T) {
+	m, err := ParseManifest([]byte(`{"name":"a","version":"2","columns":[{"name":"location","type":"string"},{"name":"year","type":"integer"},{"name":"question","type":"string"}],
+		"questions":[{"name":"q","params":[{"name":"when","type":"column","column":"year","select":true},{"name":"place","type":"column","column":"location","select":true},
+		{"name":"what","type":"column","column":"question"},{"name":"since","type":"column","column":"year"}],"result":{"values":[{"name":"n","type":"integer"}]}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &dated{schema: testSchema}
+	m = m.Adapt(s)
+	year := func(n float64) Condition { return Condition{Column: "year", Intervals: []Interval{{n, n}}} }
+	ohio := Condition{Column: "location", Codes: []int32{0}}
+	for _, c := range []struct {
+		body  string
+		args  string
+		where []Condition
+	}{
+		{`{}`, "[{[2021]} {[0]} {[]} {[2021]}]", []Condition{ohio, year(2021)}},
+		{`{"when":2019,"place":"Texas","since":2018}`, "[{[2019]} {[3]} {[]} {[2018]}]", []Condition{year(2019), {Column: "location", Codes: []int32{3}}}},
+		{`{"where":{"year":2015,"rate":1},"since":2018}`, "[{[]} {[0]} {[]} {[2018]}]", []Condition{ohio, {Column: "rate", Intervals: []Interval{{1, 1}}}, year(2015)}},
+	} {
+		req, err := ParseRequest("q", []byte(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := m.Bind(req, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(b.Args); got != c.args || !reflect.DeepEqual(b.Where, c.where) {
+			t.Errorf("%s: %s %+v, want %s %+v", c.body, got, b.Where, c.args, c.where)
+		}
+	}
+	if q := m.Questions[0].Canonical(Request{Question: "q", Params: map[string]any{"place": "Ohio"}}, s); q.Query() != "" {
+		t.Errorf("a default value is in the canonical form: %s", q.Query())
+	}
+}
+
+// TestOptionalColumns: a parameter of an optional column that the dataset does not have, or
+// has with another type, can only be left out; a question that needs the column cannot be asked.
+func TestOptionalColumns(t *testing.T) {
+	m, err := ParseManifest([]byte(`{"name":"a","version":"2","columns":[{"name":"asked","type":"integer","optional":true},{"name":"location","type":"integer","optional":true},{"name":"year","type":"integer","optional":true}],
+		"questions":[{"name":"q","params":[{"name":"asked","type":"column","column":"asked","select":true,"default":100},{"name":"place","type":"column","column":"location"},{"name":"year","type":"column","column":"year"}],
+		"result":{"values":[{"name":"n","type":"integer"}]}},
+		{"name":"needs","needs":["year","asked"],"result":{"values":[{"name":"n","type":"integer"}]}},
+		{"name":"requires","params":[{"name":"place","type":"column","column":"location","required":true}],"result":{"values":[{"name":"n","type":"integer"}]}},
+		{"name":"fits","needs":["year"],"result":{"values":[{"name":"n","type":"integer"}]}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m = m.Adapt(testSchema)
+	if p := m.Questions[0].Params; !p[0].Absent || p[0].Default != nil || !p[1].Absent || p[2].Absent {
+		t.Errorf("%+v", p)
+	}
+	for _, c := range []struct {
+		question string
+		params   map[string]any
+		want     string // "": it can be asked
+	}{
+		{"q", nil, ""},
+		{"q", map[string]any{"year": 2020.0, "place": nil}, ""},
+		{"q", map[string]any{"asked": 5.0}, `"asked" takes a value of the column "asked", which this dataset does not have; leave it out`},
+		{"q", map[string]any{"place": "Ohio"}, `"place" takes a value of the column "location", which this dataset does not have; leave it out`},
+		{"needs", nil, "needs does not fit this dataset: it needs the column asked"},
+		{"requires", map[string]any{"place": 1.0}, "requires does not fit this dataset: it needs the column location"},
+		{"fits", nil, ""},
+	} {
+		b, err := m.Bind(Request{Question: c.question, Params: c.params}, testSchema)
+		if c.want == "" && (err != nil || len(b.Where) > 0) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s %v: %v", c.question, c.params, err)
+		}
+	}
 }

@@ -7,13 +7,12 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
-// Bounds of a manifest.
+// Limits of a manifest.
 const (
 	MaxNameLen   = 64
 	MaxQuestions = 1024
@@ -22,15 +21,11 @@ const (
 	maxTextLen   = 4096 // titles, descriptions, units, choices
 )
 
-// WhereParam is the name in a request under which rows are narrowed down; no
-// parameter of a question may take it.
+// WhereParam is the key of a request's filter. No parameter may have this name.
 const WhereParam = "where"
 
-var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
-
-// ParseManifest reads and checks a manifest. Every error has CodeBadPlugin and
-// names the key, what it is and what would have been right. The defaults of
-// Layout and of the column type are filled in.
+// ParseManifest decodes and checks a manifest and fills in the default layout. Every
+// error has CodeBadPlugin and names the key, its value and what is expected.
 func ParseManifest(b []byte) (*Manifest, error) {
 	m, err := decodeManifest(b)
 	if err != nil {
@@ -39,12 +34,13 @@ func ParseManifest(b []byte) (*Manifest, error) {
 	for fault := range m.faults {
 		return nil, fault
 	}
+	m.dropExamples()
+	m.dropShows()
 	return m, nil
 }
 
-// ManifestFaults returns everything that is wrong with a manifest, of which
-// ParseManifest says the first. What is no JSON, or has a value of another JSON
-// type than is due, has one fault.
+// ManifestFaults returns all faults of a manifest; ParseManifest returns the first. A
+// text that is not JSON, or has a value of the wrong JSON type, has one fault.
 func ManifestFaults(b []byte) []*Error {
 	m, err := decodeManifest(b)
 	if err != nil {
@@ -61,10 +57,10 @@ func decodeManifest(b []byte) (*Manifest, error) {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.UseNumber()
 	if err := dec.Decode(&m); err != nil {
-		return nil, badManifest("it is not the JSON that a manifest is: %s", jsonReason(err))
+		return nil, badManifest("it is not the JSON of a manifest: %s", jsonReason(err))
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, badManifest("something follows the JSON object")
+		return nil, badManifest("there is text after the JSON object")
 	}
 	return &m, nil
 }
@@ -75,7 +71,7 @@ func badManifest(format string, args ...any) *Error {
 	return err
 }
 
-// faults yields what is wrong with m, in the order of declaration.
+// faults yields the faults of m, in the order of declaration.
 func (m *Manifest) faults(yield func(*Error) bool) {
 	going := true
 	m.check(func(err *Error) {
@@ -85,15 +81,15 @@ func (m *Manifest) faults(yield func(*Error) bool) {
 	})
 }
 
-// A reporter takes what a check has found; nil is nothing.
-type reporter func(*Error)
+// A faultReporter takes the result of a check; nil means no fault.
+type faultReporter func(*Error)
 
-func (report reporter) badf(format string, args ...any) { report(badManifest(format, args...)) }
+func (report faultReporter) badf(format string, args ...any) { report(badManifest(format, args...)) }
 
-func (m *Manifest) check(report reporter) {
+func (m *Manifest) check(report faultReporter) {
 	report(checkName("name", m.Name))
 	if m.Version == "" {
-		report.badf(`"version" is missing; give one, such as "1.0.0"`)
+		report.badf(`"version" is missing; add one, such as "1.0.0"`)
 	}
 	for _, t := range []struct{ key, text string }{{"version", m.Version}, {"title", m.Title}, {"homepage", m.Homepage}} {
 		report(checkLine(t.key, t.text))
@@ -116,7 +112,7 @@ func (m *Manifest) check(report reporter) {
 		}
 		report(checkText(at+".name", c.Name))
 		if !slices.Contains([]Type{Number, Integer, String}, c.Type) {
-			report.badf("%s (%q) has the type %q; one of number, integer, string", at, c.Name, c.Type)
+			report.badf("%s (%q) has the type %q; it is one of number, integer, string", at, c.Name, c.Type)
 		}
 		if slices.ContainsFunc(m.Columns[:i], func(o ColumnNeed) bool { return o.Name == c.Name }) {
 			report.badf("%s repeats the column %q", at, c.Name)
@@ -142,10 +138,15 @@ func (m *Manifest) check(report reporter) {
 	}
 }
 
-func (m *Manifest) checkQuestion(at string, q *Question, report reporter) {
+func (m *Manifest) checkQuestion(at string, q *Question, report faultReporter) {
 	at = fmt.Sprintf("%s (%s)", at, q.Name)
 	report(checkLine(at+".title", q.Title))
 	report(checkText(at+".description", q.Description))
+	for i, name := range q.Needs {
+		if !slices.ContainsFunc(m.Columns, func(c ColumnNeed) bool { return c.Name == name && c.Optional }) {
+			report.badf(`%s.needs[%d] is %s, which "columns" does not list with "optional": true`, at, i, abbreviate(name))
+		}
+	}
 	if len(q.Params) > MaxParams {
 		report.badf("%s has %d parameters; at most %d", at, len(q.Params), MaxParams)
 		return
@@ -158,7 +159,7 @@ func (m *Manifest) checkQuestion(at string, q *Question, report reporter) {
 		}
 		pat := fmt.Sprintf("%s: parameter %q", at, p.Name)
 		if p.Name == WhereParam {
-			report.badf("%s: the name is taken by the host, which narrows rows by it", pat)
+			report.badf("%s: the name is reserved for the filter of a request", pat)
 		}
 		if slices.ContainsFunc(q.Params[:i], func(o Param) bool { return o.Name == p.Name }) {
 			report.badf("%s is declared twice", pat)
@@ -168,42 +169,24 @@ func (m *Manifest) checkQuestion(at string, q *Question, report reporter) {
 	m.checkResult(at, &q.Result, report)
 }
 
-func (m *Manifest) checkParam(at string, p *Param, report reporter) {
+func (m *Manifest) checkParam(at string, p *Param, report faultReporter) {
 	report(checkLine(at+" title", p.Title))
 	report(checkText(at+" description", p.Description))
-	switch p.Type {
-	case ParamColumn:
-		if !slices.ContainsFunc(m.Columns, func(c ColumnNeed) bool { return c.Name == p.Column }) {
-			report.badf(`%s takes a value of the column %q, which "columns" does not list`, at, p.Column)
-		}
-	case ParamChoice:
-		if len(p.Choices) == 0 || len(p.Choices) > MaxQuestions {
-			report.badf(`%s: "choices" has %d entries; 1 to %d`, at, len(p.Choices), MaxQuestions)
-			return
-		}
-		for i, c := range p.Choices {
-			if c == "" || slices.Contains(p.Choices[:i], c) {
-				report.badf("%s: choice %q is empty or stands there twice", at, c)
-			}
-			report(checkLine(at+" choice", c))
-		}
-	case ParamNumber, ParamInteger, ParamBoolean:
-	default:
-		report.badf("%s has the type %q; one of column, number, integer, choice, boolean", at, p.Type)
+	kind := p.kind()
+	if kind == nil {
+		report.badf("%s has the type %q; it is one of %s", at, p.Type, typesWith(""))
 		return
 	}
-	numeric := p.Type == ParamNumber || p.Type == ParamInteger
-	if p.Type != ParamColumn && (p.Select || p.Column != "") {
-		report.badf(`%s: "select" and "column" go with the type column only`, at)
+	for _, k := range []struct {
+		key   string
+		given bool
+	}{{"column", p.Column != ""}, {"select", p.Select}, {"choices", p.Choices != nil}, {"min", p.Min != nil}, {"max", p.Max != nil}} {
+		if k.given && !slices.Contains(kind.keys(), k.key) {
+			report.badf("%s: %q goes with the type %s only", at, k.key, typesWith(k.key))
+		}
 	}
-	if p.Type != ParamChoice && p.Choices != nil {
-		report.badf(`%s: "choices" goes with the type choice only`, at)
-	}
-	if !numeric && (p.Min != nil || p.Max != nil) {
-		report.badf(`%s: "min" and "max" go with the types number and integer only`, at)
-	}
-	if p.Min != nil && p.Max != nil && *p.Min > *p.Max {
-		report.badf(`%s: "min" is above "max"`, at)
+	if err := kind.check(m, p, at); err != nil {
+		report(err)
 		return
 	}
 	if p.Required && p.Default != nil {
@@ -218,14 +201,25 @@ func (m *Manifest) checkParam(at string, p *Param, report reporter) {
 			report(checkText(at+" default", text))
 		}
 	}
-	if p.Default != nil && p.Type != ParamColumn { // a column's values are the dataset's
+	if p.Default != nil && p.Column == "" { // a column's values are the dataset's
 		if _, err := p.values(p.Default, nil); err != nil {
 			report.badf("%s: its default: %s", at, err.Reason)
 		}
 	}
 }
 
-func (m *Manifest) checkResult(at string, r *Result, report reporter) {
+// typesWith lists the types of a parameter that have a key; "": all types.
+func typesWith(key string) string {
+	var names []string
+	for _, t := range paramTypes {
+		if key == "" || slices.Contains(t.keys(), key) {
+			names = append(names, string(t.name))
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+func (m *Manifest) checkResult(at string, r *Result, report faultReporter) {
 	if r.Layout == "" {
 		r.Layout = LayoutRows
 	}
@@ -238,7 +232,7 @@ func (m *Manifest) checkResult(at string, r *Result, report reporter) {
 		report.badf("%s: the result has %d columns; at most %d", at, len(columns), MaxColumns)
 		return
 	case !slices.Contains([]Layout{LayoutRows, LayoutMap, LayoutNested, LayoutRecord}, r.Layout):
-		report.badf("%s: result.layout is %q; one of rows, map, nested, record", at, r.Layout)
+		report.badf("%s: result.layout is %q; it is one of rows, map, nested, record", at, r.Layout)
 	case r.Layout == LayoutRecord && len(r.Keys) > 0:
 		report.badf("%s: the layout record has no keys, but result.keys lists %d", at, len(r.Keys))
 	case r.Layout == LayoutMap && len(r.Keys) == 0:
@@ -253,7 +247,7 @@ func (m *Manifest) checkResult(at string, r *Result, report reporter) {
 			report.badf("%s: the result column %q is declared twice", at, c.Name)
 		}
 		if !slices.Contains([]Type{Number, Integer, String}, c.Type) {
-			report.badf("%s: the result column %q has the type %q; one of number, integer, string", at, c.Name, c.Type)
+			report.badf("%s: the result column %q has the type %q; it is one of number, integer, string", at, c.Name, c.Type)
 		}
 		if c.UnitOf != "" && !slices.ContainsFunc(m.Columns, func(o ColumnNeed) bool { return o.Name == c.UnitOf }) {
 			report.badf(`%s: the result column %q has the unit of %q, which "columns" does not list`, at, c.Name, c.UnitOf)
@@ -265,8 +259,12 @@ func (m *Manifest) checkResult(at string, r *Result, report reporter) {
 }
 
 func checkName(key, name string) *Error {
-	if !namePattern.MatchString(name) || len(name) > MaxNameLen {
-		return badManifest("%q is %s; a name is a lower-case letter, then lower-case letters, digits and _, at most %d in all", key, abbreviate(name), MaxNameLen)
+	if !ValidName(name) {
+		err := badManifest("%q is %s; a name is a lower-case letter followed by lower-case letters, digits and _, at most %d characters in all", key, abbreviate(name), MaxNameLen)
+		if valid := strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(name)); ValidName(valid) {
+			err.Reason += fmt.Sprintf(", such as %q", valid)
+		}
+		return err
 	}
 	return nil
 }
@@ -277,21 +275,21 @@ func checkText(key, text string) *Error {
 	}
 	if i := strings.IndexFunc(text, func(r rune) bool { return Invisible(r) && r != '\n' && r != '\t' }); i >= 0 {
 		r, _ := utf8.DecodeRuneInString(text[i:])
-		return badManifest("%q has the control or invisible character %U at byte %d; leave it out", key, r, i)
+		return badManifest("%q has the control or invisible character %U at byte %d; remove it", key, r, i)
 	}
 	return nil
 }
 
-// checkLine is checkText for what stands in a line with other things: what follows a
-// line end in it would be taken for the host's own words.
+// checkLine is checkText for text that is shown within a line: text after a line break
+// would look like the host's own output.
 func checkLine(key, text string) *Error {
 	if i := strings.IndexAny(text, "\n\t"); i >= 0 {
-		return badManifest("%q has the control or invisible character %U at byte %d; it is one line", key, text[i], i)
+		return badManifest("%q has the control or invisible character %U at byte %d; it must be a single line", key, text[i], i)
 	}
 	return checkText(key, text)
 }
 
-// abbreviate quotes s for a message, cut where it is long.
+// abbreviate quotes s for a message and truncates it if it is long.
 func abbreviate(s string) string {
 	const most = 100
 	if len(s) > most {
@@ -300,7 +298,7 @@ func abbreviate(s string) string {
 	return Visible(fmt.Sprintf("%q", s))
 }
 
-// jsonReason says what encoding/json found, in a form for a person.
+// jsonReason rewrites an error of encoding/json for people.
 func jsonReason(err error) string {
 	var syntax *json.SyntaxError
 	var typ *json.UnmarshalTypeError
@@ -312,7 +310,7 @@ func jsonReason(err error) string {
 	case errors.As(err, &syntax):
 		return fmt.Sprintf("%s at byte %d", syntax, syntax.Offset)
 	case errors.As(err, &typ):
-		return fmt.Sprintf("%q is a JSON %s where %s is due", typ.Field, typ.Value, jsonTypeName(typ.Type.Kind().String()))
+		return fmt.Sprintf("%q is a JSON %s; %s is expected", typ.Field, typ.Value, jsonTypeName(typ.Type.Kind().String()))
 	default:
 		return strings.TrimPrefix(err.Error(), "json: ")
 	}
@@ -333,5 +331,5 @@ func jsonTypeName(kind string) string {
 	}
 }
 
-// finite reports whether f is a number that JSON can carry.
+// finite reports whether JSON can represent f.
 func finite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }

@@ -9,7 +9,7 @@ type Request struct {
 	Where    map[string]any `json:"where,omitempty"`  // column -> a value, a list of values, or {"min":, "max":}
 }
 
-// Status is where a job is in its life.
+// Status is the state of a job.
 type Status string
 
 // The statuses; the last three are final.
@@ -21,10 +21,10 @@ const (
 	Cancelled Status = "cancelled"
 )
 
-// Final reports whether a job with this status will never change again.
+// Final reports whether a job with this status can no longer change.
 func (s Status) Final() bool { return s == Done || s == Failed || s == Cancelled }
 
-// Job is one asking of one question. Its JSON form is what the store keeps.
+// Job is one request with its state and outcome. The store keeps its JSON form.
 type Job struct {
 	ID         string      `json:"id"` // UUIDv7
 	Status     Status      `json:"status"`
@@ -32,15 +32,38 @@ type Job struct {
 	Created    time.Time   `json:"created"` // UTC, as the other times
 	Started    time.Time   `json:"started,omitzero"`
 	Finished   time.Time   `json:"finished,omitzero"`
-	Attempts   int         `json:"attempts"`           // times that it was started
-	RetryOf    string      `json:"retry_of,omitempty"` // the job that this one asks again
+	Attempts   int         `json:"attempts"`           // number of starts, without interrupted ones
+	RetryOf    string      `json:"retry_of,omitempty"` // the job that this one repeats
 	Provenance *Provenance `json:"provenance,omitempty"`
+	Coverage   *Coverage   `json:"coverage,omitempty"`
+	Caveats    []Caveat    `json:"caveats,omitempty"`
+	Receipt    *Receipt    `json:"receipt,omitempty"`
 	Result     *Table      `json:"result,omitempty"` // with Done
 	Error      *Error      `json:"error,omitempty"`  // with Failed and Cancelled
+
+	// Lease is how long, in nanoseconds from when this record was written, whoever wrote
+	// it may take: until then no other process starts the job. 0: as long as a run may
+	// take. Of a job that has not ended.
+	Lease time.Duration `json:"lease,omitempty"`
+	// Returned counts the processes that gave the job back because they do not know its
+	// question. Of a job that has not ended.
+	Returned int `json:"returned,omitempty"`
 }
 
-// Provenance says what an answer was computed from: an answer depends on
-// nothing else than these and the request.
+// Answer returns the outcome of a job that is Done.
+func (j *Job) Answer() *Answer {
+	return &Answer{Table: j.Result, Provenance: j.Provenance, Coverage: j.Coverage, Caveats: j.Caveats, Receipt: j.Receipt}
+}
+
+// Message is one delivery of a job's id by a queue.
+type Message struct {
+	ID           string // the job's; not checked
+	Receipt      string // names this delivery to the queue
+	ReceiveCount int    // number of deliveries, including this one
+}
+
+// Provenance identifies the inputs of an answer, which depends only on these and on the
+// request.
 type Provenance struct {
 	Dataset       string `json:"dataset"`        // name
 	DatasetDigest string `json:"dataset_digest"` // "sha256:..."
@@ -49,10 +72,4 @@ type Provenance struct {
 	PluginVersion string `json:"plugin_version"`
 	PluginDigest  string `json:"plugin_digest"` // "sha256:..." of the .wasm file
 	RowsSelected  int    `json:"rows_selected"`
-}
-
-// Answer is what running a request yields.
-type Answer struct {
-	Table      *Table
-	Provenance *Provenance
 }

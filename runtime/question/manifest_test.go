@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// minimal is a manifest that is accepted; the table below breaks it.
+// minimal is a valid manifest, which the table below breaks.
 const minimal = `{"name":"demo","version":"1","columns":[{"name":"value","type":"number"},{"name":"location","type":"string"}],
 "questions":[{"name":"mean","params":[],"result":{"values":[{"name":"mean","type":"number","unit_of":"value"}]}}]}`
 
@@ -32,19 +32,19 @@ func TestParseManifestRefuses(t *testing.T) {
 	tests := []struct{ name, old, new, reason string }{
 		{"not JSON", minimal, `{"name":`, "ends in the middle"},
 		{"not an object", minimal, `[]`, "JSON array"},
-		{"two", minimal, minimal + minimal, "follows"},
+		{"two", minimal, minimal + minimal, "after the JSON object"},
 		{"not UTF-8", "demo", "\xff", "UTF-8"},
-		{"wrong type", `"version":"1"`, `"version":1`, "a string is due"},
+		{"wrong type", `"version":"1"`, `"version":1`, "a string is expected"},
 		{"no name", `"name":"demo"`, `"name":""`, `"name"`},
 		{"capital name", "demo", "Demo", "lower-case"},
 		{"long name", "demo", strings.Repeat("a", 65), "at most 64"},
 		{"no version", `"version":"1"`, `"version":""`, "version"},
 		{"control character", `"version":"1"`, `"version":"\u001b[2J"`, "control or invisible character U+001B"},
-		{"version of two lines", `"version":"1"`, `"version":"1\nREFUSED  other.wasm"`, "it is one line"},
-		{"title of two lines", `"version":"1"`, `"version":"1","title":"a\n  shutdown  off"`, "it is one line"},
-		{"param title with a tab", `"params":[]`, `"params":[{"name":"a","type":"number","title":"a\tb"}]`, "it is one line"},
-		{"choice of two lines", `"params":[]`, `"params":[{"name":"a","type":"choice","choices":["a\nb"]}]`, "it is one line"},
-		{"unit of two lines", `"unit_of":"value"`, `"unit":"%\n%"`, "it is one line"},
+		{"version of two lines", `"version":"1"`, `"version":"1\nREFUSED  other.wasm"`, "must be a single line"},
+		{"title of two lines", `"version":"1"`, `"version":"1","title":"a\n  shutdown  off"`, "must be a single line"},
+		{"param title with a tab", `"params":[]`, `"params":[{"name":"a","type":"number","title":"a\tb"}]`, "must be a single line"},
+		{"choice of two lines", `"params":[]`, `"params":[{"name":"a","type":"choice","choices":["a\nb"]}]`, "must be a single line"},
+		{"unit of two lines", `"unit_of":"value"`, `"unit":"%\n%"`, "must be a single line"},
 		{"requires", `"columns"`, `"requires":["gpu"],"columns"`, `"gpu"`},
 		{"column type", `"type":"string"`, `"type":"text"`, "number, integer, string"},
 		{"column without a name", `"name":"location"`, `"name":""`, "no name"},
@@ -52,13 +52,13 @@ func TestParseManifestRefuses(t *testing.T) {
 		{"no questions", question, ``, "at least one"},
 		{"question twice", question, question + "," + question, "repeats the question"},
 		{"question name", `"name":"mean","params"`, `"name":"a-b","params"`, "a-b"},
-		{"param where", `"params":[]`, `"params":[{"name":"where","type":"number"}]`, "taken by the host"},
+		{"param where", `"params":[]`, `"params":[{"name":"where","type":"number"}]`, "reserved"},
 		{"param twice", `"params":[]`, `"params":[{"name":"a","type":"number"},{"name":"a","type":"number"}]`, "twice"},
-		{"param type", `"params":[]`, `"params":[{"name":"a","type":"date"}]`, `"date"`},
+		{"param type", `"params":[]`, `"params":[{"name":"a","type":"colour"}]`, `"colour"`},
 		{"param column unknown", `"params":[]`, `"params":[{"name":"a","type":"column","column":"x"}]`, `"x"`},
 		{"select on a number", `"params":[]`, `"params":[{"name":"a","type":"number","select":true}]`, "select"},
 		{"no choices", `"params":[]`, `"params":[{"name":"a","type":"choice"}]`, "choices"},
-		{"choice twice", `"params":[]`, `"params":[{"name":"a","type":"choice","choices":["x","x"]}]`, "twice"},
+		{"choice twice", `"params":[]`, `"params":[{"name":"a","type":"choice","choices":["x","x"]}]`, "duplicate"},
 		{"choices on a number", `"params":[]`, `"params":[{"name":"a","type":"number","choices":["x"]}]`, "choices"},
 		{"min on a choice", `"params":[]`, `"params":[{"name":"a","type":"choice","choices":["x"],"min":1}]`, "min"},
 		{"min above max", `"params":[]`, `"params":[{"name":"a","type":"number","min":2,"max":1}]`, "above"},
@@ -89,7 +89,7 @@ func TestParseManifestRefuses(t *testing.T) {
 	}
 }
 
-// FuzzParseManifest: what is accepted is accepted again after a round trip.
+// FuzzParseManifest: a valid manifest is still valid after a round trip.
 func FuzzParseManifest(f *testing.F) {
 	f.Add([]byte(minimal))
 	b, err := json.Marshal(testManifest(f))
@@ -97,6 +97,7 @@ func FuzzParseManifest(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(b)
+	f.Add([]byte(strings.Replace(exampleManifest, "EXAMPLE", `{"state":"Ohio","years":[2020],"where":{"year":{"min":2020}}}`, 1)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := ParseManifest(b)
 		if err != nil {
@@ -119,20 +120,23 @@ func TestManifestFaults(t *testing.T) {
 	if faults := ManifestFaults([]byte(minimal)); faults != nil {
 		t.Errorf("a good manifest has %v", faults)
 	}
-	if faults := ManifestFaults([]byte(`{"name":1}`)); len(faults) != 1 || !strings.Contains(faults[0].Reason, "a string is due") {
+	if faults := ManifestFaults([]byte(`{"name":1}`)); len(faults) != 1 || !strings.Contains(faults[0].Reason, "a string is expected") {
 		t.Errorf("a name that is a number has %v", faults)
 	}
 	faults := ManifestFaults([]byte(`{"name":"Demo","requires":["gpu"],"columns":[{"type":"date"},{"name":"value","type":"text"}],
-"questions":[{"name":"a","params":[{"name":"where","type":"number","min":2,"max":1},{"name":"p","type":"date"}],"result":{"layout":"nested"}},
+"questions":[{"name":"a","params":[{"name":"where","type":"number","min":2,"max":1},{"name":"p","type":"colour"}],"result":{"layout":"nested"}},
 {"name":"a","result":{"values":[{"name":"m","type":"number","unit_of":"x"},{"name":"m","type":"date"}]}}]}`))
 	want := []string{
-		`"name" is "Demo"`, `"version" is missing`, `"gpu"`, "columns[0] has no name", `the type "text"`, "the name is taken", `"min" is above`,
-		`the type "date"; one of column`, "result.values is empty", "nested needs", `repeats the question "a"`, `the unit of "x"`, "declared twice", `the type "date"; one of number`,
+		`"name" is "Demo"`, `"version" is missing`, `"gpu"`, "columns[0] has no name", `the type "text"`, "the name is reserved", `"min" is above`,
+		`the type "colour"; it is one of column`, "result.values is empty", "nested needs", `repeats the question "a"`, `the unit of "x"`, "declared twice", `the type "date"; it is one of number`,
 	}
 	for i, f := range faults {
 		if i >= len(want) || f.Code != CodeBadPlugin || !strings.Contains(f.Reason, want[i]) {
 			t.Errorf("fault %d is %q", i, f.Reason)
 		}
+	}
+	if len(faults) > 0 && !strings.HasSuffix(faults[0].Reason, `, such as "demo"`) {
+		t.Errorf("it suggests no name: %s", faults[0].Reason)
 	}
 	if len(faults) != len(want) {
 		t.Errorf("%d faults; want %d", len(faults), len(want))

@@ -1,15 +1,15 @@
 package question
 
-// Note is how a form of a result that has no room for its provenance says that the
-// figures are synthetic. Figures that are real bear none, whatever Note is.
+// Note selects how a format without room for provenance marks synthetic figures. Real
+// figures are never marked.
 type Note string
 
-// The notes. NoteColumn is the default: a comment would break readers that know none.
+// The notes. NoteColumn is the default, because many CSV readers do not accept comments.
 const (
 	NoteColumn  Note = "column"  // a last column, or key, "synthetic", true in each row
-	NoteComment Note = "comment" // a line before the header that begins with #; of CSV only
-	NoteNone    Note = "none"    // as if they were real; the file's name and the headers still tell
+	NoteComment Note = "comment" // a first line that begins with #, where the format has comments
+	NoteNone    Note = "none"    // no mark in the file; its name and the HTTP headers still tell
 )
 
-// Notes are all of them, the default first.
+// Notes are all notes, the default first.
 var Notes = []Note{NoteColumn, NoteComment, NoteNone}

@@ -2,10 +2,10 @@ package question
 
 import "strings"
 
-// Part returns the value among known that text stands for: text itself, else the only
-// one that differs in case, else the only one of which text is a part, whatever the
-// case. Where it stands for none value is "", and candidates are those that it may
-// stand for, in the order of known: several, or none.
+// Part returns the value of known that text abbreviates: text itself, else the only value
+// equal to it ignoring case, else the only value that contains it ignoring case. If there
+// is no single match, value is "" and candidates holds the possible matches, if any, in
+// the order of known.
 func Part(text string, known []string) (value string, candidates []string) {
 	if text == "" {
 		return "", nil
@@ -30,4 +30,23 @@ func Part(text string, known []string) (value string, candidates []string) {
 		return found[0], nil
 	}
 	return "", found
+}
+
+// Listed returns the values that text lists with commas between them, each as find returns
+// it; nil if it lists fewer than two or more than 64 of them, or one that find returns ""
+// for.
+func Listed(text string, find func(string) string) []string {
+	const most = 64
+	if n := strings.Count(text, ","); n == 0 || n >= most {
+		return nil
+	}
+	var values []string
+	for part := range strings.SplitSeq(text, ",") {
+		value := find(strings.TrimSpace(part))
+		if value == "" {
+			return nil
+		}
+		values = append(values, value)
+	}
+	return values
 }

@@ -1,6 +1,8 @@
 package question
 
-// Role says what a column is for.
+import "math/bits"
+
+// Role is the purpose of a column.
 type Role string
 
 // The roles.
@@ -12,19 +14,20 @@ const (
 	RoleValue     Role = "value"     // of a result
 )
 
-// Column is one typed column, of a dataset or of a result. Exactly one of
-// Numbers, Integers and Codes holds its rows, by Type. A column that is shared
-// (those of a dataset are) is never written to.
+// Column is one typed column of a dataset or of a result. Exactly one of Numbers,
+// Integers and Codes holds its rows, depending on Type. The columns of a dataset are
+// shared and must not be modified.
 type Column struct {
 	Name     string
 	Title    string
 	Type     Type
 	Unit     string // "" where there is none
 	Role     Role
+	Shows    Shows     // of a result's value column; "" where the manifest does not say
 	Numbers  []float64 // Number
 	Integers []int64   // Integer
 	Codes    []int32   // String: index into Dict; 0 where the value is missing
-	Dict     []string  // String: in a dataset ascending bytewise without repetition
+	Dict     []string  // String: in a dataset sorted bytewise, without duplicates
 	Valid    Bitmap    // nil: every value is present
 }
 
@@ -70,9 +73,21 @@ func (b Bitmap) Get(i int) bool { return b[i>>3]>>(i&7)&1 == 1 }
 // Set marks row i as present.
 func (b Bitmap) Set(i int) { b[i>>3] |= 1 << (i & 7) }
 
-// Table is a result: columns of equal length, keys before values, rows in the
-// order in which the plugin put them. Its JSON form is columnar and loses
-// nothing; runtime/render makes the forms that people ask for.
+// Count returns how many of the first n rows are present.
+func (b Bitmap) Count(n int) int {
+	count := 0
+	for _, v := range b[:n/8] {
+		count += bits.OnesCount8(v)
+	}
+	if n%8 != 0 {
+		count += bits.OnesCount8(b[n/8] & (1<<(n%8) - 1))
+	}
+	return count
+}
+
+// Table is a result: columns of equal length, keys before values, rows in the plugin's
+// order. Its JSON form is columnar and lossless; package render makes the formats for
+// people.
 type Table struct {
 	Layout  Layout   `json:"layout"`
 	Chart   string   `json:"chart,omitempty"`
@@ -96,18 +111,17 @@ func (t *Table) Keys() int {
 	return n
 }
 
-// Range is a run of rows: Count of them from Start on.
+// Range is Count consecutive rows from Start on.
 type Range struct{ Start, Count uint32 }
 
-// Condition is one part of a `where`, checked against the dataset: a row
+// Condition is one condition of a `where`, checked against the dataset: a row
 // passes when its value is present and is one of Codes (String) or lies in one
 // of Intervals (Number, Integer).
 type Condition struct {
 	Column    string
-	Codes     []int32    // ascending, without repetition
+	Codes     []int32    // ascending, without duplicates
 	Intervals []Interval // in any order
 }
 
-// Interval is a closed range of numbers; a single value is one with Min == Max.
-// Infinities stand for an open end.
+// Interval is a closed range of numbers. An infinity means that there is no bound.
 type Interval struct{ Min, Max float64 }

@@ -91,7 +91,7 @@ func TestTableJSONRefuses(t *testing.T) {
 
 func TestError(t *testing.T) {
 	cause := errors.New("disk full")
-	err := fmt.Errorf("job: %w", Errorf(CodeStoreUnavailable, "cannot write: %w", cause).About("store", "another folder"))
+	err := fmt.Errorf("job: %w", Errorf(CodeStoreUnavailable, "cannot write: %w", cause).WithParam("store", "another folder"))
 	e := AsError(err)
 	if e.Code != CodeStoreUnavailable || e.Param != "store" || e.Hint[0] != "another folder" || !errors.Is(err, cause) {
 		t.Errorf("%+v", e)
@@ -109,7 +109,7 @@ func TestStatusFinal(t *testing.T) {
 	}
 }
 
-// BenchmarkTableJSON is states_mean's table, as the store writes it.
+// BenchmarkTableJSON encodes the table of states_mean for the store.
 func BenchmarkTableJSON(b *testing.B) {
 	location := Column{Name: "location", Type: String, Role: RoleKey}
 	mean := Column{Name: "mean", Title: "Mean", Type: Number, Unit: "%", Role: RoleValue}

@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// columnJSON is the form of a result's column in the store. Strings keep their
+// columnJSON is a column of a result in the store. Strings keep their
 // dictionary: {"dict": ["Ohio", ...], "values": [0, null, ...]}.
 type columnJSON struct {
 	Name   string          `json:"name"`
@@ -16,14 +16,15 @@ type columnJSON struct {
 	Type   Type            `json:"type"`
 	Unit   string          `json:"unit,omitempty"`
 	Role   Role            `json:"role,omitempty"`
+	Shows  Shows           `json:"shows,omitempty"`
 	Dict   []string        `json:"dict,omitempty"`
 	Values json.RawMessage `json:"values"`
 }
 
 // AppendJSON appends the table's JSON form. Numbers must be finite.
 func (t *Table) AppendJSON(b []byte) (_ []byte, err error) {
-	// encoding/json would compact what a MarshalJSON returns once more: with it the
-	// encoding costs several times as much (BenchmarkTableJSON).
+	// encoding/json compacts the output of a MarshalJSON again, which would take several
+	// times as long (BenchmarkTableJSON).
 	b = append(b, `{"layout":`...)
 	if b, err = appendMarshalled(b, t.Layout); err != nil {
 		return nil, err
@@ -53,7 +54,7 @@ func (t Table) MarshalJSON() ([]byte, error) { return t.AppendJSON(nil) }
 func (c Column) MarshalJSON() ([]byte, error) { return c.appendJSON(nil) }
 
 func (c *Column) appendJSON(b []byte) ([]byte, error) {
-	b, err := appendMarshalled(b, columnJSON{c.Name, c.Title, c.Type, c.Unit, c.Role, c.Dict, nil})
+	b, err := appendMarshalled(b, columnJSON{c.Name, c.Title, c.Type, c.Unit, c.Role, c.Shows, c.Dict, nil})
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +68,7 @@ func (c *Column) appendJSON(b []byte) ([]byte, error) {
 			b = append(b, "null"...)
 		case c.Type == Number:
 			if !finite(c.Numbers[i]) {
-				return nil, fmt.Errorf("column %q, row %d: JSON cannot carry %v", c.Name, i, c.Numbers[i])
+				return nil, fmt.Errorf("column %q, row %d: JSON cannot represent %v", c.Name, i, c.Numbers[i])
 			}
 			b = strconv.AppendFloat(b, c.Numbers[i], 'g', -1, 64)
 		case c.Type == Integer:
@@ -90,7 +91,7 @@ func (c *Column) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
-	*c = Column{Name: j.Name, Title: j.Title, Type: j.Type, Unit: j.Unit, Role: j.Role, Dict: j.Dict}
+	*c = Column{Name: j.Name, Title: j.Title, Type: j.Type, Unit: j.Unit, Role: j.Role, Shows: j.Shows, Dict: j.Dict}
 	switch j.Type {
 	case Number:
 		return unmarshalValues(j.Values, &c.Numbers, &c.Valid)
@@ -102,7 +103,7 @@ func (c *Column) UnmarshalJSON(b []byte) error {
 		}
 		for i, code := range c.Codes {
 			if c.Present(i) && (code < 0 || int(code) >= len(c.Dict)) {
-				return fmt.Errorf("column %q, row %d: code %d is outside of the dictionary", c.Name, i, code)
+				return fmt.Errorf("column %q, row %d: code %d is outside the dictionary", c.Name, i, code)
 			}
 		}
 		return nil
@@ -133,7 +134,7 @@ func unmarshalValues[T any](b []byte, out *[]T, valid *Bitmap) error {
 	return nil
 }
 
-// UnmarshalJSON reads a table and checks that its columns are of one length.
+// UnmarshalJSON reads a table and checks that its columns have the same length.
 func (t *Table) UnmarshalJSON(b []byte) error {
 	type plain Table
 	var p plain

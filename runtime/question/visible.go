@@ -7,10 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// Invisible reports whether a character shows nothing of itself, but may change how
-// what is around it reads, or is acted upon by a terminal: control characters, those
-// that turn the direction of text, separators of lines, fillers, joiners, tags,
-// private ones. Spaces are visible.
+// Invisible reports whether a character is not visible itself but may change how the text
+// around it is displayed, or control a terminal: control characters, bidirectional
+// controls, line separators, fillers, joiners, tags and private-use characters. Spaces
+// are visible.
 func Invisible(r rune) bool {
 	if r < utf8.RuneSelf {
 		return r < ' ' || r == 0x7f
@@ -25,8 +25,8 @@ func Invisible(r rune) bool {
 	}
 }
 
-// Visible returns s as it may be shown to a person: what is invisible in it, and what
-// is no UTF-8, as Go writes it in a string: \u202e, \x1b, \n.
+// Visible returns s with invisible characters and invalid UTF-8 escaped as in a Go string
+// literal: \u202e, \x1b, \n.
 func Visible(s string) string {
 	if utf8.ValidString(s) && strings.IndexFunc(s, Invisible) < 0 {
 		return s
@@ -43,4 +43,13 @@ func Visible(s string) string {
 		s = s[n:]
 	}
 	return b.String()
+}
+
+// ShellWord returns s as one word of a POSIX shell: in quotes if it needs them.
+func ShellWord(s string) string {
+	const plain = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_@%+=:,./-"
+	if s != "" && strings.Trim(s, plain) == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

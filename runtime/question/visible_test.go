@@ -2,11 +2,12 @@ package question
 
 import (
 	"encoding/json"
+	"os/exec"
 	"strings"
 	"testing"
 )
 
-// invisible are characters of each kind that is refused in a manifest.
+// invisible has characters of each kind that a manifest must not contain.
 const invisible = "\x00\x07\x1b\x7f\u0085\u009b\u00ad\u034f\u061c\u115f\u180e\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e" +
 	"\u2060\u2063\u2066\u2067\u2068\u2069\u206a\u3164\ufeff\uffa0\ufff9\ue000\ufffe\U000e0001\U000e0041\U000e0100\U000f0000"
 
@@ -32,8 +33,7 @@ func TestVisible(t *testing.T) {
 	}
 }
 
-// No text of a manifest holds a character that cannot be seen: every place where one
-// may stand is tried.
+// No text of a manifest may contain an invisible character. The test tries all of them.
 func TestManifestTextsAreVisible(t *testing.T) {
 	const manifest = `{"name":"p","version":"1X","title":"X","description":"X","license":"X","homepage":"X","requires":[],
 		"columns":[{"name":"cX","type":"string"},{"name":"v","type":"number"}],
@@ -60,5 +60,21 @@ func TestManifestTextsAreVisible(t *testing.T) {
 				t.Errorf("%U after %q: %v", r, parts[i-1], err)
 			}
 		}
+	}
+}
+
+// A shell reads each word as it was.
+func TestShellWord(t *testing.T) {
+	words := []string{"", "plain", "a=b,c", "two words", "it's", "a&b;c|d", "<5>", "`x`", "$(x)${y}", "*?[a]{b,c}", "~", "#", "!", `\`, "é", "a\nb", "-n"}
+	line := "printf '%s\\0' --"
+	for _, w := range words {
+		line += " " + ShellWord(w)
+	}
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", line).Output()
+	if want := "--\x00" + strings.Join(words, "\x00") + "\x00"; err != nil || string(out) != want {
+		t.Errorf("%q, %v, want %q", out, err, want)
+	}
+	if got := ShellWord("question=a"); got != "question=a" {
+		t.Errorf("quotes where none are needed: %s", got)
 	}
 }

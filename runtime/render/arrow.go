@@ -13,12 +13,12 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// Arrow writes the table as an Arrow IPC stream of one record batch. Numbers are
-// float64, integers int64, strings utf8 (not dictionaries, which not every reader
-// takes); every field may be null. Fields carry "title", "unit" and "role" as
-// metadata where they have one; the schema carries "lestats.layout" and, unless p
-// is nil, what the answer was computed from, "lestats.synthetic" among it.
-func Arrow(w io.Writer, t *question.Table, p *question.Provenance) (err error) {
+// Arrow writes the table as an Arrow IPC stream of one record batch. Numbers are float64,
+// integers int64 and strings utf8 (not dictionaries, which some readers do not support).
+// Every field may be null. The metadata of a field are its "title", "unit" and "role", as
+// far as it has them. The metadata of the schema are "lestats.layout" and the provenance,
+// if it is known, including "lestats.synthetic".
+func Arrow(w io.Writer, t *question.Table, o question.WriteOptions) (err error) {
 	pool := memory.NewGoAllocator()
 	fields := make([]arrow.Field, len(t.Columns))
 	columns := make([]arrow.Array, len(t.Columns))
@@ -35,7 +35,7 @@ func Arrow(w io.Writer, t *question.Table, p *question.Provenance) (err error) {
 		fields[i] = arrow.Field{Name: c.Name, Type: columns[i].DataType(), Nullable: true, Metadata: arrow.NewMetadata(keys, values)}
 	}
 	about := map[string]string{"lestats.layout": string(t.Layout)}
-	if p != nil {
+	if p := o.Provenance; p != nil {
 		about["lestats.dataset"] = p.Dataset
 		about["lestats.dataset_digest"] = p.DatasetDigest
 		about["lestats.synthetic"] = strconv.FormatBool(p.Synthetic)

@@ -4,38 +4,41 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// CSV writes the table as RFC 4180 asks: UTF-8, lines that end in CR LF, a header
-// with the names of the columns, quotes only where they are needed.
+// CSV writes the table as in RFC 4180: UTF-8, lines that end in CR LF, a header with the
+// names of the columns, and quotes only where they are needed.
 //
-// A missing value is an empty field and an empty string is "" in quotes. (In a
-// table of one column a missing value is "" too: many readers skip an empty line.)
+// A missing value is an empty field, and an empty string is "" in quotes. In a table with
+// a single column a missing value is "" too, because many readers skip empty lines.
 //
-// Values are written as they are. A value that starts with =, +, - or @ is a
-// formula to a spreadsheet; prefixing it would falsify it for every other reader,
-// so who opens data of a stranger in a spreadsheet imports it as text.
+// Values are not changed, unless the file is for people: a spreadsheet runs a text that
+// starts with =, +, - or @ as a formula, so such a text, in the header too, then gets a
+// leading ' (see formula). Numbers stay as they are.
 //
-// Where p says that the figures are synthetic, so does the file, as note says. p may be
-// nil.
-func CSV(w io.Writer, t *question.Table, p *question.Provenance, note question.Note) error {
+// A file of synthetic figures says so in the way that the note selects.
+func CSV(w io.Writer, t *question.Table, o question.WriteOptions) error {
 	const flushAt = 32 << 10
 	b := make([]byte, 0, 4<<10)
-	mark := ""
+	mark, appendText := "", appendField
+	if o.People {
+		appendText = appendInert
+	}
 	switch {
-	case !synthetic(p):
-	case note == question.NoteComment:
-		b = append(append(append(b, "# "...), Synthetic(p)...), '\r', '\n')
-	case note == question.NoteColumn:
+	case !synthetic(o.Provenance):
+	case o.Note == question.NoteComment:
+		b = append(append(append(b, "# "...), Synthetic(o.Provenance)...), '\r', '\n')
+	case o.Note == question.NoteColumn:
 		mark = markName(t)
 	}
 	for n := range t.Columns {
 		if n > 0 {
 			b = append(b, ',')
 		}
-		b = appendField(b, t.Columns[n].Name)
+		b = appendText(b, t.Columns[n].Name)
 	}
 	last := "\r\n"
 	if mark != "" {
@@ -59,7 +62,7 @@ func CSV(w io.Writer, t *question.Table, p *question.Provenance, note question.N
 			case c.Type == question.Integer:
 				b = strconv.AppendInt(b, c.Integers[i], 10)
 			default:
-				b = appendField(b, c.Dict[c.Codes[i]])
+				b = appendText(b, c.Dict[c.Codes[i]])
 			}
 		}
 		b = append(b, last...)
@@ -72,6 +75,22 @@ func CSV(w io.Writer, t *question.Table, p *question.Provenance, note question.N
 	}
 	_, err := w.Write(b)
 	return err
+}
+
+// appendInert appends s so that no spreadsheet takes it for a formula.
+func appendInert(b []byte, s string) []byte {
+	if formula(s) {
+		s = "'" + s
+	}
+	return appendField(b, s)
+}
+
+// formula reports whether a spreadsheet may take s for a formula, by its first character:
+// one of those in OWASP's page "CSV Injection". Some spreadsheets skip white space before
+// it, and some take the full-width forms.
+func formula(s string) bool {
+	first, _ := utf8.DecodeRuneInString(strings.TrimLeft(s, " \u00a0\ufeff"))
+	return strings.ContainsRune("=+-@\t\r\n＝＋－＠", first) // RuneError is none of them
 }
 
 func appendField(b []byte, s string) []byte {

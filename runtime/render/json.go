@@ -3,7 +3,6 @@ package render
 import (
 	"bytes"
 	"hash/maphash"
-	"io"
 	"math/bits"
 	"slices"
 	"strconv"
@@ -11,66 +10,28 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// SeedJSON writes what AppendSeedJSON appends. Where p, which may be nil, says that the
-// figures are synthetic and note is not none, the object has a last key "synthetic":
-// true; an array is as RowsJSON writes it.
-func SeedJSON(w io.Writer, t *question.Table, p *question.Provenance, note question.Note) error {
-	b, err := AppendSeedJSON(nil, t)
-	if err != nil {
-		return err
-	}
-	if synthetic(p) && note != question.NoteNone {
-		if b[0] == '[' {
-			return RowsJSON(w, t, p, note)
-		}
-		name := Mark
-		for bytes.Contains(b, []byte(`"`+name+`":`)) { // a group of this name
-			name += "_"
-		}
-		b = b[:len(b)-1]
-		if len(b) > 1 {
-			b = append(b, ',')
-		}
-		b = append(append(append(b, '"'), name...), `":true}`...)
-	}
-	_, err = w.Write(b)
-	return err
-}
-
-// RowsJSON writes what AppendRowsJSON appends. Where p, which may be nil, says that the
-// figures are synthetic and note is not none, each object has a last key "synthetic":
-// true.
-func RowsJSON(w io.Writer, t *question.Table, p *question.Provenance, note question.Note) error {
-	mark := ""
-	if synthetic(p) && note != question.NoteNone {
-		mark = `,"` + markName(t) + `":true`
-	}
-	_, err := w.Write(appendRows(nil, t, mark))
-	return err
-}
-
-// AppendSeedJSON appends the table as one JSON value in its layout, as the seed
+// AppendOriginalJSON appends the table as one JSON value in its layout, as the original
 // writes it:
 //
-//   - map: {"Ohio":33.2}. One key column gives the text of its value ("null" where
-//     it is missing), several give Python's repr of their tuple,
+//   - map: {"Ohio":33.2}. The key is the text of a single key column ("null" if the
+//     value is missing), or Python's repr of the tuple of several,
 //     "('Ohio', 'Gender', 'Male')".
-//   - nested: {"Ohio":{"('Gender', 'Male')":38.6}}: the first key outside, the
-//     others as in a map. Rows of one first key are brought together, at the place
+//   - nested: {"Ohio":{"('Gender', 'Male')":38.6}}. The first key is outside, the
+//     others are as in a map. Rows with the same first key are grouped at the position
 //     of the first of them.
-//   - record: {"global_mean":34.4}: exactly one row.
-//   - rows, or none: as AppendRowsJSON.
+//   - record: {"global_mean":34.4}, with exactly one row.
+//   - rows, or no layout: as AppendRowsJSON.
 //
-// One value column gives the bare value, several an object {name: value}.
+// A single value column gives the bare value, several give an object {name: value}.
 //
-// A JSON object cannot hold a key twice without losing one of the two, so equal
-// keys are an error, as are keys or a number of rows that do not suit the layout:
-// CodeBadResult. What was appended until then is to be thrown away.
-func AppendSeedJSON(b []byte, t *question.Table) ([]byte, error) {
+// Equal keys are an error with CodeBadResult, because a JSON object would lose one of
+// them. So are columns or a number of rows that do not fit the layout. After an error
+// the caller must discard what was appended.
+func AppendOriginalJSON(b []byte, t *question.Table) ([]byte, error) {
 	keys, values := t.Columns[:t.Keys()], t.Columns[t.Keys():]
 	switch t.Layout {
 	case question.LayoutRows, "":
-		return AppendRowsJSON(b, t), nil
+		return AppendRowsJSON(b, t)
 	case question.LayoutRecord:
 		if n := t.Rows(); n != 1 {
 			return b, question.Errorf(question.CodeBadResult, "the result has %d rows; the layout record has exactly one", n)
@@ -87,7 +48,7 @@ func AppendSeedJSON(b []byte, t *question.Table) ([]byte, error) {
 		}
 		return appendNested(b, keys, values, t.Rows())
 	default:
-		return b, question.Errorf(question.CodeBadResult, "the result has the layout %q; one of rows, map, nested, record", t.Layout)
+		return b, question.Errorf(question.CodeBadResult, "the result has the layout %q; it is one of rows, map, nested, record", t.Layout)
 	}
 }
 
@@ -96,12 +57,9 @@ func badColumns(t *question.Table, keys int) *question.Error {
 		t.Keys(), len(t.Columns)-t.Keys(), t.Layout, keys)
 }
 
-// AppendRowsJSON appends the table as an array with an object a row,
-// [{"location":"Ohio","mean":33.2}], whatever its layout.
-func AppendRowsJSON(b []byte, t *question.Table) []byte { return appendRows(b, t, "") }
-
-// appendRows ends each object with mark.
-func appendRows(b []byte, t *question.Table, mark string) []byte {
+// AppendRowsJSON appends the table as an array with one object per row,
+// [{"location":"Ohio","mean":33.2}], whatever its layout. The error is nil.
+func AppendRowsJSON(b []byte, t *question.Table) ([]byte, error) {
 	prefixes := names(t.Columns)
 	b = append(b, '[')
 	for i := range t.Rows() {
@@ -109,11 +67,8 @@ func appendRows(b []byte, t *question.Table, mark string) []byte {
 			b = append(b, ',')
 		}
 		b = appendObject(b, t.Columns, prefixes, i)
-		if mark != "" {
-			b = append(append(b[:len(b)-1], mark...), '}')
-		}
 	}
-	return append(b, ']')
+	return append(b, ']'), nil
 }
 
 // names returns `"name":` for each column.
@@ -150,7 +105,7 @@ func appendCell(b []byte, c *question.Column, i int) []byte {
 	}
 }
 
-// entries writes `"key":value` for the rows of a table.
+// entries writes the rows of a table as `"key":value`.
 type entries struct {
 	keys, values []question.Column
 	prefixes     []string // with several value columns
@@ -169,7 +124,7 @@ func newEntries(keys, values []question.Column, rows int) *entries {
 	return e
 }
 
-// append appends row i. No entry from b[object] on may have its key.
+// append appends row i. It fails if an entry from b[object] on has the same key.
 func (e *entries) append(b []byte, i, object int) ([]byte, error) {
 	start := len(b)
 	if e.tuples != nil {
@@ -187,7 +142,7 @@ func (e *entries) append(b []byte, i, object int) ([]byte, error) {
 	return appendCell(b, &e.values[0], i), nil
 }
 
-// appendKey appends row i of a single key column as the name in a JSON object.
+// appendKey appends row i of a single key column as a name in a JSON object.
 func appendKey(b []byte, c *question.Column, i int) []byte {
 	if c.Type == question.String && c.Present(i) {
 		return appendJSONString(b, c.Dict[c.Codes[i]])
@@ -239,9 +194,8 @@ func appendNested(b []byte, keys, values []question.Column, rows int) ([]byte, e
 	return append(b, '}'), nil
 }
 
-// groups returns the rows in the order in which those with an equal value in c
-// stand together, at the place of the first of them, and where in that order
-// each group starts.
+// groups returns the rows in an order in which rows with equal values in c are adjacent,
+// at the position of the first of them, and the start of each group in that order.
 func groups(c *question.Column, rows int) (order, starts []int) {
 	order = make([]int, rows)
 	group := make([]int, rows)
@@ -272,24 +226,24 @@ func groups(c *question.Column, rows int) (order, starts []int) {
 	return order, starts
 }
 
-// keySet finds equal keys among the entries of JSON objects while they are
-// written, by where in the buffer each starts. As each ends with a quote that is
-// not escaped, two are equal when one is a prefix of what follows the other's start.
+// keySet finds equal keys among the entries of JSON objects while they are written. It
+// holds the position of each key in the buffer. Because a key ends with an unescaped
+// quote, two keys are equal if one is a prefix of the text at the other's position.
 type keySet struct {
 	seed  maphash.Seed
-	slots []int // 1 + start of a key; 0 is free. At most half are taken.
+	slots []int // 1 + position of a key; 0 if free. At most half are taken.
 }
 
 func newKeySet(n int) keySet {
 	return keySet{maphash.MakeSeed(), make([]int, 1<<bits.Len(uint(2*n)))}
 }
 
-// add notes the key b[start:], and reports whether it is the first of its kind
-// from b[object] on.
+// add adds the key b[start:], and reports whether it is new in the object that starts at
+// b[object].
 func (s *keySet) add(b []byte, start, object int) bool {
 	key := b[start:]
 	mask := uint64(len(s.slots) - 1)
-	// The same key in another object is no neighbour: object moves it elsewhere.
+	// The offset puts equal keys of different objects in different slots.
 	for at := (maphash.Bytes(s.seed, key) + uint64(object)*0x9e3779b97f4a7c15) & mask; ; at = (at + 1) & mask {
 		other := s.slots[at] - 1
 		if other < 0 {

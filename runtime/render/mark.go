@@ -1,20 +1,17 @@
 package render
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// Mark is the name of the column or key that says of figures that they are synthetic,
-// unless the table has a column of this name: then underscores follow.
+// Mark is the name of the column or key that marks synthetic figures. Underscores are
+// added if the table has a column of this name.
 const Mark = "synthetic"
 
-// Synthetic is the sentence that says of what p tells that the figures are not real.
-func Synthetic(p *question.Provenance) string {
-	return fmt.Sprintf("SYNTHETIC: the figures of %q are generated, not real.", p.Dataset)
-}
+// Synthetic returns the sentence that says that the figures of p are not real.
+func Synthetic(p *question.Provenance) string { return question.SyntheticText(p.Dataset) }
 
 func synthetic(p *question.Provenance) bool { return p != nil && p.Synthetic }
 

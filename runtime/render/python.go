@@ -8,13 +8,12 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// tuples writes rows of columns as Python's repr writes a tuple of them:
-// "('Ohio', 'Gender')", "('Ohio',)" for one. Numbers stand without quotes, a
-// missing value is None.
+// tuples writes rows of columns like Python's repr of a tuple: "('Ohio', 'Gender')", or
+// "('Ohio',)" for one column. Numbers have no quotes, and a missing value is None.
 type tuples struct {
 	columns []question.Column
-	// cached holds, for a column of strings whose dictionary is small beside its
-	// rows, each entry's repr, escaped for JSON; "" until it is first needed.
+	// cached holds the JSON-escaped repr of each dictionary entry, or "" until it is first
+	// needed, for columns whose dictionary is not larger than the number of rows.
 	cached  [][]string
 	scratch []byte
 }
@@ -29,7 +28,7 @@ func newTuples(columns []question.Column) *tuples {
 	return t
 }
 
-// append appends row i, escaped for a JSON string but without its quotes.
+// append appends row i, escaped for a JSON string but without quotes.
 func (t *tuples) append(b []byte, i int) []byte {
 	b = append(b, '(')
 	for n := range t.columns {
@@ -62,11 +61,10 @@ func (t *tuples) append(b []byte, i int) []byte {
 	return append(b, ')')
 }
 
-// appendRepr appends s as Python's repr writes a str: in single quotes, or in
-// double quotes when s holds single quotes and no double ones; what cannot be
-// printed is escaped. What can be printed is decided by the Unicode tables of
-// Go's library, which may know a newer Unicode than a given Python. Bytes that
-// are not UTF-8 become U+FFFD.
+// appendRepr appends s like Python's repr of a str: in single quotes, or in double quotes
+// if s contains single but no double quotes. Characters that are not printable are
+// escaped. The Unicode tables of Go's library decide what is printable; they may be newer
+// than those of a given Python. Invalid UTF-8 becomes U+FFFD.
 func appendRepr(b []byte, s string) []byte {
 	quote := byte('\'')
 	if strings.IndexByte(s, '\'') >= 0 && strings.IndexByte(s, '"') < 0 {

@@ -1,30 +1,46 @@
-// Package render turns the table of a result into the forms that people and
-// programs ask for: the seed's JSON, JSON rows, CSV, an Arrow stream, and text
-// for a terminal.
+// Package render writes the table of a result in the formats that people and programs
+// ask for: the original's JSON, JSON rows, CSV, an Arrow stream, and text for a terminal.
 //
-// Every form keeps the order of the rows, writes numbers so that they read back
-// to the same float64 (text for a terminal apart), and writes a missing value as
-// what the form has for it: null, an empty field, a cleared validity bit, "-".
-// A number that is not finite counts as missing, save in Arrow, which can carry
-// it. All functions are pure: they keep nothing and are safe to call at once.
+// Every format keeps the order of the rows. Numbers read back to the same float64, except
+// from text for a terminal. A missing value is null, an empty field, a cleared validity
+// bit or "-". A number that is not finite counts as missing, except in Arrow, which can
+// represent it. All functions are pure and safe for concurrent use.
 package render
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// present reports whether row i has a value that text can carry.
+// Formats are all formats, in the order of preference. To add a format, add an entry.
+var Formats = []question.Format{
+	{Name: "json", Title: "JSON in the layout of the question", MediaType: "application/json", Extension: "json", Layout: "original", Value: AppendOriginalJSON},
+	{Name: "rows", Title: "JSON with one object per row", MediaType: "application/json; layout=rows", Extension: "json", Layout: "rows", Value: AppendRowsJSON},
+	{Name: "csv", Title: "comma-separated values", MediaType: "text/csv; charset=utf-8; header=present", Extension: "csv", Notes: true, Write: CSV},
+	{Name: "arrow", Title: "an Arrow IPC stream", MediaType: "application/vnd.apache.arrow.stream", Extension: "arrow", Write: Arrow},
+	{Name: "table", Title: "text for a terminal", Extension: "txt", Write: Text},
+}
+
+// Find returns the format with this name.
+func Find(name string) (*question.Format, bool) {
+	i := slices.IndexFunc(Formats, func(f question.Format) bool { return f.Name == name })
+	if i < 0 {
+		return nil, false
+	}
+	return &Formats[i], true
+}
+
+// present reports whether row i has a value that text can represent.
 func present(c *question.Column, i int) bool {
 	return c.Present(i) && (c.Type != question.Number || !math.IsNaN(c.Numbers[i]) && !math.IsInf(c.Numbers[i], 0))
 }
 
-// appendFloat appends a finite f as Python's repr does: the fewest digits that
-// read back to f, and ".0" on a whole number, so that a client in a language
-// with integers still gets a float.
+// appendFloat appends a finite f like Python's repr: the fewest digits that read back to
+// f, and ".0" after a whole number, so that typed languages still parse a float.
 func appendFloat(b []byte, f float64) []byte {
 	abs := math.Abs(f)
 	switch {
@@ -39,8 +55,7 @@ func appendFloat(b []byte, f float64) []byte {
 
 const hexDigits = "0123456789abcdef"
 
-// appendJSONString appends s as a JSON string, with its quotes. Bytes that are
-// not UTF-8 become U+FFFD.
+// appendJSONString appends s as a JSON string with quotes. Invalid UTF-8 becomes U+FFFD.
 func appendJSONString(b []byte, s string) []byte {
 	b = append(b, '"')
 	b = appendJSONEscaped(b, s)
@@ -85,8 +100,8 @@ func appendJSONEscaped[T string | []byte](b []byte, s T) []byte {
 	return append(b, s[start:]...)
 }
 
-// decodeRune is utf8.DecodeRune for either type; a size of 1 for a byte that is
-// not ASCII marks what is not UTF-8.
+// decodeRune is utf8.DecodeRune for either type. A size of 1 for a byte outside of ASCII
+// means invalid UTF-8.
 func decodeRune[T string | []byte](s T) (rune, int) {
 	var buf [utf8.UTFMax]byte
 	return utf8.DecodeRune(buf[:copy(buf[:], s)])

@@ -9,6 +9,8 @@ import (
 	"math"
 	"os"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,15 +49,16 @@ func table(layout question.Layout, columns ...question.Column) *question.Table {
 	return &question.Table{Layout: layout, Columns: columns}
 }
 
-func ExampleSeedJSON() {
+func ExampleAppendOriginalJSON() {
 	means := table(question.LayoutMap, key("location", "Ohio", "Guam"), value("mean", 33.2, 34))
 	byCategory := table(question.LayoutNested,
 		key("location", "Oklahoma"), key("category", "Gender"), key("stratum", "Male"), value("mean", 38.6))
 	for _, t := range []*question.Table{means, byCategory} {
-		if err := render.SeedJSON(os.Stdout, t, nil, ""); err != nil {
+		b, err := render.AppendOriginalJSON(nil, t)
+		if err != nil {
 			fmt.Println(err)
 		}
-		fmt.Println()
+		fmt.Println(string(b))
 	}
 	// Output:
 	// {"Ohio":33.2,"Guam":34.0}
@@ -63,7 +66,7 @@ func ExampleSeedJSON() {
 }
 
 func ExampleText() {
-	_ = render.Text(os.Stdout, table(question.LayoutMap, key("location", "Ohio", "New Mexico"), missing(value("mean", 33.25, 0), 1)))
+	_ = render.Text(os.Stdout, table(question.LayoutMap, key("location", "Ohio", "New Mexico"), missing(value("mean", 33.25, 0), 1)), question.WriteOptions{})
 	// Output:
 	// location    mean (%)
 	// ----------  --------
@@ -71,7 +74,7 @@ func ExampleText() {
 	// New Mexico         -
 }
 
-func TestSeedJSON(t *testing.T) {
+func TestOriginalJSON(t *testing.T) {
 	integers := question.Column{Name: "n", Type: question.Integer, Role: question.RoleKey, Integers: []int64{1, -2}}
 	tests := []struct {
 		name  string
@@ -98,7 +101,7 @@ func TestSeedJSON(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := render.AppendSeedJSON(nil, tt.table)
+			got, err := render.AppendOriginalJSON(nil, tt.table)
 			if err != nil || string(got) != tt.want {
 				t.Errorf("%s, %v\nwant %s", got, err, tt.want)
 			}
@@ -109,7 +112,7 @@ func TestSeedJSON(t *testing.T) {
 	}
 }
 
-func TestSeedJSONRefuses(t *testing.T) {
+func TestOriginalJSONRefuses(t *testing.T) {
 	for name, tt := range map[string]*question.Table{
 		"a key twice":         table(question.LayoutMap, question.Column{Name: "k", Type: question.String, Role: question.RoleKey, Dict: []string{"a"}, Codes: []int32{0, 0}}, value("v", 1, 2)),
 		"nested key twice":    table(question.LayoutNested, question.Column{Name: "k", Type: question.String, Role: question.RoleKey, Dict: []string{"a"}, Codes: []int32{0, 0}}, question.Column{Name: "l", Type: question.String, Role: question.RoleKey, Dict: []string{"b"}, Codes: []int32{0, 0}}, value("v", 1, 2)),
@@ -120,7 +123,7 @@ func TestSeedJSONRefuses(t *testing.T) {
 		"nested with one key": table(question.LayoutNested, key("k", "a"), value("v", 1)),
 		"unknown layout":      table("pie", value("v", 1)),
 	} {
-		if _, err := render.AppendSeedJSON(nil, tt); question.CodeOf(err) != question.CodeBadResult {
+		if _, err := render.AppendOriginalJSON(nil, tt); question.CodeOf(err) != question.CodeBadResult {
 			t.Errorf("%s: %v, want bad_result", name, err)
 		}
 	}
@@ -154,7 +157,8 @@ func drawTable(t *rapid.T) *question.Table {
 func TestRowsJSONReadsBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := drawTable(t)
-		dec := json.NewDecoder(bytes.NewReader(render.AppendRowsJSON(nil, in)))
+		out, _ := render.AppendRowsJSON(nil, in)
+		dec := json.NewDecoder(bytes.NewReader(out))
 		dec.UseNumber()
 		var rows []map[string]any
 		if err := dec.Decode(&rows); err != nil {
@@ -193,7 +197,7 @@ func TestCSVReadsBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := drawTable(t)
 		var b bytes.Buffer
-		if err := render.CSV(&b, in, nil, ""); err != nil {
+		if err := render.CSV(&b, in, question.WriteOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		records, err := csv.NewReader(&b).ReadAll()
@@ -230,7 +234,7 @@ func TestArrowReadsBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := drawTable(t)
 		var b bytes.Buffer
-		if err := render.Arrow(&b, in, &question.Provenance{Dataset: "d", Synthetic: true}); err != nil {
+		if err := render.Arrow(&b, in, question.WriteOptions{Provenance: &question.Provenance{Dataset: "d", Synthetic: true}}); err != nil {
 			t.Fatal(err)
 		}
 		r, err := ipc.NewReader(&b)
@@ -272,11 +276,94 @@ func TestArrowReadsBack(t *testing.T) {
 
 func TestTextCannotDriveTheTerminal(t *testing.T) {
 	var b bytes.Buffer
-	if err := render.Text(&b, table("", key("k", "\x1b[2Jhaha\r\n", "日本"), value("v", 1e20, 1))); err != nil {
+	if err := render.Text(&b, table("", key("k", "\x1b[2Jhaha\r\n", "日本"), value("v", 1e20, 1)), question.WriteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if out := b.String(); strings.ContainsAny(out, "\x1b\r") || strings.Count(out, "\n") != 4 || !strings.Contains(out, "1e+20") {
 		t.Errorf("%q", out)
+	}
+}
+
+// A file for people has no cell that a spreadsheet would run; one for programs has every
+// byte.
+func TestCSVForPeople(t *testing.T) {
+	for _, tt := range []struct {
+		text  string
+		inert bool // it is written with a leading '
+	}{
+		{`=cmd|' /C calc'!A0`, true}, {`=HYPERLINK("http://e.example")`, true}, {"+1", true}, {"-1", true}, {"@SUM(1)", true},
+		{"\t=1", true}, {"\r=1", true}, {"\n=1", true}, {" =1", true}, {"\u00a0=1", true}, {"＝1", true}, {"＋1", true}, {"－1", true}, {"＠1", true},
+		{"", false}, {"'=1", false}, {"18 - 24", false}, {"a=b", false}, {"65+", false}, {"Ohio", false}, {"é", false}, {" ", false}, {"\xff", false},
+	} {
+		in := table(question.LayoutRows, key(tt.text+"", tt.text), value("v", -1.5))
+		for people, inert := range map[bool]bool{false: false, true: tt.inert} {
+			var b bytes.Buffer
+			if err := render.CSV(&b, in, question.WriteOptions{People: people}); err != nil {
+				t.Fatal(err)
+			}
+			want := tt.text
+			if inert {
+				want = "'" + want
+			}
+			records, err := csv.NewReader(strings.NewReader(b.String())).ReadAll()
+			for _, r := range records {
+				if want = strings.ReplaceAll(want, "\r\n", "\n"); r[0] != want {
+					t.Errorf("%q for people %t: %q, want %q", tt.text, people, r[0], want)
+				}
+			}
+			if err != nil || len(records) != 2 || records[1][1] != "-1.5" {
+				t.Errorf("%q for people %t: %q, %v; a number stays", tt.text, people, records, err)
+			}
+		}
+	}
+}
+
+// Whatever a cell holds, its field in a file for people starts with no character that
+// spreadsheets act on.
+func FuzzCSVForPeople(f *testing.F) {
+	f.Add("=1+1")
+	f.Add(" \t@a\",\n=1")
+	f.Fuzz(func(t *testing.T, text string) {
+		var b bytes.Buffer
+		if err := render.CSV(&b, table(question.LayoutRows, key(text, text, "a"+text), value("v", 1, 2)), question.WriteOptions{People: true}); err != nil {
+			t.Fatal(err)
+		}
+		records, err := csv.NewReader(&b).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range records {
+			if r[0] != "" && strings.ContainsAny(strings.TrimLeft(r[0], " ")[:min(1, len(strings.TrimLeft(r[0], " ")))], "=+-@\t\r\n") {
+				t.Errorf("%q", r[0])
+			}
+		}
+	})
+}
+
+// A table is no wider than its terminal, if strings can be narrowed; numbers are whole.
+func TestTextFitsTheTerminal(t *testing.T) {
+	in := table(question.LayoutRows, key("place", "A very long name of a place", "日本日本日本日本日本"), key("k", "short", "Ohio"), value("mean", 123456.25, 1))
+	for _, tt := range []struct {
+		width, want int
+	}{{0, 45}, {80, 45}, {45, 45}, {44, 44}, {30, 30}, {26, 26}, {5, 26}} {
+		var b bytes.Buffer
+		if err := render.Text(&b, in, question.WriteOptions{Width: tt.width}); err != nil {
+			t.Fatal(err)
+		}
+		out := b.String()
+		rule := strings.Split(out, "\n")[1]
+		if len(rule) != tt.want || !strings.Contains(out, "123456.25") || strings.Contains(out, "…") != (tt.want < 45) {
+			t.Errorf("in %d columns the table has %d; want %d\n%s", tt.width, len(rule), tt.want, out)
+		}
+	}
+	for _, tt := range []struct {
+		in   string
+		most int
+		want string
+	}{{"abc", 3, "abc"}, {"abcd", 3, "ab…"}, {"日本", 4, "日本"}, {"日本", 3, "日…"}, {"日本", 2, "…"}, {"é́é́é́", 2, "é́…"}, {"", 0, ""}} {
+		if got := question.Cut(tt.in, tt.most); got != tt.want {
+			t.Errorf("Cut(%q, %d) = %q, want %q", tt.in, tt.most, got, tt.want)
+		}
 	}
 }
 
@@ -291,26 +378,52 @@ func (w *full) Write(b []byte) (int, error) {
 
 func TestWriteErrorsComeBack(t *testing.T) {
 	in := table(question.LayoutRows, key("k", "a"), value("v", 1))
-	for name, write := range map[string]func(io.Writer) error{
-		"seed":  func(w io.Writer) error { return render.SeedJSON(w, in, nil, "") },
-		"rows":  func(w io.Writer) error { return render.RowsJSON(w, in, nil, "") },
-		"csv":   func(w io.Writer) error { return render.CSV(w, in, nil, "") },
-		"arrow": func(w io.Writer) error { return render.Arrow(w, in, nil) },
-		"text":  func(w io.Writer) error { return render.Text(w, in) },
-	} {
-		if err := write(&full{after: 3}); err == nil {
-			t.Errorf("%s: a full disk went unnoticed", name)
+	for _, f := range render.Formats {
+		if f.Write == nil { // JSON, which is a value in memory
+			continue
+		}
+		if err := f.Write(&full{after: 3}, in, question.WriteOptions{}); err == nil {
+			t.Errorf("%s: a full disk went unnoticed", f.Name)
 		}
 	}
 }
 
-// FuzzTuple: keys of several columns are one string of valid JSON, whatever
-// they hold.
+// Every format writes the rows in their order, whatever the table has, and the same bytes
+// each time.
+func TestEveryFormatKeepsTheOrder(t *testing.T) {
+	places := []string{"Utah", "Ohio", "Guam", "Iowa"}
+	for _, in := range []*question.Table{
+		table(question.LayoutMap, key("place", places...), value("v", 4, 3, 2, 1)),
+		table(question.LayoutRows, missing(value("v", 4, 3, 2, 1), 1), key("place", places...), question.Column{Name: "n", Type: question.Integer, Integers: []int64{4, 3, 2, 1}}),
+		table(question.LayoutRows, key("place"), value("v")),
+	} {
+		for _, f := range render.Formats {
+			var out, again bytes.Buffer
+			for _, to := range []*bytes.Buffer{&out, &again} {
+				if f.Value != nil {
+					b, err := f.Value(nil, in)
+					if err != nil {
+						t.Fatalf("%s: %v", f.Name, err)
+					}
+					to.Write(b)
+				} else if err := f.Write(to, in, question.WriteOptions{}); err != nil {
+					t.Fatalf("%s: %v", f.Name, err)
+				}
+			}
+			if got := regexp.MustCompile("Utah|Ohio|Guam|Iowa").FindAllString(out.String(), -1); !slices.Equal(got, places[:in.Rows()]) || out.String() != again.String() {
+				t.Errorf("%s has the rows %q; want %q", f.Name, got, places[:in.Rows()])
+			}
+		}
+	}
+}
+
+// FuzzTuple: the keys of several columns form one valid JSON string, whatever their
+// values.
 func FuzzTuple(f *testing.F) {
 	f.Add("Ohio", "it's")
 	f.Add(`"'`, "\x00\n\\")
 	f.Fuzz(func(t *testing.T, a, b string) {
-		out, err := render.AppendSeedJSON(nil, table(question.LayoutMap, key("a", a), key("b", b), value("v", 1)))
+		out, err := render.AppendOriginalJSON(nil, table(question.LayoutMap, key("a", a), key("b", b), value("v", 1)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -321,7 +434,7 @@ func FuzzTuple(f *testing.F) {
 	})
 }
 
-func BenchmarkSeedJSON(b *testing.B) {
+func BenchmarkOriginalJSON(b *testing.B) {
 	const rows = 1500 // mean_by_category of one survey question
 	location, category, mean := key("location"), key("category"), value("mean")
 	for i := range rows {
@@ -336,7 +449,7 @@ func BenchmarkSeedJSON(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		var err error
-		if out, err = render.AppendSeedJSON(out[:0], t); err != nil {
+		if out, err = render.AppendOriginalJSON(out[:0], t); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -5,20 +5,21 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// maxDecimals bounds the decimals in text for a terminal: who needs them all
-// takes JSON or CSV.
+// maxDecimals bounds the decimals in text for a terminal. JSON and CSV have all of them.
 const maxDecimals = 4
 
-// Text writes the table for a person at a terminal: a header with the units, a
-// rule, and a line a row, numbers to the right with their points below each
-// other, rounded to four decimals. Strings cannot send control sequences to the
-// terminal: what cannot be seen is escaped.
-func Text(w io.Writer, t *question.Table) error {
+// Text writes the table for a terminal: a header with the units, a rule, and one line per
+// row. Numbers are right-aligned at their decimal points and rounded to four decimals.
+// Invisible characters in strings are escaped, so that they cannot control the terminal.
+// A sentence before the table marks synthetic figures, unless the note is none.
+//
+// In a table that is wider than the terminal the widest columns of strings are narrowed,
+// to minText at least, and what does not fit is cut with an ellipsis. Numbers are whole.
+func Text(w io.Writer, t *question.Table, o question.WriteOptions) error {
 	lines := t.Rows() + 1
 	cells := make([][]string, len(t.Columns)) // by column, the header first
 	widths := make([]int, len(t.Columns))
@@ -30,17 +31,23 @@ func Text(w io.Writer, t *question.Table) error {
 		}
 		cells[n] = append(append(make([]string, 0, lines), question.Visible(head)), textCells(c)...)
 		for _, s := range cells[n] {
-			widths[n] = max(widths[n], width(s))
+			widths[n] = max(widths[n], question.Width(s))
 		}
 	}
+	if o.Width > 0 {
+		narrow(t.Columns, cells, widths, o.Width)
+	}
 	var b strings.Builder
+	if synthetic(o.Provenance) && o.Note != question.NoteNone {
+		b.WriteString(Synthetic(o.Provenance) + "\n")
+	}
 	for i := range lines {
 		for n := range t.Columns {
 			if n > 0 {
 				b.WriteString("  ")
 			}
 			s := cells[n][i]
-			pad := strings.Repeat(" ", widths[n]-width(s))
+			pad := strings.Repeat(" ", widths[n]-question.Width(s))
 			switch {
 			case t.Columns[n].Type != question.String:
 				b.WriteString(pad + s)
@@ -65,6 +72,36 @@ func Text(w io.Writer, t *question.Table) error {
 	return err
 }
 
+// minText is the least width to which a column of strings is narrowed.
+const minText = 8
+
+// narrow cuts the cells of string columns until a line has at most total columns, if that
+// is possible.
+func narrow(columns []question.Column, cells [][]string, widths []int, total int) {
+	sum := 2 * (len(widths) - 1)
+	for _, w := range widths {
+		sum += w
+	}
+	for sum > total {
+		widest := -1
+		for n, w := range widths {
+			if columns[n].Type == question.String && w > minText && (widest < 0 || w > widths[widest]) {
+				widest = n
+			}
+		}
+		if widest < 0 {
+			break
+		}
+		widths[widest]--
+		sum--
+	}
+	for n := range cells {
+		for i, s := range cells[n] {
+			cells[n][i] = question.Cut(s, widths[n])
+		}
+	}
+}
+
 func textCells(c *question.Column) []string {
 	out := make([]string, c.Len())
 	decimals := columnDecimals(c)
@@ -86,8 +123,8 @@ func textCells(c *question.Column) []string {
 	return out
 }
 
-// columnDecimals returns how many decimals the numbers of a column need, at most
-// maxDecimals; -1 when some are so large or so small that only exponents will do.
+// columnDecimals returns the number of decimals that a column needs, at most maxDecimals,
+// or -1 if it has numbers so large or so small that they need an exponent.
 func columnDecimals(c *question.Column) int {
 	most := 0
 	for i, f := range c.Numbers {
@@ -103,21 +140,4 @@ func columnDecimals(c *question.Column) int {
 		}
 	}
 	return min(most, maxDecimals)
-}
-
-// width returns the columns that s takes on a terminal, near enough: none for a
-// combining mark, two for the wide scripts of East Asia and emoji.
-func width(s string) int {
-	n := 0
-	for _, r := range s {
-		switch {
-		case unicode.In(r, unicode.Mn, unicode.Me):
-		case unicode.In(r, unicode.Han, unicode.Hangul, unicode.Hiragana, unicode.Katakana),
-			r >= 0xff01 && r <= 0xff60, r >= 0x1f300 && r <= 0x1faff:
-			n += 2
-		default:
-			n++
-		}
-	}
-	return n
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// headSize is how much of an outcome a listing reads. Request, provenance and
-// times take about 1 KiB; a request that does not fit costs a second read.
+// headSize is how much of an outcome a listing reads. Request, provenance, coverage,
+// caveats, receipt and times take about 2 KiB; a longer request costs a second read.
 const headSize = 4 << 10
 
-// encode writes a job as JSON whose last field is the result, whatever the order
-// of question.Job's fields: a listing reads what comes before.
+// encode writes a job as JSON with the result as its last field, whatever the order of
+// question.Job's fields, because a listing reads only what precedes the result.
 func encode(job *question.Job) ([]byte, error) {
 	head := *job
 	head.Result = nil
@@ -30,17 +30,17 @@ func encode(job *question.Job) ([]byte, error) {
 	return append(out, '}'), nil
 }
 
-// decode reads what encode writes and checks that it is the job of that id.
-// Numbers in the request stay json.Number, as written.
+// decode reads what encode writes and checks that it is the job with that id. Numbers
+// in the request stay json.Number.
 func decode(id string, data []byte) (*question.Job, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	job := new(question.Job)
 	if err := d.Decode(job); err != nil {
-		return nil, fmt.Errorf("it is not the JSON of a job: %w", err)
+		return nil, fmt.Errorf("it is not a job in JSON: %w", err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows the JSON of the job")
+		return nil, errors.New("there is data after the JSON of the job")
 	}
 	if job.ID != id {
 		return nil, fmt.Errorf("it holds the job %.60q", job.ID)
@@ -48,8 +48,8 @@ func decode(id string, data []byte) (*question.Job, error) {
 	return job, nil
 }
 
-// cutHead returns the job without its result from the beginning of an outcome;
-// false when the beginning ends before the result does begin.
+// cutHead returns the job without its result, given the beginning of an outcome. It is
+// false when data ends before the result begins.
 func cutHead(data []byte) ([]byte, bool) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {

@@ -22,6 +22,9 @@ func done() *question.Job {
 			Where:    map[string]any{"result": map[string]any{"min": json.Number("1"), "result": nil}, "é\n": []any{true, "x"}},
 		},
 		Provenance: &question.Provenance{Dataset: "npao"},
+		Coverage:   &question.Coverage{Mixed: []question.Mixed{{Column: `"result":{`}}},
+		Caveats:    []question.Caveat{{Code: "result", Text: `,"result":{`}},
+		Receipt:    &question.Receipt{Result: `,"result":{`},
 		Result: &question.Table{Layout: question.LayoutRecord, Columns: []question.Column{
 			{Name: "mean", Type: question.Number, Role: question.RoleValue, Numbers: []float64{34.4}},
 		}},
@@ -119,9 +122,9 @@ func FuzzDecode(f *testing.F) {
 }
 
 func TestParseID(t *testing.T) {
-	at, ok := parseID(id0)
-	if want := time.Date(2026, 11, 24, 22, 0, 0, 0, time.UTC); !ok || !at.Equal(want) {
-		t.Errorf("%s, %v; want %s", at, ok, want)
+	at, err := question.ParseID(id0)
+	if want := time.Date(2026, 11, 24, 22, 0, 0, 0, time.UTC); err != nil || !at.Equal(want) {
+		t.Errorf("%s, %v; want %s", at, err, want)
 	}
 	if got := outcomeKey(id0, at); got != "jobs/2026-11-24T22/"+id0+".json" {
 		t.Error(got)

@@ -8,25 +8,25 @@ import (
 	"time"
 )
 
-// ShareFor is how long an address that Share returns is good for, unless the
-// credentials that sign it expire before.
+// ShareFor is how long an address that Share returns is valid, unless the credentials
+// that sign it expire earlier.
 const ShareFor = 15 * time.Minute
 
-// Sharer is what Objects may be beside: a place whose objects can be read without
-// credentials, at an address that only those know who were told.
+// Sharer is an optional ability of Objects: objects can be read without credentials at
+// an address that cannot be guessed.
 type Sharer interface {
-	// Share stores data under key, as Put does, and returns an address at which it
-	// can be read for as long as said, with these two headers.
+	// Share stores data under key, as Put does, and returns an address at which it can
+	// be read for the duration valid, with these two headers.
 	Share(ctx context.Context, key string, data []byte, contentType, disposition string, valid time.Duration) (address string, err error)
 }
 
-// ErrNotShared is what Share's error is where the objects are no Sharer.
-var ErrNotShared = errors.New("objects of this store have no address")
+// ErrNotShared is the error of Store.Share where the objects do not implement Sharer.
+var ErrNotShared = errors.New("objects in this store have no address")
 
-// Share stores an answer that is too large for the way it was asked for, and
-// returns an address at which anybody who has it can read it for ShareFor. Equal
-// answers of an hour are one object, "shared/<hour>/<digest>". The error is that of
-// the Store's methods, or ErrNotShared.
+// Share stores an answer that is too large to be sent and returns an address at which
+// anybody who knows it can read the answer for ShareFor. Equal answers within an hour
+// share one object, "shared/<hour>/<digest>". The error is like those of the other
+// methods, or ErrNotShared.
 func (s *Store) Share(ctx context.Context, data []byte, contentType, disposition string) (address string, err error) {
 	sharer, ok := s.objects.(Sharer)
 	if !ok {

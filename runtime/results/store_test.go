@@ -23,11 +23,11 @@ type names struct {
 	n int
 }
 
-func (c *names) List(ctx context.Context, folder, after string) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		for name, err := range c.Objects.List(ctx, folder, after) {
+func (c *names) List(ctx context.Context, folder, after string) iter.Seq2[results.Entry, error] {
+	return func(yield func(results.Entry, error) bool) {
+		for entry, err := range c.Objects.List(ctx, folder, after) {
 			c.n++
-			if !yield(name, err) {
+			if !yield(entry, err) {
 				return
 			}
 		}

@@ -105,8 +105,12 @@ func TestGoodPlugin(t *testing.T) {
 			_, err := p.Answer(t.Context(), b, rows)
 			wantError(t, err, question.CodeInternal, "row range")
 		}
-		_, err = p.Answer(t.Context(), &question.Bound{Index: 1, Question: b.Question}, nil)
+		_, err = p.Answer(t.Context(), &question.BoundRequest{Index: 1, Question: b.Question}, nil)
 		wantError(t, err, question.CodeInternal, "bound")
+	})
+	t.Run("a type without a kind", func(t *testing.T) {
+		err := checkKinds(&question.Manifest{Questions: []question.Question{{Params: []question.Param{{Type: "colour"}}}}})
+		wantError(t, err, question.CodeInternal, "colour")
 	})
 }
 
@@ -127,7 +131,7 @@ func TestFaults(t *testing.T) {
 		{"recurse", question.CodeDepthLimit, "4 MiB of native stack"},
 		{"exit", question.CodePluginTrap, "proc_exit(3)"},
 		{"stderr", question.CodePluginTrap, `unreachable; it wrote "panic: out of patience"`},
-		{"log_outside", question.CodePluginTrap, "outside of its memory"},
+		{"log_outside", question.CodePluginTrap, "outside its memory"},
 		{"large", question.CodeResultTooLarge, "4294967296 bytes"},
 	} {
 		t.Run(test.question, func(t *testing.T) {
@@ -170,7 +174,7 @@ func TestEveryJobIsTheFirst(t *testing.T) {
 	}{
 		{"global", 1},
 		{"memory", 1},
-		{"clock", int64(jobInstant) + clockStep},
+		{"clock", int64(servedWorld.jobInstant) + clockStep},
 		{"random", one(t, p, "random")},
 	} {
 		for range 3 {
@@ -328,4 +332,38 @@ func TestHammer(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// Of what a guest writes, the last error is quoted when it traps, or the first line about
+// a panic: bounded, and with nothing invisible.
+func TestLastWords(t *testing.T) {
+	const err, warn = slog.LevelError, slog.LevelWarn
+	for _, tt := range []struct {
+		level slog.Level
+		lines []string
+		want  string
+	}{
+		{warn, []string{"a warning"}, ""},
+		{err, []string{"first", "the column \"year\" is not listed"}, `the column "year" is not listed`},
+		{err, []string{"panicked at 'no', src/lib.rs:3:5", "more"}, "panicked at 'no', src/lib.rs:3:5"},
+		{err, []string{"abort: no at index.ts:3:5", "more"}, "abort: no at index.ts:3:5"},
+		{err, []string{"red \x1b[31m \u202e backwards\n"}, `red  [31m \u202e backwards`},
+		{err, []string{strings.Repeat("long ", 100)}, strings.TrimSpace(strings.Repeat("long ", 80))},
+		{err, []string{"\xff\xfe"}, "\uFFFD"},
+	} {
+		g := guestLog{log: slog.New(slog.DiscardHandler)}
+		for _, line := range tt.lines {
+			g.line(t.Context(), tt.level, []byte(line))
+		}
+		if g.words != tt.want {
+			t.Errorf("%q: %q; want %q", tt.lines, g.words, tt.want)
+		}
+		if g.reset(); g.words != "" {
+			t.Error("the next job has these words, too")
+		}
+	}
+	full := guestLog{log: slog.New(slog.DiscardHandler), lines: maxLogLines} // its log is full
+	if full.line(t.Context(), err, []byte("at last")); full.words != "at last" {
+		t.Errorf("%q", full.words)
+	}
 }

@@ -6,33 +6,31 @@ import (
 	"sync"
 )
 
-// budget is the memory of the process that plugins may use, in bytes. What is
-// kept for good (code, images, columns) comes off first; jobs share the rest:
-// each gets all that it may ever use before it begins, in the order in which they
-// came. Whoever waits holds nothing of it.
+// budget is the memory that plugins may use, in bytes. Loaded plugins (code, images,
+// columns) hold a fixed part; jobs share the rest. A job gets the most that it can use
+// before it begins, first come, first served. Nobody who waits holds any part of it.
 type budget struct {
 	total   uint64
-	least   uint64 // is always left beside what is kept
-	reclaim func() // frees what idle slots and an idle compiler hold
+	least   uint64 // always left beside the loaded plugins
+	reclaim func() // frees the memory of idle slots and of an idle compiler
 
 	mu      sync.Mutex
 	used    uint64
-	kept    uint64 // part of used
+	kept    uint64 // the part of used that loaded plugins hold
 	claims  []claim
 	waiting []*waiter
 }
 
-// claim is what a plugin needs: bytes for good, and bytes for each of its jobs.
+// claim is the memory that a plugin needs while loaded, and for each of its jobs.
 type claim struct{ kept, job uint64 }
 
 type waiter struct {
 	n     uint64
-	ready chan struct{} // closed when n is the waiter's
+	ready chan struct{} // closed when the waiter has got n bytes
 }
 
-// keep takes what a plugin needs for good, until it is given back by unkeep. It
-// fails where a job of this plugin, or of one that is there already, would not fit
-// beside what is kept: it would wait for ever.
+// keep takes the memory of a loaded plugin, until unkeep. It fails if a job of this
+// plugin, or of one loaded before, would then never fit: it would wait for ever.
 func (b *budget) keep(c claim) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -41,12 +39,12 @@ func (b *budget) keep(c claim) error {
 		job = max(job, other.job)
 	}
 	if b.kept+c.kept+job > b.total {
-		return fmt.Errorf("it needs %s, and a job of it %s; %s of the sandbox's budget of %s are left, of which %s are for the largest job",
+		return fmt.Errorf("it needs %s, and %s for each job; the sandbox has %s left of %s, of which %s are reserved for the largest job",
 			humanBytes(c.kept), humanBytes(c.job), humanBytes(b.total-min(b.total, b.kept)), humanBytes(b.total), humanBytes(job))
 	}
 	b.claims = append(b.claims, c)
 	b.kept += c.kept
-	b.used += c.kept // jobs that run may be above the budget for as long as they last
+	b.used += c.kept // may exceed total until running jobs have ended
 	return nil
 }
 
@@ -61,10 +59,10 @@ func (b *budget) unkeep(c claim) {
 	}
 }
 
-// take takes n bytes, and waits until they are there or done is closed or stop is;
-// then it returns false. The caller holds nothing of the budget yet, and gives them
-// back.
-func (b *budget) take(n uint64, done, stop <-chan struct{}) bool {
+// take takes n bytes, to be returned with give. It waits until they are available, or
+// returns false when one of the channels is closed. The caller must not hold any other part of
+// the budget.
+func (b *budget) take(n uint64, done, stop, expired <-chan struct{}) bool {
 	if b.try(n) {
 		return true
 	}
@@ -73,13 +71,14 @@ func (b *budget) take(n uint64, done, stop <-chan struct{}) bool {
 	b.waiting = append(b.waiting, w)
 	b.serve()
 	b.mu.Unlock()
-	// Only now: what goes idle from here on is freed by whoever sees that one waits.
+	// Only now: from here on, whoever becomes idle sees that somebody waits.
 	b.reclaim()
 	select {
 	case <-w.ready:
 		return true
 	case <-done:
 	case <-stop:
+	case <-expired:
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -88,12 +87,12 @@ func (b *budget) take(n uint64, done, stop <-chan struct{}) bool {
 		b.serve() // the next may be smaller
 		return false
 	}
-	b.used -= n // it was served in the same instant
+	b.used -= n // it was served at the same moment
 	b.serve()
 	return false
 }
 
-// try takes n bytes if they are there and nobody waits.
+// try takes n bytes if they are available and nobody waits.
 func (b *budget) try(n uint64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -111,7 +110,7 @@ func (b *budget) give(n uint64) {
 	b.serve()
 }
 
-// serve gives those that wait their bytes, the first one first.
+// serve gives waiters their bytes, in order of arrival.
 func (b *budget) serve() {
 	for len(b.waiting) > 0 && b.used+b.waiting[0].n <= b.total {
 		w := b.waiting[0]
@@ -121,13 +120,13 @@ func (b *budget) serve() {
 	}
 }
 
-// waits returns how many wait.
+// waits returns the number of waiters.
 func (b *budget) waits() int {
 	_, n := b.state()
 	return n
 }
 
-// state returns the bytes in use and how many wait.
+// state returns the bytes in use and the number of waiters.
 func (b *budget) state() (used uint64, waiting int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

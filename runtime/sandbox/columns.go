@@ -1,33 +1,31 @@
 package sandbox
 
 import (
-	"encoding/binary"
-	"math"
-	"math/bits"
 	"sync"
+	"unsafe"
 
 	"github.com/le-stats-sportifs/lestats/plugins/abi"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// segment is one column of the dataset as guests see it: its buffers, each at a
-// multiple of abi.BufferAlign, in whole pages. It holds no address, so the same
-// bytes serve every instance, wherever its block lies.
+// segment is one column of the dataset as guests see it: its buffers, each aligned to
+// abi.BufferAlign, padded to whole pages. It contains no addresses, so the same bytes
+// serve every instance, whatever the address of its block.
 type segment struct {
 	size   uint64
-	bytes  []byte // nil: they are in file
+	bytes  []byte // nil: the bytes are in file
 	file   *file
-	dict   []string   // the column's dictionary: not to be written to
+	dict   []string   // the column's dictionary; read-only
 	column abi.Column // Data, Validity, DictOffsets and DictBytes are offsets into bytes
 }
 
-// segments holds each column that some plugin needs, once.
+// segments holds one segment for each column that any plugin needs.
 type segments struct {
 	dataset Dataset
-	mapped  bool // into files
+	mapped  bool // segments are kept in files
 
 	mu    sync.Mutex
-	built map[string]*segment // by the dataset's name of the column
+	built map[string]*segment // by the column's name in the dataset
 }
 
 // get returns the segment of c, a column of the dataset.
@@ -40,19 +38,23 @@ func (s *segments) get(c *question.Column) (*segment, error) {
 	if s.built == nil {
 		s.built = map[string]*segment{}
 	}
-	seg := newSegment(c, c.Name == s.dataset.SortedBy())
+	seg, buffers := newSegment(c, c.Name == s.dataset.SortedBy())
 	if s.mapped {
 		var err error
-		if seg.file, err = newFile("column", seg.size, seg.bytes, span{}); err != nil {
+		if seg.file, err = newFile("column", seg.size, span{}, buffers...); err != nil {
 			return nil, err
 		}
-		seg.bytes = nil
+	} else {
+		seg.bytes = make([]byte, seg.size)
+		for _, b := range buffers {
+			copy(seg.bytes[b.at:], b.bytes)
+		}
 	}
 	s.built[c.Name] = seg
 	return seg, nil
 }
 
-// close closes the segments' files; what is mapped stays.
+// close closes the segments' files; existing mappings stay valid.
 func (s *segments) close() {
 	for _, seg := range s.built {
 		if seg.file != nil {
@@ -61,7 +63,7 @@ func (s *segments) close() {
 	}
 }
 
-// put lays the segment over a part of a memory that is as long as it.
+// put maps or copies the segment to a part of a memory, which has the same length.
 func (s *segment) put(memory []byte) error {
 	if s.file != nil {
 		return s.file.mapPrivate(memory)
@@ -70,83 +72,58 @@ func (s *segment) put(memory []byte) error {
 	return nil
 }
 
-func newSegment(c *question.Column, sorted bool) *segment {
+// newSegment returns a segment without its bytes, and its buffers. They alias c.
+func newSegment(c *question.Column, sorted bool) (*segment, []buffer) {
 	n := c.Len()
 	seg := &segment{dict: c.Dict, column: abi.Column{Type: abiType(c.Type)}}
 	if sorted {
 		seg.column.Flags |= abi.FlagSortedRows
 	}
-	seg.column.Data, seg.column.DataLen = seg.buffer(func(b []byte) []byte {
-		switch c.Type {
-		case question.Number:
-			for _, v := range c.Numbers {
-				b = binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
-			}
-		case question.Integer:
-			for _, v := range c.Integers {
-				b = binary.LittleEndian.AppendUint64(b, uint64(v))
-			}
-		default:
-			for _, v := range c.Codes {
-				b = binary.LittleEndian.AppendUint32(b, uint32(v))
-			}
-		}
-		return b
-	})
+	var buffers []buffer
+	add := func(b []byte) (offset, length uint32) {
+		at := (seg.size + abi.BufferAlign - 1) &^ (abi.BufferAlign - 1)
+		buffers = append(buffers, buffer{at, b})
+		seg.size = at + uint64(len(b))
+		return uint32(at), uint32(len(b))
+	}
+	switch c.Type {
+	case question.Number:
+		seg.column.Data, seg.column.DataLen = add(bytesOf(c.Numbers))
+	case question.Integer:
+		seg.column.Data, seg.column.DataLen = add(bytesOf(c.Integers))
+	default:
+		seg.column.Data, seg.column.DataLen = add(bytesOf(c.Codes))
+	}
 	if c.Valid != nil {
-		seg.column.Validity, seg.column.ValidityLen = seg.buffer(func(b []byte) []byte {
-			return append(b, c.Valid[:(n+7)/8]...)
-		})
-		seg.column.NullCount = uint32(n - present(c.Valid, n))
+		seg.column.Validity, seg.column.ValidityLen = add(c.Valid[:(n+7)/8])
+		seg.column.NullCount = uint32(n - c.Valid.Count(n))
 	}
 	if c.Type == question.String {
+		offsets, text := make([]uint32, 1, len(c.Dict)+1), []byte(nil)
+		for _, entry := range c.Dict {
+			text = append(text, entry...)
+			offsets = append(offsets, uint32(len(text)))
+		}
 		seg.column.Flags |= abi.FlagSortedDict
 		seg.column.DictCount = uint32(len(c.Dict))
-		seg.column.DictOffsets, _ = seg.buffer(func(b []byte) []byte {
-			at := uint32(0)
-			b = binary.LittleEndian.AppendUint32(b, at)
-			for _, text := range c.Dict {
-				at += uint32(len(text))
-				b = binary.LittleEndian.AppendUint32(b, at)
-			}
-			return b
-		})
-		seg.column.DictBytes, seg.column.DictBytesLen = seg.buffer(func(b []byte) []byte {
-			for _, text := range c.Dict {
-				b = append(b, text...)
-			}
-			return b
-		})
+		seg.column.DictOffsets, _ = add(bytesOf(offsets))
+		seg.column.DictBytes, seg.column.DictBytesLen = add(text)
 	}
-	// Whole pages, at least one: no two columns share an address.
-	pages := max(1, (len(seg.bytes)+abi.ColumnAlign-1)/abi.ColumnAlign)
-	whole := make([]byte, pages*abi.ColumnAlign)
-	copy(whole, seg.bytes)
-	seg.bytes, seg.size = whole, uint64(len(whole))
-	return seg
+	// Whole pages, at least one, so that no two columns share an address.
+	seg.size = max(1, (seg.size+abi.ColumnAlign-1)/abi.ColumnAlign) * abi.ColumnAlign
+	return seg, buffers
 }
 
-// buffer appends a buffer at the next aligned offset, and returns that and the
-// buffer's length.
-func (s *segment) buffer(fill func([]byte) []byte) (offset, length uint32) {
-	for len(s.bytes)%abi.BufferAlign != 0 {
-		s.bytes = append(s.bytes, 0)
-	}
-	at := len(s.bytes)
-	s.bytes = fill(s.bytes)
-	return uint32(at), uint32(len(s.bytes) - at)
+// buffer is bytes at an offset of a file or a segment.
+type buffer struct {
+	at    uint64
+	bytes []byte
 }
 
-// present counts the rows below n that are present.
-func present(b question.Bitmap, n int) int {
-	count := 0
-	for _, v := range b[:n/8] {
-		count += bits.OnesCount8(v)
-	}
-	if n%8 != 0 {
-		count += bits.OnesCount8(b[n/8] & (1<<(n%8) - 1))
-	}
-	return count
+// bytesOf returns the memory of s, which is little-endian wherever wazero compiles.
+func bytesOf[T float64 | int64 | int32 | uint32](s []T) []byte {
+	var zero T
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), uintptr(len(s))*unsafe.Sizeof(zero))
 }
 
 func abiType(t question.Type) abi.Type {
@@ -160,7 +137,7 @@ func abiType(t question.Type) abi.Type {
 	}
 }
 
-// block is the columns that one plugin needs, one behind the other.
+// block is the columns that one plugin needs, one after another.
 type block struct {
 	parts []blockPart
 	size  uint64 // bytes: a multiple of abi.ColumnAlign
@@ -177,8 +154,8 @@ func (b *block) add(name, unit string, seg *segment) {
 	b.size += seg.size
 }
 
-// directory returns the bytes of an abi.Directory that will lie at address at,
-// for a block that lies at base.
+// directory returns the bytes of an abi.Directory for address at and a block at
+// address base.
 func (b *block) directory(at, base uint32, rows int, digest string) []byte {
 	texts := at + abi.DirectorySize + uint32(len(b.parts))*abi.ColumnSize
 	var text []byte
@@ -213,7 +190,7 @@ func (b *block) directory(at, base uint32, rows int, digest string) []byte {
 	return append(out, text...)
 }
 
-// directorySize is the length of what directory returns.
+// directorySize is the number of bytes that directory returns.
 func (b *block) directorySize(digest string) uint32 {
 	n := abi.DirectorySize + len(b.parts)*abi.ColumnSize + len(digest)
 	for _, part := range b.parts {

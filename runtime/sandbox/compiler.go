@@ -19,49 +19,49 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// Defaults of Config. Compiling the built-in plugin takes a third of either.
+// Defaults of Config. Compiling the built-in plugin takes about a third of each.
 const (
 	DefaultCompileMemory = 200 << 20
 	DefaultCompileTime   = 10 * time.Second
 )
 
 const (
-	// wallFactor is how much longer than its processor time a module may take to
-	// compile: others may use the processors as well.
+	// wallFactor is the limit on wall-clock time as a multiple of the limit on CPU
+	// time, since other processes compete for the CPUs.
 	wallFactor = 4
-	// compilerIdle is for how long a child is kept for the next module.
+	// compilerIdle is how long an idle child is kept for the next module.
 	compilerIdle = 250 * time.Millisecond
-	// maxStderr is what is kept of what a child writes, and maxReply what it may
-	// answer, in bytes.
+	// maxStderr is how much of a child's standard error is kept, and maxReply is the
+	// longest reply accepted, in bytes.
 	maxStderr = 8 << 10
 	maxReply  = 64 << 10
 )
 
-// errCompiler says that the compiler failed and not the plugin.
+// errCompiler says that the compiler is at fault, not the plugin.
 var errCompiler = errors.New("the compiler for plugins")
 
-// errNonsense says that what was started is not the compiler.
-var errNonsense = errors.New("it does not answer as the compiler does")
+// errNotACompiler says that the program that was started is not the compiler.
+var errNotACompiler = errors.New("it does not answer as the compiler does")
 
-// hostFault is an error that is no fault of the plugin's: it is tried again later.
+// hostFault is an error that is not the plugin's fault, so loading is retried later.
 func hostFault(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", errCompiler, fmt.Errorf(format, args...))
 }
 
-// compilers is the child process that compiles modules, one at a time. It is
-// started when there is something to compile, and ended soon after. Its memory is
-// taken from the budget for as long as it lives.
+// compilers manages the child process that compiles modules, one at a time. The child
+// is started on demand and ended soon after. Its memory is taken from the budget for as
+// long as it lives.
 type compilers struct {
 	engine *Engine
-	turn   chan struct{} // of whoever compiles
+	turn   chan struct{} // held by whoever compiles
 
-	mu   sync.Mutex // held while an idle child is ended, too
+	mu   sync.Mutex // also held while an idle child is being ended
 	idle *compiler
-	end  *time.Timer // of the idle one
+	end  *time.Timer // ends the idle child
 }
 
-// compile has a child compile a module into a folder. An error is a *question.Error
-// (the module's fault, or the end of ctx) or errCompiler.
+// compile has a child compile a module into a folder. An error is a *question.Error if
+// the module is at fault, the cause of ctx if that has ended, or else errCompiler.
 func (c *compilers) compile(ctx context.Context, folder string, wasm []byte) error {
 	select {
 	case c.turn <- struct{}{}:
@@ -92,7 +92,7 @@ func (c *compilers) get(ctx context.Context) (*compiler, error) {
 		return p, nil
 	}
 	cfg := &c.engine.cfg
-	if !c.engine.budget.take(cfg.CompileMemory, ctx.Done(), nil) {
+	if !c.engine.budget.take(cfg.CompileMemory, ctx.Done(), nil, nil) {
 		return nil, context.Cause(ctx)
 	}
 	p, err := startCompiler(ctx, cfg)
@@ -103,8 +103,8 @@ func (c *compilers) get(ctx context.Context) (*compiler, error) {
 	return p, nil
 }
 
-// put keeps a child for the next module. It is ended at once where a job waits for
-// its memory.
+// put keeps a child for the next module, or ends it at once if a job waits for its
+// memory.
 func (c *compilers) put(p *compiler) {
 	c.mu.Lock()
 	c.idle = p
@@ -119,7 +119,7 @@ func (c *compilers) put(p *compiler) {
 	}
 }
 
-// endIdle ends the child that has nothing to do, and returns when it is gone.
+// endIdle ends the idle child, and returns when it is gone.
 func (c *compilers) endIdle() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -129,7 +129,7 @@ func (c *compilers) endIdle() {
 	}
 }
 
-// close ends what is idle, for good. Nothing is being compiled.
+// close ends the idle child. Nothing may be compiling.
 func (c *compilers) close() {
 	c.endIdle()
 	c.mu.Lock()
@@ -140,11 +140,11 @@ func (c *compilers) close() {
 }
 
 func (c *compilers) drop(p *compiler) {
-	_ = p.stop() // it was killed, most times
+	_ = p.stop() // usually "killed"
 	c.engine.budget.give(c.engine.cfg.CompileMemory)
 }
 
-// compiler is a child process. One goroutine at a time uses it, and stops it.
+// compiler is a child process. One goroutine at a time uses it.
 type compiler struct {
 	cmd    *exec.Cmd
 	in     io.WriteCloser
@@ -152,18 +152,18 @@ type compiler struct {
 	errors *head
 	memory uint64
 	time   time.Duration
-	broken bool // it is gone, or is of no use any more
+	broken bool // gone or unusable
 }
 
-// startCompiler starts a child, and waits until it is ready.
+// startCompiler starts a child and waits until it is ready.
 func startCompiler(ctx context.Context, cfg *Config) (*compiler, error) {
 	if cfg.CacheDir != "" {
 		sweepScratch(cfg.CacheDir)
 	}
 	sweepScratch(os.TempDir())
 	args := append(append([]string(nil), cfg.Compiler[1:]...), strconv.FormatUint(cfg.CompileMemory, 10), cfg.CompileTime.String())
-	cmd := exec.Command(cfg.Compiler[0], args...) //nolint:gosec,noctx // the host says what; the child outlives the call that started it
-	// Nothing of this process's goes to the child: no credentials, no open files.
+	cmd := exec.Command(cfg.Compiler[0], args...) //nolint:gosec,noctx // the host configures it; the child outlives the call that started it
+	// The child inherits nothing from this process: no credentials, no open files.
 	cmd.Env = compilerEnv()
 	separate(cmd)
 	p := &compiler{cmd: cmd, errors: &head{}, memory: cfg.CompileMemory, time: cfg.CompileTime}
@@ -184,7 +184,7 @@ func startCompiler(ctx context.Context, cfg *Config) (*compiler, error) {
 	ready := func() error {
 		b, err := p.out.ReadByte()
 		if err == nil && b != replyReady {
-			err = fmt.Errorf("%w: %q", errNonsense, b)
+			err = fmt.Errorf("%w: %q", errNotACompiler, b)
 		}
 		return err
 	}
@@ -198,8 +198,8 @@ func startCompiler(ctx context.Context, cfg *Config) (*compiler, error) {
 	return p, nil
 }
 
-// within kills the child when ctx ends, or the time that a module has, before talk
-// has returned.
+// within runs talk, and kills the child if ctx ends or a module's time is up before
+// talk returns.
 func (p *compiler) within(ctx context.Context, talk func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, wallFactor*p.time)
 	defer cancel()
@@ -212,8 +212,8 @@ func (p *compiler) within(ctx context.Context, talk func() error) error {
 	return err
 }
 
-// compile has the child compile one module. last says that the child has used up its
-// own processor time with it.
+// compile has the child compile one module. last reports that the child has used up
+// its CPU time and takes no more modules.
 func (p *compiler) compile(ctx context.Context, folder string, wasm []byte) (last bool, err error) {
 	var reply struct {
 		kind byte
@@ -230,7 +230,7 @@ func (p *compiler) compile(ctx context.Context, folder string, wasm []byte) (las
 		reply.kind, last = headBytes[0], headBytes[1] != 0
 		n := binary.LittleEndian.Uint32(headBytes[2:])
 		if n > maxReply {
-			return fmt.Errorf("%w: an answer of %d bytes", errNonsense, n)
+			return fmt.Errorf("%w: a reply of %d bytes", errNotACompiler, n)
 		}
 		reply.text = make([]byte, n)
 		_, err := io.ReadFull(p.out, reply.text)
@@ -242,8 +242,8 @@ func (p *compiler) compile(ctx context.Context, folder string, wasm []byte) (las
 		if ctx.Err() != nil {
 			return true, context.Cause(ctx)
 		}
-		if errors.Is(err, errNonsense) {
-			return true, hostFault("is another program: %w", err)
+		if errors.Is(err, errNotACompiler) {
+			return true, hostFault("is not a compiler: %w", err)
 		}
 		return true, p.verdict(errors.Is(err, context.DeadlineExceeded), why)
 	}
@@ -252,12 +252,12 @@ func (p *compiler) compile(ctx context.Context, folder string, wasm []byte) (las
 		return last, nil
 	case replyRefused:
 		return last, badPlugin("it does not compile: %s", cleanLine(string(reply.text)))
-	default: // the folder, say
+	default: // the folder is not writable, for example
 		return last, hostFault("failed: %s", cleanLine(string(reply.text)))
 	}
 }
 
-// verdict says why the child has died over a module.
+// verdict returns the reason why the child died while compiling a module.
 func (p *compiler) verdict(late bool, died error) error {
 	state := p.cmd.ProcessState
 	code, used := state.ExitCode(), state.UserTime()+state.SystemTime()
@@ -268,36 +268,35 @@ func (p *compiler) verdict(late bool, died error) error {
 		why = "the compiler ran out of memory"
 	case code == exitTime, late, code < 0 && used >= p.time:
 		why = "the compiler ran out of time"
-	case code < 0: // a signal that this process has not sent: the system's, where memory is short
-		why = "the compiler was killed, most likely for its memory"
-	case strings.HasPrefix(text, "SIGSEGV:"), strings.HasPrefix(text, "SIGBUS:"): // in Go's own runtime: a fault of the compiler is a panic
-		why = "the compiler crashed, most likely for want of memory"
+	case code < 0: // a signal from the system, which is short of memory
+		why = "the compiler was killed, most likely because of its memory use"
+	case strings.HasPrefix(text, "SIGSEGV:"), strings.HasPrefix(text, "SIGBUS:"): // in Go's own runtime; a bug in the compiler would be a panic
+		why = "the compiler crashed, most likely because it ran out of memory"
 	default:
 		return badPlugin("it does not compile: the compiler failed on it (%v): %s", died, cleanLine(p.errors.text()))
 	}
-	return badPlugin("it does not compile within %s of memory and %s: %s; smaller functions, with fewer locals, branches and values in each, take less, and so does code that is compiled for size",
+	return badPlugin("it does not compile within %s of memory and %s: %s; smaller functions, with fewer locals, branches and values each, need less, and so does code compiled for size",
 		humanBytes(p.memory), p.time, why)
 }
 
-// stop ends the child, and returns when it is gone and what it had is released.
+// stop ends the child, and returns when it is gone and its resources are released.
 func (p *compiler) stop() error {
 	if p.cmd.ProcessState != nil {
 		return nil
 	}
 	p.broken = true
 	_ = p.in.Close()
-	// It ends by itself when there is nothing more to read; there is nothing in it
-	// that is worth waiting for.
+	// It would end by itself at the end of its input, but there is nothing to wait for.
 	_ = p.cmd.Process.Kill()
 	return p.cmd.Wait()
 }
 
-// compilerEnv is the environment of a child.
+// compilerEnv is a child's environment.
 func compilerEnv() []string {
 	return []string{"GOMAXPROCS=" + strconv.Itoa(goruntime.GOMAXPROCS(0))}
 }
 
-// head keeps the first bytes that are written to it.
+// head keeps the first maxStderr bytes that are written to it.
 type head struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -317,7 +316,7 @@ func (h *head) text() string {
 	return h.b.String()
 }
 
-// cleanLine is the first line of what a child wrote, fit for a reason.
+// cleanLine is the first line of text, made printable and short enough for a reason.
 func cleanLine(text string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
 	return strings.Map(func(r rune) rune {
@@ -328,9 +327,9 @@ func cleanLine(text string) string {
 	}, line[:min(len(line), maxRefusal)])
 }
 
-// compileFailed turns an error of compile into what a caller of Load gets.
+// compileFailed turns an error of compile into the one that Load returns.
 func (p *Plugin) compileFailed(ctx context.Context, err error) *question.Error {
-	if interrupted := p.interrupted(ctx, farAway); interrupted != nil {
+	if interrupted := p.interrupted(ctx, nil); interrupted != nil {
 		return interrupted
 	}
 	var refused *question.Error
@@ -339,7 +338,7 @@ func (p *Plugin) compileFailed(ctx context.Context, err error) *question.Error {
 		return refused
 	case errors.Is(err, errCompiler):
 		p.log.ErrorContext(ctx, "a plugin cannot be compiled", "err", err)
-		return question.Errorf(question.CodeInternal, "it is not known to this program, and cannot be compiled now; the log says more")
+		return question.Errorf(question.CodeInternal, "it has not been compiled before and cannot be compiled now; see the log")
 	}
 	return badPlugin("it does not compile: %s", firstLine(err))
 }

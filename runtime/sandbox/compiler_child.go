@@ -19,11 +19,11 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 )
 
-// compilerCommand is the argument that makes a program the compiler.
+// compilerCommand is the argument that makes a program act as the compiler.
 const compilerCommand = "compile-plugins-for-the-sandbox"
 
-// What a child says: replyReady once, then an answer to each module: what came of
-// it, 1 if the child takes no more, and a text with its length before it.
+// The child writes replyReady once, then a reply for each module: the outcome, a byte
+// that is 1 if the child takes no more modules, and a text preceded by its length.
 const (
 	replyReady   = '+'
 	replyDone    = 'd'
@@ -31,19 +31,19 @@ const (
 	replyFailed  = 'f'
 )
 
-// Exit codes of a child that stops itself. Go's own are 1 and 2.
+// Exit codes of a child that stops itself. Go itself uses 1 and 2.
 const (
 	exitMemory = 81
 	exitTime   = 82
 	exitUsage  = 83
 )
 
-// isCompiler tells that main has called CompilerMain.
+// isCompiler reports that main has called CompilerMain.
 var isCompiler atomic.Bool
 
-// CompilerMain makes this process a compiler if that is what it was started as, and
-// does not return then. A program that is to be its own compiler calls it first of
-// all in main; see [SelfCompiler].
+// CompilerMain turns this process into a compiler if it was started as one, and does
+// not return then. A program that is its own compiler calls it first in main; see
+// [SelfCompiler].
 func CompilerMain() {
 	isCompiler.Store(true)
 	if len(os.Args) < 2 || os.Args[1] != compilerCommand {
@@ -56,14 +56,14 @@ func CompilerMain() {
 	os.Exit(0)
 }
 
-// SelfCompiler returns the command line that makes this program compile plugins,
-// for Config.Compiler. It is nil unless main has called [CompilerMain]: a program
-// that has not would start itself over and over.
+// SelfCompiler returns the command line with which this program compiles plugins, for
+// Config.Compiler. It is nil unless main has called [CompilerMain]; otherwise the program
+// would start itself over and over.
 func SelfCompiler() []string {
 	if !isCompiler.Load() {
 		return nil
 	}
-	name := "/proc/self/exe" // the same file still, when another version was put in its place
+	name := "/proc/self/exe" // still the same file after an upgrade has replaced it
 	if goruntime.GOOS != "linux" {
 		var err error
 		if name, err = os.Executable(); err != nil {
@@ -73,10 +73,10 @@ func SelfCompiler() []string {
 	return []string{name, compilerCommand}
 }
 
-// serveCompiler compiles what comes in, module after module, until that ends.
+// serveCompiler compiles modules from in, one after another, until the end of in.
 func serveCompiler(args []string, in io.Reader, out io.Writer) error {
 	if len(args) != 2 {
-		return fmt.Errorf("%d arguments; the memory in bytes and the time were expected", len(args))
+		return fmt.Errorf("%d arguments; expected the memory in bytes and the time", len(args))
 	}
 	memory, err := strconv.ParseUint(args[0], 10, 62)
 	if err != nil {
@@ -84,7 +84,7 @@ func serveCompiler(args []string, in io.Reader, out io.Writer) error {
 	}
 	limit, err := time.ParseDuration(args[1])
 	if err != nil || limit <= 0 {
-		return fmt.Errorf("a time of %q", args[1])
+		return fmt.Errorf("invalid time %q", args[1])
 	}
 	w := watch{memory: memory, time: limit}
 	if err := w.begin(); err != nil {
@@ -96,7 +96,7 @@ func serveCompiler(args []string, in io.Reader, out io.Writer) error {
 	}
 	modules := make(chan module)
 	go func() {
-		// The end of what comes in is the end of the parent, whatever goes on here.
+		// The end of the input means that the parent is gone.
 		r := bufio.NewReader(in)
 		for {
 			folder, err := readFrame(r, maxReply)
@@ -123,7 +123,7 @@ func serveCompiler(args []string, in io.Reader, out io.Writer) error {
 		}
 		text = text[:min(len(text), maxReply)]
 		reply := []byte{kind, 0}
-		if processorTime() > limit { // the next one would not have all of its time
+		if processorTime() > limit { // RLIMIT_CPU would cut the next module short
 			reply[1] = 1
 		}
 		reply = binary.LittleEndian.AppendUint32(reply, uint32(len(text)))
@@ -134,7 +134,7 @@ func serveCompiler(args []string, in io.Reader, out io.Writer) error {
 	return nil
 }
 
-// compileInto compiles a module into a folder, from where openCode takes it.
+// compileInto compiles a module into a folder, from which openCode loads it.
 func compileInto(folder string, wasm []byte) (kind byte, err error) {
 	ctx := experimental.WithCompilationWorkers(context.Background(), goruntime.GOMAXPROCS(0))
 	cache, err := wazero.NewCompilationCacheWithDir(folder)
@@ -156,19 +156,19 @@ func compileInto(folder string, wasm []byte) (kind byte, err error) {
 	return replyDone, nil
 }
 
-// watch ends this process when it uses more than its limits. The system does so as
-// well, where it can.
+// watch ends this process when it exceeds its limits. The operating system does the
+// same where it can.
 type watch struct {
-	memory uint64 // bytes, beyond what the program itself takes
+	memory uint64 // bytes, beyond what the program itself uses
 	time   time.Duration
-	from   atomic.Int64 // processor time at the start of a module; -1: there is none
+	from   atomic.Int64 // CPU time at the start of the current module; -1: none
 }
 
-// watchEvery is how often the limits are looked at.
+// watchEvery is how often the limits are checked.
 const watchEvery = 5 * time.Millisecond
 
-// begin sets the system's limits and starts to look. Its goroutine ends with the
-// process.
+// begin sets the operating system's limits and starts watching. Its goroutine ends
+// with the process.
 func (w *watch) begin() error {
 	w.from.Store(-1)
 	if err := limitProcess(w.memory, w.time); err != nil {
@@ -176,7 +176,7 @@ func (w *watch) begin() error {
 	}
 	debug.SetGCPercent(50)
 	base := memoryInUse()
-	// The collector works harder from here on, rather than that the limit is reached.
+	// Close to the limit the garbage collector works harder.
 	debug.SetMemoryLimit(int64(base + w.memory/4*3))
 	go func() {
 		for range time.Tick(watchEvery) {
@@ -194,14 +194,14 @@ func (w *watch) begin() error {
 func (w *watch) start() { w.from.Store(int64(processorTime())) }
 func (w *watch) stop()  { w.from.Store(-1) }
 
-// memoryInUse is what Go has of the system, in bytes.
+// memoryInUse is the memory that Go has from the operating system, in bytes.
 func memoryInUse() uint64 {
 	s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	metrics.Read(s)
 	return s[0].Value.Uint64() - s[1].Value.Uint64()
 }
 
-// writeFrames writes parts, each with its length before it.
+// writeFrames writes parts, each preceded by its length.
 func writeFrames(w io.Writer, parts ...[]byte) error {
 	for _, part := range parts {
 		var n [4]byte
@@ -216,7 +216,7 @@ func writeFrames(w io.Writer, parts ...[]byte) error {
 	return nil
 }
 
-// readFrame reads one of at most limit bytes.
+// readFrame reads a frame of at most limit bytes.
 func readFrame(r io.Reader, limit uint32) ([]byte, error) {
 	var head [4]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -224,7 +224,7 @@ func readFrame(r io.Reader, limit uint32) ([]byte, error) {
 	}
 	n := binary.LittleEndian.Uint32(head[:])
 	if n > limit {
-		return nil, fmt.Errorf("%d bytes; at most %d", n, limit)
+		return nil, fmt.Errorf("%d bytes; the limit is %d", n, limit)
 	}
 	b := make([]byte, n)
 	_, err := io.ReadFull(r, b)

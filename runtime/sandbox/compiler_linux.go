@@ -9,14 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// closeOnExec has files that whoever started this process left open closed in its
-// children. Go's own are anyway.
+// closeOnExec makes children close files that this process inherited. Files that Go
+// opened are closed anyway.
 func closeOnExec() {
 	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) // Linux 5.11
 }
 
-// dataSize is what RLIMIT_DATA counts of this process now, in bytes, or a little
-// more.
+// dataSize is an upper bound on what RLIMIT_DATA counts for this process now, in
+// bytes.
 func dataSize() uint64 {
 	const otherwise = 64 << 20
 	text, err := os.ReadFile("/proc/self/statm")

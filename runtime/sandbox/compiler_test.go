@@ -82,7 +82,7 @@ func strangeCompiler() {
 	os.Exit(0)
 }
 
-// apart is a configuration that compiles in children of this test binary.
+// apart is a configuration that compiles in child processes of this test binary.
 func apart(t testing.TB, change func(*Config)) Config {
 	t.Helper()
 	if SelfCompiler() == nil {
@@ -99,7 +99,7 @@ func apart(t testing.TB, change func(*Config)) Config {
 	return cfg
 }
 
-// strangely is one with a compiler that fails in some way.
+// strangely is a configuration whose compiler fails.
 func strangely(t testing.TB, how string, change func(*Config)) Config {
 	return apart(t, func(cfg *Config) {
 		cfg.Compiler = []string{cfg.Compiler[0], strange, how}
@@ -159,6 +159,9 @@ func TestCompileBombs(t *testing.T) {
 	e := newEngine(t, cfg, newFakeDataset())
 	for name, wasm := range bombs(t) {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && name != "tables of branches" {
+				t.Skip("-short: one module is enough")
+			}
 			before := peak(t)
 			_, err := e.Load(t.Context(), wasm)
 			wantError(t, err, question.CodeBadPlugin, "it does not compile")
@@ -180,7 +183,7 @@ func TestCompileBombs(t *testing.T) {
 	}
 }
 
-// Whatever becomes of a compiler, a load ends, says whose fault it was, and leaves
+// Whatever happens to a compiler, a load ends, says whose fault it was, and leaves
 // no process, no folder and none of the budget behind.
 func TestCompilerFails(t *testing.T) {
 	broken := filepath.Join(t.TempDir(), "compiler")
@@ -216,7 +219,7 @@ func TestCompilerFails(t *testing.T) {
 				t.Errorf("the log does not say why: %s", log.String())
 			}
 			e.compilers.endIdle()
-			if s := e.Stats(); s.BudgetUsed != 0 || s.Waiting != 0 {
+			if s := e.stats(); s.BudgetUsed != 0 || s.Waiting != 0 {
 				t.Errorf("%+v", s)
 			}
 			if left, _ := filepath.Glob(test.cfg.CacheDir + "/*"); len(left) != 0 {
@@ -246,7 +249,7 @@ func TestCompileCancelled(t *testing.T) {
 			}
 		})
 	}
-	for begun := time.Now(); e.Stats().BudgetUsed == 0; time.Sleep(time.Millisecond) {
+	for begun := time.Now(); e.stats().BudgetUsed == 0; time.Sleep(time.Millisecond) {
 		if time.Since(begun) > time.Minute {
 			t.Fatal("no compiler was started")
 		}
@@ -254,7 +257,7 @@ func TestCompileCancelled(t *testing.T) {
 	cancel()
 	wg.Wait()
 	noChildren(t)
-	if used := e.Stats().BudgetUsed; used != 0 {
+	if used := e.stats().BudgetUsed; used != 0 {
 		t.Errorf("%d bytes of the budget are gone", used)
 	}
 }
@@ -287,8 +290,8 @@ func TestCompilerInheritsNothing(t *testing.T) {
 	}
 }
 
-// What was compiled apart is loaded: where nothing is kept, where the folder cannot
-// be written to, and one child compiles many.
+// Code from a child process can be loaded: without a cache, when the folder cannot
+// be written to, and when one child compiles many modules.
 func TestCompiledApart(t *testing.T) {
 	temporary := t.TempDir()
 	t.Setenv("TMPDIR", temporary)
@@ -323,20 +326,20 @@ func TestCompiledApart(t *testing.T) {
 	}
 }
 
-// wazero must not compile here what is not kept: it looks at the context before it
-// compiles a function, and after it has looked into the folder.
+// wazero must not compile here what is not cached. It checks the context before it
+// compiles a function, but only after looking in the folder.
 func TestOnlyFromTheFolder(t *testing.T) {
 	folder := t.TempDir()
 	for name, wasm := range bombs(t) {
-		ready, refused := prepare(wasm, 1<<30, "", rewritings{})
+		ready, refused := prepare(wasm, 1<<30, "", rewriteCache{})
 		if refused != nil {
 			continue
 		}
-		if _, err := openCode(t.Context(), folder, ready.wasm, ready.info, false); !errors.Is(err, errNotKept) {
+		if _, err := openCode(t.Context(), folder, ready.wasm, ready.info, false); !errors.Is(err, errNotCached) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	ready, refused := prepare(fixture(t, "good"), 1<<30, "", rewritings{})
+	ready, refused := prepare(fixture(t, "good"), 1<<30, "", rewriteCache{})
 	if refused != nil {
 		t.Fatal(refused)
 	}

@@ -11,17 +11,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// separate keeps a child apart: it is in a process group of its own, so that
-// Ctrl-C at a terminal ends this process and not what it waits for, and no file that
-// this process was started with is open in it.
+// separate isolates a child. It gets its own process group, so that Ctrl-C at a
+// terminal ends only this process, and no file that this process inherited.
 func separate(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	closeOnExec()
 }
 
-// limitProcess has the system end this process where it uses more memory, in bytes
-// beyond what it has now, or twice as much processor time: which is when the next
-// module would be compiled by another process anyway.
+// limitProcess has the operating system end this process if it uses more memory, in
+// bytes beyond what it uses now, or twice the CPU time. A process that has used its CPU
+// time takes no more modules, so twice is enough for any one module.
 func limitProcess(memory uint64, processor time.Duration) error {
 	seconds := uint64((2*processor + time.Second - 1) / time.Second)
 	for _, l := range []struct {
@@ -40,7 +39,7 @@ func limitProcess(memory uint64, processor time.Duration) error {
 	return nil
 }
 
-// lower lowers a limit; one that is lower already stays.
+// lower lowers a limit, unless it is already lower.
 func lower(which int, value uint64) error {
 	var now unix.Rlimit
 	if err := unix.Getrlimit(which, &now); err != nil {
@@ -50,7 +49,7 @@ func lower(which int, value uint64) error {
 	return unix.Setrlimit(which, &unix.Rlimit{Cur: value, Max: value})
 }
 
-// processorTime is what this process has used.
+// processorTime is the CPU time that this process has used.
 func processorTime() time.Duration {
 	var u unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {

@@ -120,3 +120,24 @@ func wantError(t *testing.T, err error, code question.Code, parts ...string) {
 }
 
 const short = 500 * time.Millisecond
+
+// stats is what an engine holds at the moment.
+type stats struct {
+	Plugins, Idle, Waiting int // plugins, sandboxes that are idle, jobs that wait for memory
+	Begun                  int64
+	Budget, BudgetUsed     uint64
+}
+
+func (e *Engine) stats() stats {
+	s := stats{Budget: e.cfg.Budget, Begun: e.begun.Load()}
+	s.BudgetUsed, s.Waiting = e.budget.state()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s.Plugins = len(e.plugins)
+	for p := range e.plugins {
+		p.slots.mu.Lock()
+		s.Idle += len(p.slots.idle)
+		p.slots.mu.Unlock()
+	}
+	return s
+}

@@ -57,6 +57,14 @@ func TestGoGuest(t *testing.T) {
 		t.Errorf("got %+v; want %+v", got.Columns, want)
 	}
 
+	got, err = ask(t.Context(), p, ds, "optional", nil, all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := got.Columns[1].Dict[0]; got.Columns[0].Present(0) || said != "8 8 8 8 8 8 0 false 8 true" {
+		t.Errorf("of optional columns that the dataset does not have it says %q", said)
+	}
+
 	first, err := ask(t.Context(), p, ds, "world", nil, all)
 	if err != nil {
 		t.Fatal(err)

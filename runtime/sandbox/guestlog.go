@@ -11,24 +11,25 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// What one instance may write to the log.
+// What one job may write to the log.
 const (
 	maxLogLines = 100
 	maxLogBytes = 16 << 10 // of all lines together
 	maxLogLine  = 1 << 10  // longer lines are cut
+	maxWords    = 400      // of the last words in an error
 )
 
-// guestLog passes a guest's lines on to the host's log, within bounds.
+// guestLog forwards a guest's lines to the host's log, within bounds.
 type guestLog struct {
 	log *slog.Logger // with the plugin's name
 
 	lines, bytes int // written so far
-	dropped      int // lines that were too many
+	dropped      int // lines over the limit
 	pending      [2]pendingLine
-	words        string // last line on standard error, or the first that tells of a panic
+	words        string // last error: on standard error or of level error, or the first that mentions a panic
 }
 
-// pendingLine is the beginning of a line on standard output or error.
+// pendingLine is an incomplete line on standard output or error.
 type pendingLine struct{ text []byte }
 
 func slogLevel(level uint32) slog.Level {
@@ -44,7 +45,7 @@ func slogLevel(level uint32) slog.Level {
 	}
 }
 
-// reset forgets what was written: a job begins.
+// reset clears the state at the start of a job.
 func (g *guestLog) reset() {
 	*g = guestLog{log: g.log, pending: [2]pendingLine{{g.pending[0].text[:0]}, {g.pending[1].text[:0]}}}
 }
@@ -52,8 +53,11 @@ func (g *guestLog) reset() {
 // open reports whether another line would be logged.
 func (g *guestLog) open() bool { return g.lines < maxLogLines && g.bytes < maxLogBytes }
 
-// line logs one line. It does not keep text.
+// line logs one line. It does not retain text.
 func (g *guestLog) line(ctx context.Context, level slog.Level, text []byte) {
+	if level >= slog.LevelError {
+		g.heed(text)
+	}
 	if !g.open() {
 		g.dropped++
 		return
@@ -64,8 +68,8 @@ func (g *guestLog) line(ctx context.Context, level slog.Level, text []byte) {
 	g.log.Log(ctx, level, printable(text), "from", "plugin")
 }
 
-// write takes in what a guest writes to standard output or error, and logs each
-// line when it is complete.
+// write takes what a guest writes to standard output or error, and logs each line
+// when it is complete.
 func (g *guestLog) write(ctx context.Context, stderr bool, text []byte) {
 	p, level := &g.pending[0], slog.LevelInfo
 	if stderr {
@@ -83,30 +87,36 @@ func (g *guestLog) write(ctx context.Context, stderr bool, text []byte) {
 
 func (g *guestLog) end(ctx context.Context, p *pendingLine, level slog.Level, stderr bool) {
 	if len(bytes.TrimSpace(p.text)) > 0 {
-		if stderr && !tellsOfPanic(g.words) {
-			g.words = printable(p.text[:min(len(p.text), 200)])
+		if stderr {
+			g.heed(p.text)
 		}
 		g.line(ctx, level, p.text)
 	}
 	p.text = p.text[:0]
 }
 
-func tellsOfPanic(line string) bool {
-	return strings.HasPrefix(line, "panic:") || strings.HasPrefix(line, "fatal error:") || strings.Contains(line, "panicked at")
+// heed keeps what may be the guest's last words. Of a panic, the first line says most.
+func (g *guestLog) heed(text []byte) {
+	if !mentionsPanic(g.words) {
+		g.words = strings.TrimSpace(printable(text[:min(len(text), maxWords)]))
+	}
 }
 
-// close logs what is left, and how much was dropped.
+func mentionsPanic(line string) bool {
+	return strings.HasPrefix(line, "panic:") || strings.HasPrefix(line, "abort:") || strings.HasPrefix(line, "fatal error:") || strings.Contains(line, "panicked at")
+}
+
+// close logs incomplete lines, and how many lines were dropped.
 func (g *guestLog) close(ctx context.Context) {
 	g.end(ctx, &g.pending[0], slog.LevelInfo, false)
 	g.end(ctx, &g.pending[1], slog.LevelWarn, true)
 	if g.dropped > 0 {
-		g.log.WarnContext(ctx, "the plugin logged more than a job may: lines were dropped", "dropped", g.dropped, "lines", maxLogLines, "bytes", maxLogBytes)
+		g.log.WarnContext(ctx, "the plugin exceeded a job's log limit; lines were dropped", "dropped", g.dropped, "lines", maxLogLines, "bytes", maxLogBytes)
 		g.dropped = 0
 	}
 }
 
-// printable returns text as UTF-8 of which everything can be seen, and without control
-// characters.
+// printable returns text as valid UTF-8 without control or invisible characters.
 func printable(text []byte) string {
 	return question.Visible(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {

@@ -19,6 +19,7 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
 	"github.com/le-stats-sportifs/lestats/runtime/jobs"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
+	"github.com/le-stats-sportifs/lestats/runtime/queue"
 	"github.com/le-stats-sportifs/lestats/runtime/render"
 	"github.com/le-stats-sportifs/lestats/runtime/results"
 	"github.com/le-stats-sportifs/lestats/runtime/results/storetest"
@@ -41,11 +42,12 @@ type besides struct {
 }
 
 func (b *besides) Check(question.Request) error   { return nil }
+func (b *besides) Refresh(context.Context) error  { return nil }
 func (b *besides) Plugins() []question.PluginInfo { return nil }
-func (b *besides) Offers() (all []question.Offer) {
+func (b *besides) Served() (all []question.ServedQuestion) {
 	for name, p := range b.plugins {
 		q, _, _ := p.manifest.Find(name)
-		all = append(all, question.Offer{Question: q})
+		all = append(all, question.ServedQuestion{Question: q})
 	}
 	return all
 }
@@ -72,7 +74,7 @@ func (b *besides) Answer(ctx context.Context, req question.Request) (*question.A
 	return &question.Answer{Table: t, Provenance: &question.Provenance{}}, nil
 }
 
-// measured is what one look at the service showed.
+// measured is the result of one observation of the service.
 type measured struct {
 	rate       float64 // good jobs a second
 	health     time.Duration
@@ -178,7 +180,7 @@ func testHostileBeside(t *testing.T) {
 		}
 	}
 	offered := &besides{ds: ds, plugins: map[string]*Plugin{"states_mean": good}}
-	pool, err := jobs.New(jobs.Config{Workers: 2, Sole: true, TimeLimit: time.Minute, Grace: jobs.DefaultGrace, Log: quiet}, results.New(&storetest.Memory{}), service)
+	pool, err := jobs.New(jobs.Config{Workers: 2, TimeLimit: time.Minute, Queue: queue.NewMemory(time.Hour), Receive: true, Log: quiet}, results.New(&storetest.Memory{}), service)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +188,7 @@ func testHostileBeside(t *testing.T) {
 		t.Fatal(err)
 	}
 	handler, err := httpapi.New(httpapi.Config{Catalog: offered, Jobs: pool, Log: quiet,
-		Render: httpapi.Renderers{Seed: render.AppendSeedJSON, Rows: render.AppendRowsJSON, CSV: render.CSV, Arrow: render.Arrow}})
+		Formats: render.Formats})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +258,7 @@ func testHostileBeside(t *testing.T) {
 	beside("all those that end by themselves", minRate, repeat(others))
 	t.Logf("worst of %d, which took %d looks: %.2f of the good jobs, %v", len(endless)+1, looks, ratio, worst)
 
-	// Loading is no job: it may take both cores, but it may not hold anything up.
+	// Loading may use both cores, but it must not block anything.
 	worst, ratio = measured{rate: 1e9, cores: 99}, 10
 	var loaded atomic.Int64
 	var bad [][]byte

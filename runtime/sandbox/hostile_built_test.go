@@ -79,7 +79,7 @@ func custom(name string, b []byte) []byte {
 	return append([]byte{0}, sized(joined(sized([]byte(name)), b))...)
 }
 
-// bodies are n functions of type 0 of the module, which is (i32, i32) -> i32 in
+// bodies returns n functions of type 0 of the module, which is (i32, i32) -> i32 in
 // every hostile guest; each has the same locals and code, and end is added.
 func bodies(n int, body []byte) map[byte]added {
 	body = sized(append(slices.Clone(body), 0x0b))
@@ -101,7 +101,7 @@ func activeData(at int, b []byte) []byte {
 	return joined([]byte{0}, offset, []byte{0x0b}, sized(b))
 }
 
-// nested is n blocks or loops within each other, with code in the innermost.
+// nested is n nested blocks or loops, with code in the innermost.
 func nested(n int, kind byte, code []byte) []byte {
 	return joined(bytes.Repeat([]byte{kind, 0x40}, n), code, bytes.Repeat([]byte{0x0b}, n))
 }
@@ -291,8 +291,8 @@ func testHostileManifests(t *testing.T) {
 		{"10,000 questions", strings.Replace(of(""), `[{"name":"q"`, `[`+list(10_000, `{"name":"q%d"}`)+`,{"name":"q"`, 1), "10001 entries"},
 		{"9,000 arrays within arrays", of(`"x":%s%s,`, strings.Repeat("[", 9000), strings.Repeat("]", 9000)), ""},
 		{"400,000 arrays within arrays", of(`"x":%s%s,`, strings.Repeat("[", 400_000), strings.Repeat("]", 400_000)), "JSON"},
-		{"bytes that are no UTF-8", of("\"x\":\"\xff\","), "UTF-8"},
-		{"a manifest that ends with another", of("") + of(""), "follows"},
+		{"bytes that are not UTF-8", of("\"x\":\"\xff\","), "UTF-8"},
+		{"a manifest that ends with another", of("") + of(""), "there is text after"},
 		{"more than 1 MiB", of("") + strings.Repeat(" ", 1<<20), "manifest of"},
 	} {
 		wasm := with(base, map[byte]added{11: {2, joined(activeData(0x400, []byte(test.manifest)), activeData(0x3fc, binary.LittleEndian.AppendUint32(nil, uint32(len(test.manifest)))))}})

@@ -160,7 +160,7 @@ func (a attack) String() string { return a.plugin.manifest.Name + " " + a.questi
 // endless reports whether the attack goes on for as long as it may.
 func (a attack) endless() bool { return a.ending == question.CodeFuelLimit }
 
-func (a attack) bind(seed int) (*question.Bound, error) {
+func (a attack) bind(seed int) (*question.BoundRequest, error) {
 	params := map[string]any{}
 	q, _, _ := a.plugin.manifest.Find(a.question)
 	for _, p := range q.Params {
@@ -188,7 +188,7 @@ func (a attack) run(ctx context.Context, seed int) (o outcome, took time.Duratio
 	}
 	start := time.Now()
 	var failed *question.Error
-	var used Usage
+	var used question.Usage
 	if o.table, used, failed = a.plugin.answer(ctx, b, nil); failed != nil {
 		o.code, o.reason = failed.Code, failed.Reason
 	}
@@ -240,13 +240,13 @@ func checkReason(t *testing.T, what, reason string) {
 	}
 }
 
-// Every guest ends with its code, in bounded time, and the same way in every
-// sandbox and however sandboxes are reset; good jobs beside it notice nothing.
+// Every guest ends with its code, in bounded time, and in the same way in every
+// sandbox and however sandboxes are reset; good jobs running at the same time are not affected.
 func testHostileEnds(t *testing.T) {
 	var log bytes.Buffer
 	first := newEngine(t, hostileConfig(&log), newFakeDataset())
 	copying := hostileConfig(&log)
-	copying.way = wayCopy
+	copying.strategy = resetCopy
 	second := newEngine(t, copying, newFakeDataset())
 	good, err := first.Load(t.Context(), fixture(t, "good"))
 	if err != nil {
@@ -311,7 +311,7 @@ func testHostileEnds(t *testing.T) {
 			t.Errorf("after %s, a good job: %v", name, err)
 		}
 	}
-	if s := first.Stats(); s.Waiting != 0 || s.BudgetUsed > s.Budget {
+	if s := first.stats(); s.Waiting != 0 || s.BudgetUsed > s.Budget {
 		t.Errorf("%+v", s)
 	}
 	for line := range strings.Lines(log.String()) {
@@ -375,7 +375,7 @@ func testHostileChanged(t *testing.T) {
 	quiet := slog.New(slog.DiscardHandler)
 	limits := Config{Limits: Limits{Fuel: 3_000_000, Time: 20 * time.Second, Log: 64 << 10}, Log: quiet}
 	first := newEngine(t, limits, newFakeDataset())
-	limits.way = wayCopy
+	limits.strategy = resetCopy
 	second := newEngine(t, limits, newFakeDataset())
 	noise, err := first.Load(t.Context(), hostileFixture(t, "noise"))
 	if err != nil {

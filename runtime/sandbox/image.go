@@ -9,39 +9,39 @@ import (
 	"github.com/tetratelabs/wazero/api"
 )
 
-// way is how a memory is put back to its image after a job. The promise is the
-// same whichever it is; RATIONALE has what each costs.
-type way int
+// resetStrategy is how a memory is restored to its image after a job. All strategies
+// give the same guarantee; RATIONALE.md has what each costs.
+type resetStrategy int
 
 const (
-	wayAny   way = iota // the best that the platform has
-	wayCopy             // copy all of the image: works everywhere
-	wayRemap            // map the image privately, and discard what was written to
-	wayDirty            // the same, but copy the pages that were written to
+	resetBest       resetStrategy = iota // the fastest that the platform supports
+	resetCopy                            // copy the whole image: works everywhere
+	resetRemap                           // map the image privately, and discard written pages
+	resetDirtyPages                      // map the image privately, and copy back written pages
 )
 
-func (w way) String() string {
+func (w resetStrategy) String() string {
 	return [...]string{"any", "copy", "remap", "dirty pages"}[w]
 }
 
-// platform is what the system offers for images.
+// platform is what the operating system supports for images.
 type platform struct {
-	way     way
-	pagemap *pagemap // wayDirty
-	missing error    // why way is not the best; nil: it is
+	strategy resetStrategy
+	pagemap  *pagemap // resetDirtyPages
+	missing  error    // why way is not the best; nil: it is
 }
 
-// probe finds out what the system offers, by doing it. most is the best way that
-// is wanted.
-func probe(most way) (p platform) {
-	if most == wayCopy {
-		return platform{way: wayCopy}
+// probe finds out what the operating system supports by trying it. most is the
+// fastest strategy to consider.
+func probe(most resetStrategy) (p platform) {
+	if most == resetCopy {
+		return platform{strategy: resetCopy}
 	}
 	const size = 4 * wasmPage
 	content := make([]byte, wasmPage)
 	content[0], content[wasmPage-1] = 1, 2
-	p.way = wayCopy
-	f, err := newFile("probe", size, content, span{})
+	p.strategy = resetCopy
+	f, err := newFile("probe", size, span{}, buffer{0, content})
 	if err != nil {
 		p.missing = err
 		return p
@@ -60,18 +60,18 @@ func probe(most way) (p platform) {
 		return space[0] == 1 && space[wasmPage-1] == 2 && isZero(space[1:wasmPage-1]) && isZero(space[wasmPage:size]) && space[size] == 0
 	}
 	scribble := func() { space[0], space[wasmPage-1], space[2*wasmPage], space[size] = 9, 9, 9, 9 }
-	if p.missing = errors.New("a private mapping has not the bytes of its file"); !clean() {
+	if p.missing = errors.New("a private mapping does not have the bytes of its file"); !clean() {
 		return p
 	}
 	scribble()
 	if p.missing = discard(space); p.missing != nil {
 		return p
 	}
-	if p.missing = errors.New("discarding a private mapping does not bring back its file's bytes"); !clean() {
+	if p.missing = errors.New("discarding a private mapping does not restore its file's bytes"); !clean() {
 		return p
 	}
-	p.way, p.missing = wayRemap, nil
-	if most == wayRemap {
+	p.strategy, p.missing = resetRemap, nil
+	if most == resetRemap {
 		return p
 	}
 	m, err := openPagemap()
@@ -90,19 +90,19 @@ func probe(most way) (p platform) {
 				copy(space[from:min(to, wasmPage)], content[from:])
 			}
 		})
-		// All that was written to, and not what was only read.
+		// Every written page must be reported, and no page that was only read.
 		if err == nil && clean() && total < size {
-			p.way, p.pagemap = wayDirty, m
+			p.strategy, p.pagemap = resetDirtyPages, m
 			return p
 		}
-		p.missing = cmpErr(err, "the pagemap does not tell which pages were written to")
+		p.missing = orElse(err, "the pagemap does not show which pages were written to")
 		_ = discard(space)
 	}
 	m.close()
 	return p
 }
 
-func cmpErr(err error, otherwise string) error {
+func orElse(err error, otherwise string) error {
 	if err != nil {
 		return err
 	}
@@ -130,36 +130,36 @@ func isZero(b []byte) bool {
 	return true
 }
 
-// image is a plugin as it is when a job begins: initialised and opened, its
-// memory and its globals. It never changes.
+// image is the state in which every job begins: memory and globals of the plugin
+// after it was initialised and opened. It never changes.
 type image struct {
-	bytes   []byte   // the memory, columns included: not to be written to
+	bytes   []byte   // the memory, columns included; read-only
 	globals []uint64 // as in rewrite.Info.Globals
 
-	// Where memories are mapped: what is not the columns, and where the block lies.
-	file  *file
-	base  uint32
-	parts []blockPart
-	given []span
-	room  uint32 // address of what the plugin handed out for requests
-	now   uint64 // what the clock showed
+	// If memories are mapped: everything but the columns. base is the block's address.
+	file          *file
+	base          uint32
+	parts         []blockPart
+	given         []span
+	requestBuffer uint32 // address
+	now           uint64 // the guest's clock
 }
 
-// takeImage takes the image of an instance that was opened.
+// takeImage takes the image of an opened instance.
 func (p *Plugin) takeImage(in *instance) (*image, error) {
-	img := &image{base: in.base, parts: p.block.parts, given: slices.Clone(in.given), room: in.room, now: in.opened}
+	img := &image{base: in.base, parts: p.block.parts, given: slices.Clone(in.given), requestBuffer: in.requestBuffer, now: in.opened}
 	for _, g := range in.globals {
 		img.globals = append(img.globals, g.Get())
 	}
 	view := in.view()
-	if p.way == wayCopy {
+	if p.strategy == resetCopy {
 		img.bytes = slices.Clone(view)
 		return img, nil
 	}
-	// The block is the columns' own files', so that there is one copy of them.
+	// The block is mapped from the columns' own files, so there is one copy of them.
 	size, base := uint64(len(view)), uint64(img.base)
 	var err error
-	if img.file, err = newFile("image", size, view, span{base, base + p.block.size}); err != nil {
+	if img.file, err = newFile("image", size, span{base, base + p.block.size}, buffer{0, view}); err != nil {
 		return nil, err
 	}
 	if img.bytes, err = reserve(size); err != nil {
@@ -199,12 +199,12 @@ func (img *image) release() {
 	img.bytes = nil
 }
 
-// keptPages is how many bytes of memory of its own a slot keeps from job to job:
-// what it has written to once it will most likely write to again, and a copy is
-// cheaper than a page fault. Above it the slot starts afresh.
+// keptPages is how many bytes of private memory a slot keeps between jobs. It will
+// most likely write to the same pages again, and copying a page is cheaper than a page
+// fault. A slot with more is remapped.
 const keptPages = 4 << 20
 
-// fill makes a memory that is yet to be instantiated the image's.
+// fill gives the image's content to a memory that has not been instantiated yet.
 func (m *linearMemory) fill(img *image) error {
 	m.start = uint64(len(img.bytes))
 	if m.space != nil {
@@ -214,14 +214,13 @@ func (m *linearMemory) fill(img *image) error {
 	return nil
 }
 
-// reset puts the memory back to the image and returns how many bytes of its own
-// the slot keeps. mod is the memory's module. After an error the instance is of no
-// use any more.
-func (m *linearMemory) reset(mod api.Module, img *image, p *platform, w way, s *pages) (kept uint64, err error) {
+// reset restores the memory to the image and returns how many private bytes the slot
+// keeps. mod is the memory's module. After an error the instance must be closed.
+func (m *linearMemory) reset(mod api.Module, img *image, p *platform, w resetStrategy, s *pages) (kept uint64, err error) {
 	size := len(img.bytes)
 	switch w {
-	case wayDirty:
-		// What lies beyond m.buf was not the guest's to write to.
+	case resetDirtyPages:
+		// The guest could not write beyond m.buf.
 		var above uint64
 		err = p.pagemap.written(m.buf, s, func(from, to uint64) {
 			kept += to - from
@@ -237,7 +236,7 @@ func (m *linearMemory) reset(mod api.Module, img *image, p *platform, w way, s *
 		if err == nil && kept > keptPages {
 			kept, err = 0, m.discard(size)
 		}
-	case wayRemap:
+	case resetRemap:
 		err = m.discard(size)
 	default:
 		if 2*size+keptPages < cap(m.buf) {
@@ -252,34 +251,34 @@ func (m *linearMemory) reset(mod api.Module, img *image, p *platform, w way, s *
 	}
 	m.refused = false
 	if len(m.buf) != size {
-		// wazero has no way to make a memory smaller; growing by a page makes it ask for
-		// its buffer, and it takes the one it gets.
+		// wazero cannot shrink a memory. Growing it by a page makes wazero call
+		// Reallocate, and it uses whatever buffer that returns.
 		m.buf, m.keep = m.buf[:size], true
 		_, ok := mod.Memory().Grow(1)
 		m.keep = false
 		if !ok {
-			return 0, errors.New("the memory is at its maximum, and cannot become smaller")
+			return 0, errors.New("the memory is at its maximum and cannot shrink")
 		}
 	}
 	if got := mod.Memory().Size(); uint64(got) != uint64(size) {
-		return 0, fmt.Errorf("the memory has %d bytes after its reset; %d", got, size)
+		return 0, fmt.Errorf("the memory has %d bytes after its reset; expected %d", got, size)
 	}
 	return kept, nil
 }
 
-// discard forgets all that was written, and more than size bytes.
+// discard drops everything that was written, and shrinks the memory to size bytes.
 func (m *linearMemory) discard(size int) error {
 	err := discard(m.space[:m.top])
 	m.top, m.above = uint64(size), 0
 	return err
 }
 
-// slot returns an instance over the plugin's image.
+// slot returns a new instance that starts from the plugin's image.
 func (p *Plugin) slot(ctx context.Context) (*instance, error) {
 	in := p.newInstance()
-	if p.way != wayCopy {
+	if p.strategy != resetCopy {
 		var err error
-		if in.memory.space, err = reserve(p.reach()); err != nil {
+		if in.memory.space, err = reserve(p.memoryCeiling()); err != nil {
 			return nil, err
 		}
 	}
@@ -287,15 +286,15 @@ func (p *Plugin) slot(ctx context.Context) (*instance, error) {
 		in.memory.release()
 		return nil, err
 	}
-	in.meter.start(ctx, farAway, &p.limits)
-	if err := in.instantiate(ctx); err != nil {
+	in.meter.start(ctx, nil, &p.limits)
+	if err := in.instantiateModule(ctx); err != nil {
 		in.memory.release()
 		return nil, err
 	}
-	in.given, in.room, in.opened = append(in.given, p.image.given...), p.image.room, p.image.now
+	in.given, in.requestBuffer, in.opened = append(in.given, p.image.given...), p.image.requestBuffer, p.image.now
 	if got := in.mod.Memory().Size(); uint64(got) != uint64(len(p.image.bytes)) {
 		in.close(ctx)
-		return nil, fmt.Errorf("the memory has %d bytes; %d", got, len(p.image.bytes))
+		return nil, fmt.Errorf("the memory has %d bytes; expected %d", got, len(p.image.bytes))
 	}
 	in.restoreGlobals()
 	return in, nil
@@ -307,14 +306,14 @@ func (in *instance) restoreGlobals() {
 	}
 }
 
-// reset makes the instance what it was before its job.
+// reset restores the instance to the image.
 func (in *instance) reset() error {
 	p := in.plugin
 	var err error
-	if in.kept, err = in.memory.reset(in.mod, p.image, &p.engine.platform, p.way, &in.pages); err != nil {
+	if in.kept, err = in.memory.reset(in.mod, p.image, &p.engine.platform, p.strategy, &in.pages); err != nil {
 		return err
 	}
-	in.kept = min(in.kept, p.jobCost()) // an estimate that errs upwards
+	in.kept = min(in.kept, p.jobCost()) // kept is an upper bound
 	in.restoreGlobals()
 	in.given = in.given[:len(p.image.given)]
 	return nil

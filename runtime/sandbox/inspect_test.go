@@ -37,6 +37,17 @@ func TestInspectFindsEverything(t *testing.T) {
 	}
 }
 
+// A module with a vector in a type is valid, and refused with the reason.
+func TestInspectNamesVectors(t *testing.T) {
+	in, err := newEngine(t, Config{}, newFakeDataset()).Inspect(t.Context(), []byte("\x00asm\x01\x00\x00\x00\x01\x05\x01\x60\x01\x7b\x00"))
+	if err != nil || len(in.Faults) != 1 {
+		t.Fatal(in, err)
+	}
+	if reason := in.Faults[0].Err.Reason; strings.Contains(reason, "not a valid") || !strings.Contains(reason, "-mno-simd128") {
+		t.Error(reason)
+	}
+}
+
 // What Inspect finds first is why Load refuses, and where it finds nothing Load
 // gets as far as the manifest.
 func TestInspectAgreesWithLoad(t *testing.T) {
@@ -76,7 +87,7 @@ func TestCheckColumns(t *testing.T) {
 	got := newEngine(t, Config{}, newFakeDataset()).CheckColumns([]question.ColumnNeed{
 		{Name: "state", Type: question.String}, {Name: "valeu", Type: question.Number}, {Name: "year", Type: question.Number},
 	})
-	if len(got) != 2 || !strings.Contains(got[0].Error(), `did you mean "value"?`) || !strings.Contains(got[1].Error(), "the dataset's is integer") {
+	if len(got) != 2 || !strings.Contains(got[0].Error(), `did you mean "value"?`) || !strings.Contains(got[1].Error(), "in the dataset it has integer") {
 		t.Errorf("%v", got)
 	}
 }

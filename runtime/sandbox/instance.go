@@ -18,30 +18,30 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/sandbox/rewrite"
 )
 
-// instance is a plugin brought to life: memory, world and functions. It is used
-// by one goroutine at a time.
+// instance is an instantiated plugin: memory, WASI host and functions. One
+// goroutine at a time uses it.
 //
-// One that is born lives through initialise, describe and open. From the first one
-// that did the image is taken, and all others, the slots, begin as its copy. Then
-// come jobs, and after each the instance is reset or closed.
+// The first instance is initialised, described and opened. The image is taken from
+// it, and all later instances (slots) start as a copy of that image. Each then runs
+// jobs, and after every job it is reset or closed.
 type instance struct {
 	plugin *Plugin
 	mod    api.Module
 	memory linearMemory
 	meter  meter
-	world  world
+	wasi   wasiHost
 	ctx    callContext
 
 	functions map[string]api.Function // found so far
 	globals   []api.MutableGlobal     // those of the image
 	stack     [4]uint64               // parameters and result of a call
 
-	manifest []byte // what describe returned: a copy; of one that was born
-	base     uint32 // where the block lies
-	given    []span // what alloc has handed out
-	room     uint32 // of requestRoom bytes, for requests
-	opened   uint64 // what the clock showed when it had been opened
-	result   uint64 // bytes of the columns that the job answered with
+	manifest      []byte // a copy of what describe returned; nil in a slot
+	base          uint32 // address of the block
+	given         []span // what alloc has returned so far
+	requestBuffer uint32 // address of requestBufferSize bytes
+	opened        uint64 // the guest's clock after open
+	result        uint64 // bytes of the columns in the job's answer
 
 	pages pages  // for the reset
 	kept  uint64 // bytes of memory that are its own, as of the last reset
@@ -49,14 +49,14 @@ type instance struct {
 	idle  time.Time
 }
 
-// requestRoom is what a plugin hands out for requests before its image is taken:
-// a request that fits there needs no call of alloc.
-const requestRoom = 4096
+// requestBufferSize is the size of the buffer that a plugin allocates for requests
+// before its image is taken. A request that fits needs no call of alloc.
+const requestBufferSize = 4096
 
-// span is a run of addresses, from start up to but not including end.
+// span is the range of addresses from start to end, exclusive.
 type span struct{ start, end uint64 }
 
-// callContext is what a guest is called with: the host's functions find their
+// callContext is the context of a call into a guest. Host functions find their
 // instance in it.
 type callContext struct {
 	context.Context
@@ -65,7 +65,7 @@ type callContext struct {
 
 type instanceKey struct{}
 
-// Value returns the instance, or what the job's context holds.
+// Value returns the instance for instanceKey, and otherwise the job context's value.
 func (c *callContext) Value(key any) any {
 	if key == (instanceKey{}) {
 		return c.in
@@ -73,42 +73,42 @@ func (c *callContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// newInstance returns an instance that has no module yet.
+// newInstance returns an instance without a module.
 func (p *Plugin) newInstance() *instance {
 	in := &instance{plugin: p, functions: map[string]api.Function{}}
-	in.memory.limit = p.reach()
+	in.memory.limit = p.memoryCeiling()
 	in.meter.plugin = p
 	in.ctx.in = in
-	in.world = *newWorld(&in.meter, p.log, p.limits.Log)
+	in.wasi = *newWASIHost(&in.meter, p.world, p.log, p.limits.Log)
 	return in
 }
 
-// reach is up to where the plugin's memory may grow, in bytes.
-func (p *Plugin) reach() uint64 { return min(p.limits.Memory+p.block.size, maxMemory) }
+// memoryCeiling is the size up to which the plugin's memory may grow, in bytes.
+func (p *Plugin) memoryCeiling() uint64 { return min(p.limits.Memory+p.block.size, maxMemory) }
 
-// born instantiates the plugin, initialises it and has it describe itself. The
-// caller closes what it gets.
-func (p *Plugin) born(ctx context.Context, deadline time.Time) (_ *instance, failed *question.Error) {
+// instantiate creates an instance, initialises it and calls describe. The caller
+// closes the instance.
+func (p *Plugin) instantiate(ctx context.Context, t *stopwatch) (_ *instance, failed *question.Error) {
 	in := p.newInstance()
 	defer func() {
 		if failed != nil {
 			in.close(ctx)
 		}
 	}()
-	if p.way != wayCopy {
+	if p.strategy != resetCopy {
 		var err error
-		// The block is not known yet when a plugin is loaded.
+		// While a plugin is being loaded its block is not known yet.
 		if in.memory.space, err = reserve(min(p.engine.cfg.largest+p.engine.columns, maxMemory)); err != nil {
 			return nil, p.broken(ctx, err)
 		}
 	}
-	in.meter.start(ctx, deadline, &p.limits)
-	if err := in.instantiate(ctx); err != nil {
+	in.meter.start(ctx, t, &p.limits)
+	if err := in.instantiateModule(ctx); err != nil {
 		return nil, in.failure(ctx, "it", err)
 	}
 	for _, d := range p.info.Data {
 		if !in.mod.Memory().Write(d.Offset, d.Bytes) {
-			return nil, question.Errorf(question.CodePluginTrap, "its data segment of %d bytes at %#x lies outside of its memory (%d bytes)", len(d.Bytes), d.Offset, len(in.view()))
+			return nil, question.Errorf(question.CodePluginTrap, "its data segment of %d bytes at %#x is outside its memory (%d bytes)", len(d.Bytes), d.Offset, len(in.view()))
 		}
 	}
 	if p.info.HasStart {
@@ -129,18 +129,18 @@ func (p *Plugin) born(ctx context.Context, deadline time.Time) (_ *instance, fai
 	text, ok := in.view().at(ptr, uint64(n))
 	switch {
 	case n > maxManifest:
-		return nil, badPlugin("%s returned a manifest of %d bytes; at most %d", abi.ExportDescribe, n, maxManifest)
+		return nil, badPlugin("%s returned a manifest of %d bytes; the limit is %d", abi.ExportDescribe, n, maxManifest)
 	case !ok:
-		return nil, badPlugin("%s returned %d bytes at %#x, which lie outside of its memory (%d bytes)", abi.ExportDescribe, n, ptr, len(in.view()))
+		return nil, badPlugin("%s returned %d bytes at %#x, outside its memory (%d bytes)", abi.ExportDescribe, n, ptr, len(in.view()))
 	case n == 0:
-		return nil, badPlugin("%s returned an empty manifest", abi.ExportDescribe)
+		return nil, badPlugin("%s returned an empty manifest: the plugin declared nothing", abi.ExportDescribe)
 	}
 	in.manifest = append([]byte(nil), text...)
 	return in, nil
 }
 
-// instantiate makes the module; nothing of the guest's runs.
-func (in *instance) instantiate(ctx context.Context) error {
+// instantiateModule creates the module; no guest code runs.
+func (in *instance) instantiateModule(ctx context.Context) error {
 	p := in.plugin
 	mod, err := p.code.runtime.InstantiateModule(
 		experimental.WithMemoryAllocator(in.context(ctx), &in.memory), p.code.module,
@@ -163,7 +163,7 @@ func (in *instance) instantiate(ctx context.Context) error {
 // open writes the dataset's columns and their directory, and opens the plugin.
 func (in *instance) open(ctx context.Context) *question.Error {
 	b, ds := &in.plugin.block, in.plugin.engine.dataset
-	in.memory.limit = in.plugin.reach()
+	in.memory.limit = in.plugin.memoryCeiling()
 	if b.size > 0 {
 		var err *question.Error
 		if in.base, err = in.alloc(ctx, b.size, abi.ColumnAlign); err != nil {
@@ -175,7 +175,7 @@ func (in *instance) open(ctx context.Context) *question.Error {
 	if err != nil {
 		return err
 	}
-	for _, part := range b.parts { // alloc has checked that all of it lies in memory
+	for _, part := range b.parts { // alloc has checked that all of it is in memory
 		from := uint64(in.base) + uint64(part.offset)
 		if err := part.segment.put(in.view()[from : from+part.segment.size]); err != nil {
 			return in.plugin.broken(ctx, err)
@@ -191,20 +191,20 @@ func (in *instance) open(ctx context.Context) *question.Error {
 		refusal.Reason = abi.ExportOpen + ": " + refusal.Reason
 		return refusal
 	}
-	in.room, err = in.alloc(ctx, requestRoom, abi.BufferAlign)
-	in.opened = in.world.now
+	in.requestBuffer, err = in.alloc(ctx, requestBufferSize, abi.BufferAlign)
+	in.opened = in.wasi.now
 	return err
 }
 
-// answer asks the plugin. What it returns shares nothing with the instance. whole
-// says that the guest has returned, with whatever answer.
-func (in *instance) answer(ctx context.Context, deadline time.Time, b *question.Bound, rows []question.Range) (_ *question.Table, whole bool, _ *question.Error) {
+// answer asks the plugin. The result shares no memory with the instance. returned
+// reports that the guest returned, with whatever answer.
+func (in *instance) answer(ctx context.Context, t *stopwatch, b *question.BoundRequest, rows []question.Range) (_ *question.Table, returned bool, _ *question.Error) {
 	p := in.plugin
-	in.meter.start(ctx, deadline, &p.limits)
-	in.world.startJob(in.opened)
+	in.meter.start(ctx, t, &p.limits)
+	in.wasi.startJob(in.opened)
 	in.result = 0
-	at, size := in.room, requestSize(b, rows)
-	if size > requestRoom {
+	at, size := in.requestBuffer, requestSize(b, rows)
+	if size > requestBufferSize {
 		var err *question.Error
 		if at, err = in.alloc(ctx, size, abi.BufferAlign); err != nil {
 			return nil, false, err
@@ -215,12 +215,12 @@ func (in *instance) answer(ctx context.Context, deadline time.Time, b *question.
 	if err != nil {
 		return nil, false, err
 	}
-	t, size, err := decodeAnswer(in.view(), packed, b.Question, in, p.limits.Result)
+	table, size, err := decodeAnswer(in.view(), packed, b.Question, in, p.limits.Result)
 	in.result = size
-	return t, true, err
+	return table, true, err
 }
 
-// alloc asks the guest for size bytes and checks what it hands out.
+// alloc asks the guest for size bytes and checks the address that it returns.
 func (in *instance) alloc(ctx context.Context, size uint64, align uint32) (uint32, *question.Error) {
 	if size >= maxMemory {
 		return 0, question.Errorf(question.CodeMemoryLimit, "%d bytes are more than a 32-bit plugin can hold", size)
@@ -238,13 +238,13 @@ func (in *instance) alloc(ctx context.Context, size uint64, align uint32) (uint3
 	case ptr == 0:
 		return 0, question.Errorf(question.CodeMemoryLimit, "%s returned 0: it has no memory left", call())
 	case ptr%align != 0:
-		return 0, question.Errorf(question.CodeBadResult, "%s returned %#x, which is no multiple of %d", call(), ptr, align)
+		return 0, question.Errorf(question.CodeBadResult, "%s returned %#x, which is not a multiple of %d", call(), ptr, align)
 	case s.end > uint64(len(in.view())):
-		return 0, question.Errorf(question.CodeBadResult, "%s returned %#x; what begins there ends outside of its memory (%d bytes)", call(), ptr, len(in.view()))
+		return 0, question.Errorf(question.CodeBadResult, "%s returned %#x; that buffer would end outside its memory (%d bytes)", call(), ptr, len(in.view()))
 	}
 	for _, o := range in.given {
 		if s.start < o.end && o.start < s.end {
-			return 0, question.Errorf(question.CodeBadResult, "%s returned %#x, which overlaps what it handed out before, from %#x up to %#x", call(), ptr, o.start, o.end)
+			return 0, question.Errorf(question.CodeBadResult, "%s returned %#x, which overlaps an earlier allocation from %#x to %#x", call(), ptr, o.start, o.end)
 		}
 	}
 	in.given = append(in.given, s)
@@ -253,7 +253,7 @@ func (in *instance) alloc(ctx context.Context, size uint64, align uint32) (uint3
 
 func (in *instance) unitOf(column string) string { return in.plugin.unitOf(column) }
 
-// dictAt compares bytes too: a guest may have written over its copy of them.
+// dictAt also compares the bytes: a guest may have overwritten its copy.
 func (in *instance) dictAt(c *abi.Column) []string {
 	if in.plugin.image == nil {
 		return nil
@@ -277,17 +277,16 @@ func (in *instance) dictAt(c *abi.Column) []string {
 	return nil
 }
 
-// view is the instance's memory as it is now; it is not to be kept beyond the
-// next call.
+// view is the instance's memory. It is valid until the next call.
 func (in *instance) view() memory { return in.memory.buf }
 
-// context is ctx with what the host functions look for.
+// context is ctx with the instance in it, for the host functions.
 func (in *instance) context(ctx context.Context) context.Context {
-	in.ctx.Context = ctx //nolint:fatcontext // it replaces the one of the job before
+	in.ctx.Context = ctx //nolint:fatcontext // it replaces the previous job's
 	return &in.ctx
 }
 
-// call calls an export, whose type checkModule has checked.
+// call calls an export. checkHeader has checked its type.
 func (in *instance) call(ctx context.Context, export string, args ...uint64) (uint64, *question.Error) {
 	return in.callNamed(ctx, export, export, args...)
 }
@@ -301,8 +300,8 @@ func (in *instance) callNamed(ctx context.Context, export, where string, args ..
 	return in.stack[0], nil
 }
 
-// function returns an export, nil where there is none such. It keeps what it
-// finds: a function brings a native stack with it.
+// function returns an exported function, or nil. It caches what it finds, because
+// each api.Function has a native stack.
 func (in *instance) function(export string) api.Function {
 	f, ok := in.functions[export]
 	if !ok {
@@ -312,8 +311,8 @@ func (in *instance) function(export string) api.Function {
 	return f
 }
 
-// A function's native stack grows and never shrinks. Which is why functions are
-// dropped after a job that was seen deep, and now and then in any case.
+// The native stack of an api.Function grows and never shrinks. So functions are
+// dropped after a job that was seen to nest deeply, and every so often in any case.
 const (
 	deepStack = 128 << 10
 	dropAfter = 256 // jobs
@@ -327,7 +326,7 @@ func (in *instance) dropDeepFunctions() {
 	}
 }
 
-// failure says why a call into the guest ended early.
+// failure turns the error of a call into the guest into a *question.Error.
 func (in *instance) failure(ctx context.Context, where string, err error) *question.Error {
 	var (
 		halted  stopped
@@ -340,7 +339,7 @@ func (in *instance) failure(ctx context.Context, where string, err error) *quest
 		return halted.why
 	case errors.As(err, &broken):
 		in.plugin.log.ErrorContext(ctx, "a host function panicked", "where", where, "err", err)
-		return question.Errorf(question.CodeInternal, "the host failed while it served %s; the log says more", where)
+		return question.Errorf(question.CodeInternal, "the host failed while serving %s; see the log", where)
 	case in.memory.refused:
 		return in.overLimit(where)
 	}
@@ -352,31 +351,31 @@ func (in *instance) failure(ctx context.Context, where string, err error) *quest
 		reason = misused.Error()
 	}
 	reason = where + " trapped: " + reason
-	in.world.log.close(ctx)
-	if words := in.world.log.words; words != "" {
+	in.wasi.log.close(ctx)
+	if words := in.wasi.log.words; words != "" {
 		reason += fmt.Sprintf("; it wrote %q", words)
 	}
 	return question.Errorf(question.CodePluginTrap, "%s", reason)
 }
 
 func (in *instance) overLimit(where string) *question.Error {
-	return question.Errorf(question.CodeMemoryLimit, "%s wanted more memory than the limit of %s beyond the dataset",
+	return question.Errorf(question.CodeMemoryLimit, "%s asked for more memory than the limit of %s beyond the dataset",
 		where, humanBytes(in.plugin.limits.Memory))
 }
 
-// firstLine is the reason in an error of wazero: without its prefix, and without
-// the stack traces that follow.
+// firstLine is the reason in an error from wazero, without its prefix and the stack
+// traces that follow.
 func firstLine(err error) string {
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	line = strings.TrimPrefix(line, "wasm error: ")
 	return strings.TrimSuffix(line, " (recovered by wazero)")
 }
 
-// close ends the instance: nobody uses it or what view returned afterwards. No
-// call may be running.
+// close closes the instance. No call may be running, and neither the instance nor a
+// view of it may be used afterwards.
 func (in *instance) close(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx) // the job's may have ended
-	in.world.log.close(ctx)
+	in.wasi.log.close(ctx)
 	if in.mod != nil {
 		if err := in.mod.Close(ctx); err != nil {
 			in.plugin.log.Warn("an instance did not close cleanly", "err", err)
@@ -385,10 +384,10 @@ func (in *instance) close(ctx context.Context) {
 	in.memory.release()
 }
 
-// broken logs what failed on the host's side, and returns what a caller is told.
+// broken logs a failure of the host and returns the error for the caller.
 func (p *Plugin) broken(ctx context.Context, err error) *question.Error {
-	p.log.ErrorContext(ctx, "a sandbox could not be made", "err", err)
-	return question.Errorf(question.CodeInternal, "the host could not make a sandbox; the log says more")
+	p.log.ErrorContext(ctx, "a sandbox could not be created", "err", err)
+	return question.Errorf(question.CodeInternal, "the host could not create a sandbox; see the log")
 }
 
 func humanBytes(n uint64) string {

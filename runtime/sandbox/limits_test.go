@@ -178,7 +178,7 @@ func TestBudget(t *testing.T) {
 	t.Run("a plugin that does not fit", func(t *testing.T) {
 		e := newEngine(t, Config{Limits: Limits{Memory: 32 << 20}, Budget: 40 << 20}, ds)
 		_, err := e.Load(t.Context(), fixture(t, "runaway"))
-		wantError(t, err, question.CodeBadPlugin, "no memory", "40 MiB")
+		wantError(t, err, question.CodeBadPlugin, "not enough memory", "40 MiB")
 	})
 	t.Run("jobs wait", func(t *testing.T) {
 		// One job has 32 MiB, twice 4 MiB of stack, and 4 MiB of result.
@@ -195,12 +195,12 @@ func TestBudget(t *testing.T) {
 				ended <- err
 			}()
 		}
-		for deadline := time.Now().Add(10 * time.Second); e.Stats().Waiting < 2; time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(10 * time.Second); e.stats().Waiting < 2; time.Sleep(time.Millisecond) {
 			if time.Now().After(deadline) {
-				t.Fatalf("%+v", e.Stats())
+				t.Fatalf("%+v", e.stats())
 			}
 		}
-		if s := e.Stats(); s.BudgetUsed > s.Budget || s.BudgetUsed < 44<<20 {
+		if s := e.stats(); s.BudgetUsed > s.Budget || s.BudgetUsed < 44<<20 {
 			t.Errorf("%+v", s)
 		}
 		cancel()
@@ -212,7 +212,7 @@ func TestBudget(t *testing.T) {
 		}
 	})
 	t.Run("idle slots make room", func(t *testing.T) {
-		e := newEngine(t, Config{way: wayCopy, Limits: Limits{Memory: 32 << 20}, Budget: 128 << 20, Slots: 1}, ds)
+		e := newEngine(t, Config{strategy: resetCopy, Limits: Limits{Memory: 32 << 20}, Budget: 128 << 20, Slots: 1}, ds)
 		for range 2 { // 16 MiB for an image and as much for an idle slot
 			p, err := e.Load(t.Context(), fixture(t, "runaway"))
 			if err != nil {
@@ -222,7 +222,7 @@ func TestBudget(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if s := e.Stats(); s.Waiting != 0 || s.BudgetUsed > s.Budget {
+		if s := e.stats(); s.Waiting != 0 || s.BudgetUsed > s.Budget {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -239,7 +239,7 @@ func TestBudgetHammer(t *testing.T) {
 				if i%5 == 0 {
 					time.AfterFunc(time.Duration(i%3)*50*time.Microsecond, func() { close(done) })
 				}
-				if b.take(n, done, nil) {
+				if b.take(n, done, nil, nil) {
 					if used, _ := b.state(); used > 100 {
 						t.Errorf("%d of 100 are in use", used)
 					}
@@ -272,7 +272,7 @@ func TestLoadFillsTheCache(t *testing.T) {
 		}
 		return log.String()
 	}
-	if log := loads(); !strings.Contains(log, "compiled and kept") {
+	if log := loads(); !strings.Contains(log, "compiled and cached") {
 		t.Errorf("it was not said that it was compiled: %s", log)
 	}
 	if log := loads(); strings.Contains(log, "compiled") {
@@ -287,8 +287,8 @@ func TestWays(t *testing.T) {
 		t.Errorf("it is not logged how sandboxes are reset: %q", log.String())
 	}
 	if runtime.GOOS == "linux" {
-		if p := probe(wayAny); p.way != wayDirty {
-			t.Logf("this system resets by %s: %v", p.way, p.missing)
+		if p := probe(resetBest); p.strategy != resetDirtyPages {
+			t.Logf("this system resets by %s: %v", p.strategy, p.missing)
 		} else {
 			p.close()
 		}

@@ -69,7 +69,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"manifest_not_json", nil, []string{"manifest", "JSON"}},
 		{"manifest_control", nil, []string{"version", "U+0007"}},
 		{"manifest_requires", nil, []string{"requires", "gpu"}},
-		{"missing_column", nil, []string{`"valeu"`, `did you mean "value"?`}},
+		{"missing_column", nil, []string{"does not fit this dataset", `"valeu"`, `did you mean "value"?`}},
 		{"column_type", nil, []string{`"value"`, "integer", "number"}},
 		{"alloc_zero", nil, []string{"lestats_v1_alloc(65536, 65536) returned 0"}},
 		{"alloc_misaligned", nil, []string{"lestats_v1_alloc", "0x1008", "multiple of 65536"}},
@@ -78,7 +78,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"alloc_greedy", nil, []string{"lestats_v1_alloc", "limit of 2 MiB"}},
 		{"open_traps", nil, []string{"lestats_v1_open", "out of bounds memory access"}},
 		{"open_refuses", nil, []string{"lestats_v1_open: too old a data set"}},
-		{"open_succeeds_wrongly", nil, []string{"lestats_v1_open", "no error"}},
+		{"open_succeeds_wrongly", nil, []string{"lestats_v1_open", "not an error"}},
 		{"open_outside", nil, []string{"lestats_v1_open", "0x7ffffff0", "outside"}},
 		{"open_logs_outside", nil, []string{"lestats_v1_open", "0xfffffff0", "outside"}},
 	} {
@@ -93,6 +93,11 @@ func TestLoadRefuses(t *testing.T) {
 				t.Fatal("it was loaded")
 			}
 			wantError(t, err, question.CodeBadPlugin, test.parts...)
+			lacks := map[string]string{"missing_column": "valeu", "column_type": "value"}[test.name]
+			u, unfit := errors.AsType[*question.UnfitError](err)
+			if unfit != (lacks != "") || unfit && (!slices.Equal(u.Lacks, []string{lacks}) || u.Manifest.Name == "") {
+				t.Errorf("it does not fit the dataset: %+v; want %q", u, lacks)
+			}
 		})
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reserve returns n bytes of zeros at addresses of their own, which take memory
-// when they are written to. The caller releases them.
+// reserve maps n zero bytes, which take up memory only when they are written to. The
+// caller releases them.
 func reserve(n uint64) ([]byte, error) {
 	p, err := unix.MmapPtr(-1, 0, nil, uintptr(n), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
 	if err != nil {
@@ -21,21 +21,19 @@ func reserve(n uint64) ([]byte, error) {
 	return unsafe.Slice((*byte)(p), n), nil
 }
 
-// release gives back what reserve returned. Nobody may use it any more: to touch
-// it ends the process.
+// release unmaps what reserve returned. Any later access ends the process.
 func release(space []byte) {
 	if len(space) > 0 {
-		_ = unix.MunmapPtr(unsafe.Pointer(&space[0]), uintptr(len(space))) // fails for what was never reserved only
+		_ = unix.MunmapPtr(unsafe.Pointer(&space[0]), uintptr(len(space))) // fails only for what reserve did not return
 	}
 }
 
-// file is memory that many mappings share. Nothing can change it any more.
+// file is sealed memory that many mappings share.
 type file struct{ fd int }
 
-// newFile returns a file of n bytes that begins with those of content that are
-// not zero, except for a hole in it, in whole pages of wasm, which stays zero. The
-// caller closes it.
-func newFile(name string, n uint64, content []byte, hole span) (_ *file, err error) {
+// newFile returns a file of n bytes with the given contents. The hole, in whole
+// WebAssembly pages, stays zero whatever they have there. The caller closes the file.
+func newFile(name string, n uint64, hole span, contents ...buffer) (_ *file, err error) {
 	fd, err := unix.MemfdCreate("lestats "+name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
 		return nil, fmt.Errorf("a file in memory: %w", err)
@@ -49,17 +47,19 @@ func newFile(name string, n uint64, content []byte, hole span) (_ *file, err err
 	if err := unix.Ftruncate(fd, int64(n)); err != nil {
 		return nil, fmt.Errorf("a file of %d bytes in memory: %w", n, err)
 	}
-	for at := 0; at < len(content); at += wasmPage {
-		part := content[at:min(len(content), at+wasmPage)]
-		if hole.start <= uint64(at) && uint64(at) < hole.end || isZero(part) {
-			continue
-		}
-		for done := 0; done < len(part); {
-			k, err := unix.Pwrite(fd, part[done:], int64(at+done))
-			if err != nil {
-				return nil, fmt.Errorf("writing a file in memory: %w", err)
+	for _, c := range contents {
+		for at := 0; at < len(c.bytes); at += wasmPage {
+			part, to := c.bytes[at:min(len(c.bytes), at+wasmPage)], c.at+uint64(at)
+			if hole.start <= to && to < hole.end || isZero(part) {
+				continue
 			}
-			done += k
+			for done := 0; done < len(part); {
+				k, err := unix.Pwrite(fd, part[done:], int64(to)+int64(done))
+				if err != nil {
+					return nil, fmt.Errorf("writing a file in memory: %w", err)
+				}
+				done += k
+			}
 		}
 	}
 	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_GROW|unix.F_SEAL_SHRINK|unix.F_SEAL_SEAL); err != nil {
@@ -68,13 +68,12 @@ func newFile(name string, n uint64, content []byte, hole span) (_ *file, err err
 	return f, nil
 }
 
-// mapPrivate puts the file's bytes in place of those of over, a part of a
-// reserved space. What is written there stays there; what is not is the file's.
+// mapPrivate maps the file over a part of a reserved space, copy-on-write.
 func (f *file) mapPrivate(over []byte) error {
 	return f.mapOver(over, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_NORESERVE)
 }
 
-// mapShared does so for reading: to write there ends the process.
+// mapShared maps the file read-only: a write there ends the process.
 func (f *file) mapShared(over []byte) error {
 	return f.mapOver(over, unix.PROT_READ, unix.MAP_SHARED)
 }
@@ -89,16 +88,16 @@ func (f *file) mapOver(over []byte, prot, flags int) error {
 
 func (f *file) close() { _ = unix.Close(f.fd) }
 
-// discard forgets what was written to a part of a reserved space: what was
-// mapped there has the file's bytes again, the rest zeros.
+// discard drops what was written to a part of a reserved space: mapped pages have the
+// file's bytes again, the others zeros.
 func discard(part []byte) error {
 	return unix.Madvise(part, unix.MADV_DONTNEED)
 }
 
-// pagemap tells which pages of a private mapping were written to.
+// pagemap finds the pages of a private mapping that were written to.
 type pagemap struct {
 	fd   int
-	scan bool // the kernel answers PAGEMAP_SCAN
+	scan bool // the kernel supports PAGEMAP_SCAN
 }
 
 func openPagemap() (*pagemap, error) {
@@ -111,7 +110,7 @@ func openPagemap() (*pagemap, error) {
 
 func (m *pagemap) close() { _ = unix.Close(m.fd) }
 
-// pages is what each of one slot's calls of written needs.
+// pages is the buffers of one slot's calls of written.
 type pages struct {
 	arg  scanArg
 	runs [64]scanRun
@@ -135,9 +134,8 @@ const (
 	entryFile, entryHere = 1 << 61, 3 << 62 // present or swapped out
 )
 
-// written calls each for every run of pages of part that hold memory of their
-// own, which is what a private mapping's page does from when it is written to until
-// it is discarded.
+// written calls each for every run of private pages in part. A page of a private
+// mapping is private from when it is written to until it is discarded.
 func (m *pagemap) written(part []byte, s *pages, each func(from, to uint64)) error {
 	if len(part) == 0 {
 		return nil
@@ -169,7 +167,7 @@ func (m *pagemap) written(part []byte, s *pages, each func(from, to uint64)) err
 	return nil
 }
 
-// read does so where the kernel only lets the entries of all pages be read.
+// read does the same on kernels without PAGEMAP_SCAN, by reading every page's entry.
 func (m *pagemap) read(part []byte, s *pages, each func(from, to uint64)) error {
 	size := uint64(os.Getpagesize())
 	n := (uint64(len(part)) + size - 1) / size

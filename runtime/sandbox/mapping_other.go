@@ -4,7 +4,7 @@ package sandbox
 
 import "errors"
 
-// Other systems have the portable way only: see platform.
+// Other systems have only the portable reset strategy; see platform.
 type (
 	file    struct{}
 	pagemap struct{ scan bool }
@@ -14,7 +14,7 @@ type (
 func reserve(uint64) ([]byte, error)                                 { return nil, errors.ErrUnsupported }
 func release([]byte)                                                 {}
 func discard([]byte) error                                           { return errors.ErrUnsupported }
-func newFile(string, uint64, []byte, span) (*file, error)            { return nil, errors.ErrUnsupported }
+func newFile(string, uint64, span, ...buffer) (*file, error)         { return nil, errors.ErrUnsupported }
 func (*file) mapPrivate([]byte) error                                { return errors.ErrUnsupported }
 func (*file) mapShared([]byte) error                                 { return errors.ErrUnsupported }
 func (*file) close()                                                 {}

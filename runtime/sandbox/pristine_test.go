@@ -30,13 +30,13 @@ func pristineJobs(t *testing.T, few int) int {
 	return n
 }
 
-// ways are those that this system has.
-func ways(t *testing.T, each func(*testing.T, way)) {
-	for _, w := range []way{wayCopy, wayRemap, wayDirty} {
+// eachStrategy runs each with those that this system has.
+func eachStrategy(t *testing.T, each func(*testing.T, resetStrategy)) {
+	for _, w := range []resetStrategy{resetCopy, resetRemap, resetDirtyPages} {
 		t.Run(w.String(), func(t *testing.T) {
 			p := probe(w)
 			p.close()
-			if p.way != w {
+			if p.strategy != w {
 				if os.Getenv("CI") == "true" { // where all of them have to be tested
 					t.Fatalf("the system has it not: %v", p.missing)
 				}
@@ -47,8 +47,8 @@ func ways(t *testing.T, each func(*testing.T, way)) {
 	}
 }
 
-// checkPristine makes sure that an instance that is about to do a job is the
-// plugin's image to the last byte.
+// checkPristine checks that an instance about to do a job equals the
+// plugin's image byte for byte.
 func checkPristine(t *testing.T, in *instance) {
 	t.Helper()
 	img := in.plugin.image
@@ -72,8 +72,8 @@ func checkPristine(t *testing.T, in *instance) {
 // TestPristine has a plugin that tries to remember asked by several workers, with
 // traps and other ends between. Every 16th job looks at all bytes first.
 func TestPristine(t *testing.T) {
-	ways(t, func(t *testing.T, w way) {
-		e := newEngine(t, Config{way: w, Slots: 4, Limits: Limits{Memory: 20 << 20}}, newFakeDataset())
+	eachStrategy(t, func(t *testing.T, w resetStrategy) {
+		e := newEngine(t, Config{strategy: w, Slots: 4, Limits: Limits{Memory: 20 << 20}}, newFakeDataset())
 		p, err := e.Load(t.Context(), fixture(t, "remember"))
 		if err != nil {
 			t.Fatal(err)
@@ -82,7 +82,7 @@ func TestPristine(t *testing.T) {
 			t.Fatal("it has no image")
 		}
 		// It would tell: without a reset the second job finds what the first has left.
-		in, failed := p.acquire(t.Context())
+		in, failed := p.acquire(t.Context(), nil)
 		if failed != nil {
 			t.Fatal(failed)
 		}
@@ -91,7 +91,7 @@ func TestPristine(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, want := range []int64{0, 8} {
-			table, _, failed := in.answer(t.Context(), farAway, b, nil)
+			table, _, failed := in.answer(t.Context(), nil, b, nil)
 			if failed != nil || table.Columns[0].Integers[0] != want {
 				t.Fatalf("job %d of an instance that is not reset: %v, %v; want %d", i, table, failed, want)
 			}
@@ -141,12 +141,12 @@ func lookOnce(t *testing.T, p *Plugin, name string, check bool) (n, fuel int64, 
 		return 0, 0, err
 	}
 	if check {
-		in, failed := p.acquire(ctx)
+		in, failed := p.acquire(ctx, nil)
 		if failed != nil {
 			return 0, 0, failed
 		}
 		checkPristine(t, in)
-		table, whole, failed := in.answer(ctx, farAway, b, nil)
+		table, whole, failed := in.answer(ctx, nil, b, nil)
 		fuel = in.meter.total()
 		p.giveBack(ctx, in, whole)
 		if failed != nil {
@@ -161,7 +161,7 @@ func lookOnce(t *testing.T, p *Plugin, name string, check bool) (n, fuel int64, 
 	return table.Columns[0].Integers[0], used.Fuel, nil
 }
 
-// What cannot be put back gets a new instance a job.
+// A plugin whose state cannot be reset gets a new instance for each job.
 func TestPristineTables(t *testing.T) {
 	p := load(t, Config{}, "remember_tables")
 	if p.image != nil {
@@ -179,8 +179,8 @@ func TestPristineGo(t *testing.T) {
 		t.Skip("-short: it takes long")
 	}
 	ds := newFakeDataset()
-	ways(t, func(t *testing.T, w way) {
-		e := newEngine(t, Config{way: w, CacheDir: goCache, Slots: 3, Limits: Limits{Memory: 32 << 20}}, ds)
+	eachStrategy(t, func(t *testing.T, w resetStrategy) {
+		e := newEngine(t, Config{strategy: w, CacheDir: goCache, Slots: 3, Limits: Limits{Memory: 32 << 20}}, ds)
 		p, err := e.Load(t.Context(), buildGo(t, "./testdata/goguest"))
 		if err != nil {
 			t.Fatal(err)
@@ -210,7 +210,7 @@ func TestPristineGo(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		in, failed := p.acquire(t.Context())
+		in, failed := p.acquire(t.Context(), nil)
 		if failed != nil {
 			t.Fatal(failed)
 		}
@@ -243,20 +243,19 @@ func TestPristineNeighbours(t *testing.T) {
 	}
 }
 
-// The same job spends the same fuel, whichever way its memory is reset and
+// The same job spends the same fuel, whatever the reset strategy and
 // whether its instance is its first.
 func TestFuelIsTheSame(t *testing.T) {
 	ds := surveyDataset(20_000)
 	obesity := int32(slices.Index(ds.columns[0].Dict, "Percent of adults aged 18 years and older who have obesity"))
 	want := map[string]int64{}
-	ways(t, func(t *testing.T, w way) {
-		p, err := newEngine(t, Config{way: w, CacheDir: goCache}, ds).Load(t.Context(), buildGo(t, sportifs))
+	eachStrategy(t, func(t *testing.T, w resetStrategy) {
+		p, err := newEngine(t, Config{strategy: w, CacheDir: goCache}, ds).Load(t.Context(), buildGo(t, sportifs))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for round := range 3 {
-			for i := range p.Manifest().Questions {
-				q := &p.Manifest().Questions[i]
+			for _, q := range fitting(p.Manifest(), ds) {
 				b, err := p.Manifest().Bind(question.Request{Question: q.Name, Params: surveyParams(ds, q, obesity)}, ds)
 				if err != nil {
 					t.Fatal(err)
@@ -283,12 +282,12 @@ func TestIdleSlotsAreEvicted(t *testing.T) {
 		t.Fatal(err)
 	}
 	one(t, p, "look")
-	if s := e.Stats(); s.Plugins != 1 || s.Answered != 1 || s.FuelSpent == 0 {
+	if s := e.stats(); s.Plugins != 1 || s.Begun != 1 {
 		t.Errorf("%+v", s)
 	}
-	for deadline := time.Now().Add(10 * time.Second); e.Stats().Idle > 0; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); e.stats().Idle > 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%+v", e.Stats())
+			t.Fatalf("%+v", e.stats())
 		}
 	}
 	if n := one(t, p, "look"); n != 0 {

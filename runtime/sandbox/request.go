@@ -7,16 +7,21 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-var paramKinds = map[question.ParamType]uint32{
-	question.ParamColumn:  abi.ParamColumn,
-	question.ParamNumber:  abi.ParamNumber,
-	question.ParamInteger: abi.ParamInteger,
-	question.ParamChoice:  abi.ParamChoice,
-	question.ParamBoolean: abi.ParamBoolean,
+// checkKinds returns an error, which is a bug of the host, if a type of a parameter has no
+// kind in the contract.
+func checkKinds(m *question.Manifest) *question.Error {
+	for i := range m.Questions {
+		for _, p := range m.Questions[i].Params {
+			if abi.ParamKind(string(p.Type)) == 0 {
+				return question.Errorf(question.CodeInternal, "plugins/abi has no kind for parameters of the type %q", p.Type)
+			}
+		}
+	}
+	return nil
 }
 
-// requestSize is the length of what encodeRequest returns.
-func requestSize(b *question.Bound, rows []question.Range) uint64 {
+// requestSize is the number of bytes that encodeRequest appends.
+func requestSize(b *question.BoundRequest, rows []question.Range) uint64 {
 	n := uint64(abi.RequestSize + abi.ParamSize*len(b.Args) + abi.RangeSize*len(rows))
 	for i := range b.Args {
 		n += 8 * uint64(len(b.Args[i].Values))
@@ -24,9 +29,9 @@ func requestSize(b *question.Bound, rows []question.Range) uint64 {
 	return n
 }
 
-// encodeRequest appends an abi.Request, and what it points to, to out: as it will
-// lie at address at, a multiple of 8.
-func encodeRequest(out []byte, at uint32, b *question.Bound, rows []question.Range, columnIndex func(string) uint32) []byte {
+// encodeRequest appends an abi.Request and everything that it points to, for address
+// at, a multiple of 8.
+func encodeRequest(out []byte, at uint32, b *question.BoundRequest, rows []question.Range, columnIndex func(string) uint32) []byte {
 	params := at + abi.RequestSize
 	values := params + abi.ParamSize*uint32(len(b.Args))
 	next := values
@@ -44,7 +49,7 @@ func encodeRequest(out []byte, at uint32, b *question.Bound, rows []question.Ran
 	out = appendRequest(out, &r)
 	for i := range b.Args {
 		p, given := &b.Question.Params[i], b.Args[i].Values
-		a := abi.Param{Kind: paramKinds[p.Type], Column: abi.NoIndex, Count: uint32(len(given)), Values: values}
+		a := abi.Param{Kind: abi.ParamKind(string(p.Type)), Column: abi.NoIndex, Count: uint32(len(given)), Values: values}
 		if p.Type == question.ParamColumn {
 			a.Column = columnIndex(p.Column)
 		}
@@ -63,9 +68,9 @@ func encodeRequest(out []byte, at uint32, b *question.Bound, rows []question.Ran
 	return out
 }
 
-// checkBound makes sure that a request is one that Manifest.Bind and Select can
-// have made: whatever is wrong here is the host's fault.
-func (p *Plugin) checkBound(b *question.Bound, rows []question.Range) *question.Error {
+// checkBound checks that a request could have been made by Manifest.Bind and Select.
+// Anything else is a bug of the host.
+func (p *Plugin) checkBound(b *question.BoundRequest, rows []question.Range) *question.Error {
 	if b == nil || b.Index < 0 || b.Index >= len(p.manifest.Questions) || b.Question != &p.manifest.Questions[b.Index] ||
 		len(b.Args) != len(b.Question.Params) {
 		return question.Errorf(question.CodeInternal, "the request was not bound to the manifest of plugin %s", p.manifest.Name)
@@ -73,7 +78,7 @@ func (p *Plugin) checkBound(b *question.Bound, rows []question.Range) *question.
 	total, next := uint64(p.engine.dataset.Rows()), uint64(0)
 	for i, r := range rows {
 		if r.Count == 0 || uint64(r.Start) < next || uint64(r.Start)+uint64(r.Count) > total {
-			return question.Errorf(question.CodeInternal, "row range %d (%d rows from %d on) is empty, out of order or outside of the dataset's %d rows", i, r.Count, r.Start, total)
+			return question.Errorf(question.CodeInternal, "row range %d (%d rows from row %d) is empty, out of order or outside the dataset's %d rows", i, r.Count, r.Start, total)
 		}
 		next = uint64(r.Start) + uint64(r.Count) + 1 // touching ranges are one
 	}

@@ -13,10 +13,10 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// memory is a guest's linear memory. Nothing in it can be trusted.
+// memory is a guest's linear memory. Its contents are untrusted.
 type memory []byte
 
-// at returns n bytes from address ptr on, or false where not all of them exist.
+// at returns n bytes at address ptr, or false if they are not all in the memory.
 func (m memory) at(ptr uint32, n uint64) ([]byte, bool) {
 	start, size := uint64(ptr), uint64(len(m))
 	if start > size || n > size-start {
@@ -25,11 +25,11 @@ func (m memory) at(ptr uint32, n uint64) ([]byte, bool) {
 	return m[start : start+n : start+n], true
 }
 
-// part returns n bytes from address ptr on; what names them in the error.
+// part returns n bytes at address ptr; what names them in the error.
 func (m memory) part(what string, ptr uint32, n uint64) ([]byte, *question.Error) {
 	b, ok := m.at(ptr, n)
 	if !ok {
-		return nil, badResult("%s, %d bytes at %#x, lies outside of the plugin's memory (%d bytes)", what, n, ptr, len(m))
+		return nil, badResult("%s, %d bytes at %#x, is outside the plugin's memory (%d bytes)", what, n, ptr, len(m))
 	}
 	return b, nil
 }
@@ -46,34 +46,34 @@ func decodeResponse(m memory, packed uint64) (r abi.Response, err *question.Erro
 		return r, err
 	}
 	if n < abi.ResponseSize {
-		return r, badResult("the response has %d bytes; at least %d", n, abi.ResponseSize)
+		return r, badResult("the response has %d bytes; the minimum is %d", n, abi.ResponseSize)
 	}
 	r = readResponse(b)
 	switch {
 	case r.Size < abi.ResponseSize || r.Size > n:
-		return r, badResult("the response states a size of %d bytes; from %d to the %d that it has", r.Size, abi.ResponseSize, n)
+		return r, badResult("the response states a size of %d bytes; must be from %d to its length, %d", r.Size, abi.ResponseSize, n)
 	case r.Version != abi.Version:
-		return r, badResult("the response is of version %d; this is contract version %d", r.Version, abi.Version)
+		return r, badResult("the response has version %d; the contract's version is %d", r.Version, abi.Version)
 	case r.Status != abi.StatusOK && r.Status != abi.StatusError:
-		return r, badResult("the response has the status %d; %d (ok) or %d (error)", r.Status, abi.StatusOK, abi.StatusError)
+		return r, badResult("the response has status %d; must be %d (ok) or %d (error)", r.Status, abi.StatusOK, abi.StatusError)
 	}
 	return r, nil
 }
 
-// decodeOpen reads the response of a plugin that could not be opened. It returns
-// an error in any case.
+// decodeOpen reads the response of a plugin that could not be opened. It always
+// returns an error.
 func decodeOpen(m memory, packed uint64) *question.Error {
 	r, err := decodeResponse(m, packed)
 	if err != nil {
 		return err
 	}
 	if r.Status == abi.StatusOK {
-		return badResult("it returned a response that is no error; it returns 0 where it succeeds")
+		return badResult("it returned a response that is not an error; it must return 0 if it succeeds")
 	}
 	return decodeError(m, r.Error, nil)
 }
 
-// decodeError reads an abi.Error and turns it into what a caller gets.
+// decodeError reads an abi.Error and turns it into the error for the caller.
 func decodeError(m memory, ptr uint32, params []question.Param) *question.Error {
 	b, err := m.part("the error", ptr, abi.ErrorSize)
 	if err != nil {
@@ -81,7 +81,7 @@ func decodeError(m memory, ptr uint32, params []question.Param) *question.Error 
 	}
 	e, _ := abi.Decode[abi.Error](b) // of the right length
 	if e.Size < abi.ErrorSize || e.Version != abi.Version {
-		return badResult("the error states a size of %d and version %d; at least %d, and %d", e.Size, e.Version, abi.ErrorSize, abi.Version)
+		return badResult("the error states a size of %d and version %d; must be at least %d, and %d", e.Size, e.Version, abi.ErrorSize, abi.Version)
 	}
 	text, err := m.part("the error's text", e.Text, uint64(e.TextLen))
 	if err != nil {
@@ -95,36 +95,35 @@ func decodeError(m memory, ptr uint32, params []question.Param) *question.Error 
 	case abi.ErrNoData:
 		code = question.CodeNoData
 	default:
-		return badResult("the error has the code %d; from %d to %d", e.Code, abi.ErrFailed, abi.ErrDataset)
+		return badResult("the error has code %d; must be from %d to %d", e.Code, abi.ErrFailed, abi.ErrDataset)
 	}
 	param := ""
-	if e.Param != abi.NoIndex && len(params) > 0 { // from open: about no parameter
+	if e.Param != abi.NoIndex && len(params) > 0 { // an error from open has no parameter
 		if uint64(e.Param) >= uint64(len(params)) {
-			return badResult("the error is about parameter %d; there are %d, counted from 0", e.Param, len(params))
+			return badResult("the error is about parameter %d; there are only %d, counted from 0", e.Param, len(params))
 		}
 		param = params[e.Param].Name
 	}
-	const most = 1 << 10
-	reason := strings.TrimSpace(printable(text[:min(len(text), most)]))
+	const maxText = 1 << 10
+	reason := strings.TrimSpace(printable(text[:min(len(text), maxText)]))
 	if reason == "" {
 		reason = "the plugin gave no reason"
 	}
-	return question.Errorf(code, "%s", reason).About(param)
+	return question.Errorf(code, "%s", reason).WithParam(param)
 }
 
-// source is what a result may refer to.
+// source is the data of the dataset that a result may refer to.
 type source interface {
 	// unitOf returns the unit of a column of the dataset.
 	unitOf(column string) string
-	// dictAt returns the dictionary of the dataset that lies where a result's column
-	// says that its own lies; nil where none does. It is not to be written to.
+	// dictAt returns the dataset's dictionary at the address that a result's column
+	// gives for its own, or nil. It must not be modified.
 	dictAt(c *abi.Column) []string
 }
 
-// decodeAnswer reads what answer returned: a table, checked against what the
-// manifest declares for q and copied, or the reason why there is none. limit bounds
-// the bytes of what is in the table, of which there are size: of a dictionary what rows
-// have of it.
+// decodeAnswer reads the value that answer returned: a table, which is checked against
+// the manifest's declaration of q and copied, or an error. size is the number of bytes in
+// the table, at most limit; of a dictionary only the entries that rows use count.
 func decodeAnswer(m memory, packed uint64, q *question.Question, from source, limit uint64) (_ *question.Table, size uint64, _ *question.Error) {
 	r, err := decodeResponse(m, packed)
 	if err != nil {
@@ -134,7 +133,7 @@ func decodeAnswer(m memory, packed uint64, q *question.Question, from source, li
 		return nil, 0, decodeError(m, r.Error, q.Params)
 	}
 	if r.TableCount != 1 || r.TableSize < abi.TableSize {
-		return nil, 0, badResult("the response has %d tables of %d bytes; 1 of at least %d", r.TableCount, r.TableSize, abi.TableSize)
+		return nil, 0, badResult("the response has %d tables of %d bytes; must be 1 of at least %d", r.TableCount, r.TableSize, abi.TableSize)
 	}
 	b, err := m.part("the table", r.Tables, uint64(r.TableSize))
 	if err != nil {
@@ -144,13 +143,13 @@ func decodeAnswer(m memory, packed uint64, q *question.Question, from source, li
 	declared := q.Result.Columns()
 	switch {
 	case t.Kind != abi.KindTable:
-		return nil, 0, badResult("the table is of kind %d; contract v1 has %d (table) only", t.Kind, abi.KindTable)
+		return nil, 0, badResult("the table has kind %d; contract v1 has only %d (table)", t.Kind, abi.KindTable)
 	case uint64(t.ColumnCount) != uint64(len(declared)):
 		return nil, 0, badResult("the table has %d columns; the manifest declares %d for %s", t.ColumnCount, len(declared), q.Name)
 	case t.ColumnSize < abi.ColumnSize:
-		return nil, 0, badResult("the table's columns are structs of %d bytes; at least %d", t.ColumnSize, abi.ColumnSize)
+		return nil, 0, badResult("the table's columns are structs of %d bytes; the minimum is %d", t.ColumnSize, abi.ColumnSize)
 	case q.Result.Layout == question.LayoutRecord && t.Rows != 1:
-		return nil, 0, badResult("the table has %d rows; the layout record has exactly one", t.Rows)
+		return nil, 0, badResult("the table has %d rows; the layout record needs exactly one", t.Rows)
 	}
 	stride := uint64(t.ColumnSize)
 	b, err = m.part("the table's array of columns", t.Columns, stride*uint64(t.ColumnCount))
@@ -163,7 +162,7 @@ func decodeAnswer(m memory, packed uint64, q *question.Question, from source, li
 		c.abiColumn = readColumn(b[uint64(i)*stride:]) // of the right length
 		c.number, c.name = i, declared[i].Name
 		if want := abiType(declared[i].Type); c.abiColumn.Type != want {
-			return nil, 0, badResult("%s is of type %d; the manifest declares %s, which is %d", c.what(), c.abiColumn.Type, declared[i].Type, want)
+			return nil, 0, badResult("%s has type %d; the manifest declares %s, which is %d", c.what(), c.abiColumn.Type, declared[i].Type, want)
 		}
 		size += c.size(uint64(t.Rows))
 	}
@@ -173,14 +172,12 @@ func decodeAnswer(m memory, packed uint64, q *question.Question, from source, li
 	out := &question.Table{Layout: q.Result.Layout, Chart: q.Result.Chart, Columns: make([]question.Column, len(declared))}
 	for i := range columns {
 		c, d := &out.Columns[i], &declared[i]
-		*c = question.Column{Name: d.Name, Title: d.Title, Type: d.Type, Unit: d.Unit, Role: question.RoleValue}
+		*c = question.Column{Name: d.Name, Title: d.Title, Type: d.Type, Unit: d.Unit, Role: question.RoleValue, Shows: d.Shows}
 		if i < len(q.Result.Keys) {
 			c.Role = question.RoleKey
 		}
 		if d.UnitOf != "" {
-			if unit := from.unitOf(d.UnitOf); unit != "" {
-				c.Unit = unit
-			}
+			c.Unit = sharedUnit(d, from.unitOf(d.UnitOf))
 		}
 		if err := columns[i].decode(m, uint64(t.Rows), c); err != nil {
 			return nil, size, err
@@ -204,7 +201,20 @@ func decodeAnswer(m memory, packed uint64, q *question.Question, from source, li
 }
 
 func tooLarge(size uint64, rows uint32, limit uint64) *question.Error {
-	return question.Errorf(question.CodeResultTooLarge, "the result has %d bytes in %d rows; at most %d bytes", size, rows, limit)
+	return question.Errorf(question.CodeResultTooLarge, "the result has %d bytes in %d rows; the limit is %d bytes", size, rows, limit)
+}
+
+// sharedUnit returns the unit of a result column that shares one, "" if the dataset has none.
+// Two percentages differ by percentage points: 2 % more of 50 % is 51 %.
+func sharedUnit(d *question.ResultColumn, unit string) string {
+	switch {
+	case unit == "":
+		return d.Unit
+	case unit == "%" && d.Shows == question.ShowsDifference:
+		return "percentage points"
+	default:
+		return unit
+	}
 }
 
 // resultColumn is one column of a table that a guest returned.
@@ -214,10 +224,10 @@ type resultColumn struct {
 	name      string
 }
 
-// what is the column as messages name it.
+// what names the column in error messages.
 func (c *resultColumn) what() string { return fmt.Sprintf("column %d (%s)", c.number, c.name) }
 
-// part returns n bytes from address ptr on; which names them in the error.
+// part returns n bytes at address ptr; which names them in the error.
 func (c *resultColumn) part(m memory, which string, ptr uint32, n uint64) ([]byte, *question.Error) {
 	b, ok := m.at(ptr, n)
 	if !ok {
@@ -233,7 +243,7 @@ func (c *resultColumn) width() uint64 {
 	return 8
 }
 
-// size is how many bytes the host would have to copy, without a dictionary.
+// size is how many bytes the host has to copy, not counting a dictionary.
 func (c *resultColumn) size(rows uint64) uint64 {
 	n := rows * c.width()
 	if c.abiColumn.Validity != 0 {
@@ -242,8 +252,8 @@ func (c *resultColumn) size(rows uint64) uint64 {
 	return n
 }
 
-// decode copies the column's rows into out, whose Type is set, and of a dictionary
-// nothing. What is missing is zero there, whatever the guest has in its place.
+// decode copies the column's rows, without a dictionary, into out, whose Type is set.
+// Missing values become zero, whatever the guest has in their place.
 func (c *resultColumn) decode(m memory, rows uint64, out *question.Column) *question.Error {
 	a := &c.abiColumn
 	if uint64(a.DataLen) < rows*c.width() {
@@ -265,7 +275,7 @@ func (c *resultColumn) decode(m memory, rows uint64, out *question.Column) *ques
 			}
 			v := math.Float64frombits(binary.LittleEndian.Uint64(data[8*i:]))
 			if math.IsNaN(v) || math.IsInf(v, 0) {
-				return badResult("%s, row %d: the value is %v; a value is finite, and a missing one is told by the bitmap", c.what(), i, v)
+				return badResult("%s, row %d: the value is %v; numbers must be finite, and a row without a value is marked as missing", c.what(), i, v)
 			}
 			out.Numbers[i] = v
 		}
@@ -304,7 +314,7 @@ func (c *resultColumn) decodeValidity(m memory, rows uint64, out *question.Colum
 		if err != nil {
 			return err
 		}
-		missing = int(rows) - present(bitmap, int(rows))
+		missing = int(rows) - question.Bitmap(bitmap).Count(int(rows))
 		if missing > 0 {
 			out.Valid = append(question.Bitmap(nil), bitmap...)
 			if spare := rows % 8; spare != 0 {
@@ -313,15 +323,15 @@ func (c *resultColumn) decodeValidity(m memory, rows uint64, out *question.Colum
 		}
 	}
 	if uint64(a.NullCount) != uint64(missing) {
-		return badResult("%s states %d missing values; its bitmap tells of %d", c.what(), a.NullCount, missing)
+		return badResult("%s states %d missing values; its bitmap has %d", c.what(), a.NullCount, missing)
 	}
 	return nil
 }
 
-// decodeDict gives out, whose codes are decoded, its dictionary, and returns its bytes.
-// One that is small beside its rows is kept as it is, of another what rows have: a
-// column of many values costs an answer of few rows nothing. More bytes than most are
-// not copied.
+// decodeDict sets the dictionary of out, whose codes are decoded, and returns the
+// dictionary's size in bytes. A dictionary that is small compared to the rows is copied
+// whole. Of a larger one only the entries that rows use are copied, so that an answer of
+// few rows does not pay for a column of many values. No more than most bytes are copied.
 func (c *resultColumn) decodeDict(m memory, from source, most uint64, out *question.Column) (size uint64, _ *question.Error) {
 	a := &c.abiColumn
 	count := uint64(a.DictCount)
@@ -334,12 +344,12 @@ func (c *resultColumn) decodeDict(m memory, from source, most uint64, out *quest
 		return 0, err
 	}
 	if first := binary.LittleEndian.Uint32(offsets); first != 0 {
-		return 0, badResult("%s: its dictionary's first offset is %d; it is 0", c.what(), int32(first))
+		return 0, badResult("%s: its dictionary's first offset is %d; it must be 0", c.what(), int32(first))
 	}
 	entry := func(i int) ([]byte, *question.Error) {
 		at, end := binary.LittleEndian.Uint32(offsets[4*i:]), binary.LittleEndian.Uint32(offsets[4*(i+1):])
 		if end < at || end > a.DictBytesLen {
-			return nil, badResult("%s: its dictionary's offset %d is %d; it lies between the one before, %d, and the length of the bytes, %d",
+			return nil, badResult("%s: its dictionary's offset %d is %d; it must be between the previous one, %d, and the length of the bytes, %d",
 				c.what(), i+1, int32(end), at, a.DictBytesLen)
 		}
 		if !utf8.Valid(bytes[at:end]) {
@@ -383,7 +393,7 @@ func (c *resultColumn) decodeDict(m memory, from source, most uint64, out *quest
 	return size, nil
 }
 
-// usedCodes returns the codes that rows have, ascending, each once.
+// usedCodes returns the distinct codes of the rows, ascending.
 func usedCodes(c *question.Column) []int32 {
 	used := make([]int32, 0, len(c.Codes))
 	for i, code := range c.Codes {
@@ -395,8 +405,8 @@ func usedCodes(c *question.Column) []int32 {
 	return slices.Compact(used)
 }
 
-// checkKeys makes sure that no two rows have the same keys and that none is
-// missing: each becomes a name in one JSON object.
+// checkKeys checks that no two rows have the same keys and that no key is missing,
+// because each becomes a name in a JSON object.
 func checkKeys(keys []question.Column) *question.Error {
 	rows := keys[0].Len()
 	for k := range keys {
@@ -405,7 +415,7 @@ func checkKeys(keys []question.Column) *question.Error {
 		}
 		for i := range rows {
 			if !keys[k].Present(i) {
-				return badResult("column %d (%s), row %d: the key is missing; the result's layout needs it", k, keys[k].Name, i)
+				return badResult("column %d (%s), row %d: the key is missing; the result's layout requires it", k, keys[k].Name, i)
 			}
 		}
 	}
@@ -441,8 +451,8 @@ func checkKeys(keys []question.Column) *question.Error {
 	return nil
 }
 
-// rank numbers the entries of a dictionary that rows have, so that equal ones have
-// the same number: then long texts are compared once an entry and not once a row.
+// rank numbers the dictionary entries that rows use; equal entries have the same
+// number. So long texts are compared once per entry and not once per row.
 func rank(c *question.Column) []int32 {
 	ranks := make([]int32, len(c.Dict))
 	var used []int32
@@ -465,11 +475,11 @@ func rank(c *question.Column) []int32 {
 }
 
 func sameKey(first, second int) *question.Error {
-	return badResult("rows %d and %d have the same key; the result's layout needs each once", first, second)
+	return badResult("rows %d and %d have the same key; the result's layout requires unique keys: declare another key, or the layout rows", first, second)
 }
 
-// compareKeys compares two rows by their keys, of which ranks has the texts'.
-// Numbers are the same if their bits are.
+// compareKeys compares two rows by their keys; ranks has the ranks of texts. Numbers
+// are equal if their bits are.
 func compareKeys(keys []question.Column, ranks [][]int32, a, b int) int {
 	for k := range keys {
 		n := 0
@@ -497,8 +507,8 @@ func ascending(dict []string) bool {
 	return true
 }
 
-// ascend reports, cheaply, whether the rows are known to ascend by their keys
-// and thus to differ: that is how most results that are not ranked are sorted.
+// ascend reports, cheaply, whether the rows are known to be in ascending order of their
+// keys, and thus to differ. Most results that are not ranked are sorted like that.
 func ascend(keys []question.Column, rows int) bool {
 	for k := range keys {
 		c := &keys[k]

@@ -93,10 +93,10 @@ func TestPokeLies(t *testing.T) {
 		part     string
 	}{
 		{"rows", []word{{pokePacked, 0}, {pokePacked + 4, 0}}, "the response has 0 bytes"},
-		{"rows", []word{{pokePacked + 4, far}}, "the response, 32 bytes at 0x7ffffff0, lies outside"},
-		{"rows", []word{{pokePacked + 4, beyond}}, "the response, 32 bytes at 0xfffffff0, lies outside"},
+		{"rows", []word{{pokePacked + 4, far}}, "the response, 32 bytes at 0x7ffffff0, is outside"},
+		{"rows", []word{{pokePacked + 4, beyond}}, "the response, 32 bytes at 0xfffffff0, is outside"},
 		{"rows", []word{{pokePacked, 0xffffffff}}, "the response, 4294967295 bytes"},
-		{"rows", []word{{pokePacked, 31}}, "31 bytes; at least 32"},
+		{"rows", []word{{pokePacked, 31}}, "31 bytes; the minimum is 32"},
 		{"rows", []word{{pokeResponse, 31}}, "size of 31"},
 		{"rows", []word{{pokeResponse, 33}}, "size of 33"},
 		{"rows", []word{{pokeResponse + 4, 2}}, "version 2"},
@@ -114,15 +114,15 @@ func TestPokeLies(t *testing.T) {
 		{"rows", []word{{pokeTable + 16, beyond}}, "the table's array of columns, 192 bytes at 0xfffffff0"},
 		{"record", []word{{pokeTable + 4, 3}}, "3 rows; the layout record"},
 		{"record", []word{{pokeTable + 4, 0}}, "0 rows; the layout record"},
-		{"rows", []word{{pokeStates + 8, 1}}, "column 0 (state) is of type 1; the manifest declares string"},
-		{"rows", []word{{pokeYears + 8, 99}}, "column 1 (year) is of type 99"},
+		{"rows", []word{{pokeStates + 8, 1}}, "column 0 (state) has type 1; the manifest declares string"},
+		{"rows", []word{{pokeYears + 8, 99}}, "column 1 (year) has type 99"},
 		{"rows", []word{{pokeStates + 20, 11}}, "column 0 (state) has 11 bytes of data; 3 rows need 12"},
 		{"rows", []word{{pokeStates + 16, beyond}}, "column 0 (state): its data, 12 bytes at 0xfffffff0"},
 		{"rows", []word{{pokeYears + 16, far}}, "column 1 (year): its data, 24 bytes at 0x7ffffff0"},
 		{"rows", []word{{pokeMeans + 24, beyond}}, "column 2 (mean): its bitmap"},
 		{"rows", []word{{pokeMeans + 28, 0}}, "bitmap of 0 bytes; 3 rows need 1"},
-		{"rows", []word{{pokeMeans + 32, 0}}, "states 0 missing values; its bitmap tells of 1"},
-		{"rows", []word{{pokeYears + 32, 1}}, "states 1 missing values; its bitmap tells of 0"},
+		{"rows", []word{{pokeMeans + 32, 0}}, "states 0 missing values; its bitmap has 1"},
+		{"rows", []word{{pokeYears + 32, 1}}, "states 1 missing values; its bitmap has 0"},
 		{"rows", []word{{pokeStates + 36, 0}}, "column 0 (state), row 0: the code is 0; the dictionary has 0 entries"},
 		{"rows", []word{{pokeStates + 40, beyond}}, "its dictionary's offsets, 12 bytes at 0xfffffff0"},
 		{"rows", []word{{pokeStates + 44, beyond}}, "its dictionary's bytes, 11 bytes at 0xfffffff0"},
@@ -145,7 +145,7 @@ func TestPokeLies(t *testing.T) {
 		{"rows", []word{{pokeResponse + 8, 1}, {pokeError + 4, 9}}, "version 9"},
 		{"rows", []word{{pokeResponse + 8, 1}, {pokeError + 8, 5}}, "code 5"},
 		{"rows", []word{{pokeResponse + 8, 1}, {pokeError + 8, 0}}, "code 0"},
-		{"rows", []word{{pokeResponse + 8, 1}, {pokeError + 12, 2}}, "about parameter 2; there are 2"},
+		{"rows", []word{{pokeResponse + 8, 1}, {pokeError + 12, 2}}, "about parameter 2; there are only 2"},
 		{"rows", []word{{pokeResponse + 8, 1}, {pokeError + 16, beyond}}, "the error's text, 21 bytes at 0xfffffff0"},
 		{"rows", []word{{pokeResponse + 8, 1}, {pokeError + 20, 0xffffffff}}, "the error's text, 4294967295 bytes"},
 	} {
@@ -202,10 +202,10 @@ func TestResultLimit(t *testing.T) {
 		t.Error(err)
 	}
 	_, err := poke(t, load(t, Config{Limits: Limits{Result: exact - 1}}, "poke"), "rows")
-	wantError(t, err, question.CodeResultTooLarge, "84 bytes", "at most 83")
+	wantError(t, err, question.CodeResultTooLarge, "84 bytes", "limit is 83")
 	p := load(t, Config{}, "poke")
 	_, err = poke(t, p, "rows", word{pokeTable + 4, 0xffffffff})
-	wantError(t, err, question.CodeResultTooLarge, "at most 4194304")
+	wantError(t, err, question.CodeResultTooLarge, "limit is 4194304")
 	for _, at := range []uint32{pokeStates + 36, pokeStates + 48} { // a dictionary of 4 GiB
 		_, err := poke(t, p, "rows", word{at, 0xffffffff})
 		wantError(t, err, question.CodeBadResult, "its dictionary's")
@@ -263,7 +263,7 @@ var fuzzQuestions = func() []question.Question {
 	}
 }()
 
-// nowhere is a source of nothing.
+// nowhere is an empty source.
 type nowhere struct{}
 
 func (nowhere) unitOf(string) string        { return "" }
@@ -273,7 +273,7 @@ func (nowhere) dictAt(*abi.Column) []string { return nil }
 func pokeMemory(t testing.TB) memory {
 	t.Helper()
 	p := load(t, Config{}, "poke")
-	in, failed := p.acquire(t.Context())
+	in, failed := p.acquire(t.Context(), nil)
 	if failed != nil {
 		t.Fatal(failed)
 	}
@@ -351,18 +351,23 @@ func TestDecodeOverwritten(t *testing.T) {
 	}
 }
 
-func FuzzCheckModule(f *testing.F) {
-	for _, name := range []string{"good", "faults", "memory64", "import_memory", "huge_table"} {
-		f.Add(fixture(f, name))
+// A difference of percentages is in percentage points. That of means, which came before, keeps
+// the unit that its programs know.
+func TestSharedUnit(t *testing.T) {
+	for _, c := range []struct {
+		shows             question.Shows
+		own, shared, want string
+	}{
+		{"", "", "%", "%"},
+		{question.ShowsEstimate, "", "%", "%"},
+		{question.ShowsMeanDifference, "", "%", "%"},
+		{question.ShowsDifference, "", "%", "percentage points"},
+		{question.ShowsDifference, "", "kg", "kg"},
+		{question.ShowsDifference, "", "", ""},
+		{question.ShowsDifference, "years", "", "years"},
+	} {
+		if got := sharedUnit(&question.ResultColumn{Unit: c.own, Shows: c.shows}, c.shared); got != c.want {
+			t.Errorf("%q of %q: %q, want %q", c.shows, c.shared, got, c.want)
+		}
 	}
-	f.Fuzz(func(t *testing.T, wasm []byte) {
-		pages, err := checkModule(wasm)
-		if err != nil {
-			return
-		}
-		bounded := boundTables(wasm)
-		if again, err := checkModule(bounded); err != nil || again != pages {
-			t.Fatalf("%d pages, then %d, %v", pages, again, err)
-		}
-	})
 }

@@ -2,10 +2,10 @@ package sandbox
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"encoding/gob"
 	"errors"
+	"hash/crc32"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -17,13 +17,13 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/sandbox/rewrite"
 )
 
-// rewritings keeps what plugins were rewritten to in the folder of compiled plugins:
-// to rewrite one takes longer than to read its machine code. What is kept is trusted
-// as the machine code is. A file is the SHA-256 of what follows: the length of a gob
-// in four bytes, the gob, and the bytes of module and data segments, which a start
-// does not copy.
-type rewritings struct {
-	dir string // "": nothing is kept
+// rewriteCache keeps rewritten modules in the folder of compiled plugins, because
+// rewriting a module takes longer than reading its machine code. Its files are trusted as
+// the machine code is. A file consists of the CRC-32C of the rest, the length of a gob in
+// four bytes, the gob, and the bytes of data segments and module, which are not copied
+// when they are read.
+type rewriteCache struct {
+	dir string // "": no cache
 	log *slog.Logger
 }
 
@@ -31,25 +31,25 @@ type rewritings struct {
 type rewriting struct {
 	Version string       // of package rewrite
 	Info    rewrite.Info // without the bytes of its data segments
-	Sizes   []int        // of these; the module is the rest
-	Code    uint64       // bytes of the machine code; 0: not known
+	Sizes   []int        // of the data segments; the module is the rest
+	Code    uint64       // bytes of machine code; 0: not known
 }
 
-var errForeign = errors.New("another version wrote it")
+var errForeign = errors.New("it was written by another version")
 
-func (r rewritings) file(digest string) string {
+func (r rewriteCache) file(digest string) string {
 	return filepath.Join(r.dir, "rewritten-"+strings.TrimPrefix(digest, "sha256:"))
 }
 
-// rewrite is rewrite.Rewrite, or what it came to when the plugin was compiled.
-func (r rewritings) rewrite(wasm []byte, digest string) (*prepared, error) {
+// rewrite returns the cached result of rewrite.Rewrite, or else calls it.
+func (r rewriteCache) rewrite(wasm []byte, digest string) (*prepared, error) {
 	if r.dir != "" {
 		ready, err := r.read(digest)
 		if err == nil {
 			return ready, nil
 		}
 		if !errors.Is(err, os.ErrNotExist) {
-			r.log.Debug("a rewritten plugin is not taken from the cache", "err", err)
+			r.log.Debug("a cached rewritten plugin is not used", "err", err)
 		}
 	}
 	out, info, err := rewrite.Rewrite(wasm, rewrite.Config{})
@@ -59,26 +59,25 @@ func (r rewritings) rewrite(wasm []byte, digest string) (*prepared, error) {
 	return &prepared{wasm: out, info: info}, nil
 }
 
-// keep keeps a plugin that was compiled.
-func (r rewritings) keep(digest string, p *prepared) {
+// keep stores a plugin that has been compiled.
+func (r rewriteCache) keep(digest string, p *prepared) {
 	if r.dir == "" {
 		return
 	}
-	if err := r.write(digest, rewrite.Version(), p); err != nil { // an image's folder is read only
-		r.log.Debug("a rewritten plugin cannot be kept", "err", err)
+	if err := r.write(digest, rewrite.Version(), p); err != nil { // the cache in a container image is read-only
+		r.log.Debug("a rewritten plugin cannot be cached", "err", err)
 	}
 }
 
-func (r rewritings) read(digest string) (*prepared, error) {
+func (r rewriteCache) read(digest string) (*prepared, error) {
 	b, err := os.ReadFile(r.file(digest))
 	if err != nil {
 		return nil, err
 	}
-	const n = sha256.Size
-	if len(b) < n+4 || sha256.Sum256(b[n:]) != [n]byte(b[:n]) {
+	if len(b) < 8 || checksum(b[4:]) != binary.LittleEndian.Uint32(b) {
 		return nil, errors.New("it is damaged")
 	}
-	rest, head := b[n+4:], int(binary.LittleEndian.Uint32(b[n:]))
+	rest, head := b[8:], int(binary.LittleEndian.Uint32(b[4:]))
 	if head > len(rest) {
 		return nil, errForeign
 	}
@@ -99,7 +98,7 @@ func (r rewritings) read(digest string) (*prepared, error) {
 	return &prepared{rest, &kept.Info, kept.Code, true}, nil
 }
 
-func (r rewritings) write(digest, version string, p *prepared) error {
+func (r rewriteCache) write(digest, version string, p *prepared) error {
 	info := p.info
 	head := rewriting{version, *info, make([]int, len(info.Data)), p.code}
 	head.Info.Data = slices.Clone(info.Data)
@@ -108,15 +107,17 @@ func (r rewritings) write(digest, version string, p *prepared) error {
 		rest[i], head.Sizes[i], head.Info.Data[i].Bytes = info.Data[i].Bytes, len(info.Data[i].Bytes), nil
 	}
 	var b bytes.Buffer
-	b.Write(make([]byte, sha256.Size+4))
+	b.Write(make([]byte, 8))
 	if err := gob.NewEncoder(&b).Encode(head); err != nil {
 		return err
 	}
-	binary.LittleEndian.PutUint32(b.Bytes()[sha256.Size:], uint32(b.Len()-sha256.Size-4))
+	binary.LittleEndian.PutUint32(b.Bytes()[4:], uint32(b.Len()-8))
 	for _, part := range append(rest, p.wasm) {
 		b.Write(part)
 	}
-	sum := sha256.Sum256(b.Bytes()[sha256.Size:])
-	copy(b.Bytes(), sum[:])
+	binary.LittleEndian.PutUint32(b.Bytes(), checksum(b.Bytes()[4:]))
 	return renameio.WriteFile(r.file(digest), b.Bytes(), 0o644)
 }
+
+// checksum detects damage, as wazero's own does for machine code.
+func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }

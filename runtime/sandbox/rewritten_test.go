@@ -2,7 +2,7 @@ package sandbox
 
 import (
 	"bytes"
-	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"os"
@@ -13,13 +13,13 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/sandbox/rewrite"
 )
 
-// What is kept is what rewriting comes to; a file that is not that is replaced.
+// The cache returns the result of rewriting; any other file is replaced.
 func TestRewritings(t *testing.T) {
 	plugins, err := filepath.Glob("testdata/*.wasm")
 	if err != nil || len(plugins) < 10 {
 		t.Fatal(len(plugins), err)
 	}
-	kept := rewritings{t.TempDir(), slog.New(slog.DiscardHandler)}
+	kept := rewriteCache{t.TempDir(), slog.New(slog.DiscardHandler)}
 	same := func(wasm []byte) error {
 		want, wantInfo, wantErr := rewrite.Rewrite(wasm, rewrite.Config{})
 		got, err := kept.rewrite(wasm, digestOf(wasm))
@@ -63,8 +63,7 @@ func TestRewritings(t *testing.T) {
 		"gone":    func() error { return os.Remove(file) },
 		"of another form": func() error {
 			other := []byte("a gob of an earlier version of the program")
-			sum := sha256.Sum256(other)
-			return os.WriteFile(file, append(sum[:], other...), 0o600)
+			return os.WriteFile(file, append(binary.LittleEndian.AppendUint32(nil, checksum(other)), other...), 0o600)
 		},
 		"of another version": func() error {
 			return kept.write(digestOf(wasm), "another", &prepared{wasm: []byte("not this"), info: &rewrite.Info{}})
@@ -95,11 +94,11 @@ func BenchmarkRewriting(b *testing.B) {
 	if err != nil {
 		b.Fatal(err, "(make generate builds it)")
 	}
-	want, err := rewritings{}.rewrite(wasm, "")
+	want, err := rewriteCache{}.rewrite(wasm, "")
 	if err != nil {
 		b.Fatal(err)
 	}
-	for name, kept := range map[string]rewritings{"anew": {"", slog.New(slog.DiscardHandler)}, "kept": {b.TempDir(), slog.New(slog.DiscardHandler)}} {
+	for name, kept := range map[string]rewriteCache{"anew": {"", slog.New(slog.DiscardHandler)}, "kept": {b.TempDir(), slog.New(slog.DiscardHandler)}} {
 		b.Run(name, func(b *testing.B) {
 			var ready *prepared
 			for b.Loop() {

@@ -1,11 +1,10 @@
 // Package sandbox runs plugins: WebAssembly modules that answer questions about
 // a dataset and can touch nothing else. It is the only importer of wazero.
 //
-// A plugin is validated, compiled and opened once, by [Engine.Load]. Each
-// [Plugin.Answer] runs in memory that no other job has seen, with a clock and
-// randomness that start afresh, so that an answer depends on plugin, dataset,
-// question and parameters alone. Whatever a plugin does, it ends in a table or
-// in a *question.Error.
+// [Engine.Load] validates, compiles and opens a plugin once. Each [Plugin.Answer]
+// runs in memory that no other job has touched, with its own fixed clock and
+// random numbers, so an answer depends only on plugin, dataset, question and
+// parameters. Whatever a plugin does, the outcome is a table or a *question.Error.
 package sandbox
 
 import (
@@ -24,7 +23,7 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// maxMemory is what 32-bit addresses reach, in bytes.
+// maxMemory is the size of a 32-bit address space, in bytes.
 const maxMemory = 1 << 32
 
 // Defaults of Config.
@@ -33,46 +32,49 @@ const (
 	DefaultIdleFor = time.Minute
 )
 
-// Config says what plugins may use. The zero value is good.
+// Config says what plugins may use. The zero value is ready to use.
 type Config struct {
-	// CacheDir is a folder that keeps compiled plugins between runs; "" is none.
-	// It holds machine code: only this program's user may write to it. A folder
-	// that cannot be read or written is logged, and plugins are compiled anew.
+	// CacheDir is a folder that keeps compiled plugins between runs; "" disables the
+	// cache. It holds machine code, so only this program's user may be able to write
+	// to it. If it cannot be read or written, that is logged and plugins are compiled
+	// again.
 	CacheDir string
-	// Limits are those of every plugin that has none of its own.
+	// Limits apply to every plugin without limits of its own.
 	Limits Limits
-	// Plugins holds the limits of single plugins, by the name in the manifest.
+	// Plugins holds limits for individual plugins, by the name in the manifest.
 	Plugins map[string]Limits
-	// Slots is how many jobs of one plugin run at a time; 0: as many as there are
-	// processors for Go (GOMAXPROCS).
+	// Slots is how many jobs of one plugin run at a time; 0: GOMAXPROCS.
 	Slots int
 	// Budget is the memory that all plugins and jobs together may use, in bytes:
-	// code, images, columns, and for each job that runs all that its limits allow.
-	// Jobs wait for their share. 0: DefaultBudget, or more where one job needs more.
+	// code, images, columns, and for each running job everything its limits allow.
+	// Jobs wait for their share. 0: DefaultBudget, or more if one job needs more.
 	Budget uint64
-	// Compiler is the command line of a program that compiles plugins in a process of
-	// its own, see [SelfCompiler]: code that wazero needs gigabytes or minutes for, or
-	// fails on, then harms that process only. nil: plugins are compiled in this
-	// process, whatever that takes.
+	// Reserved is the part of Budget that something else than plugins and jobs uses, in bytes.
+	Reserved uint64
+	// Compiler is the command line of a program that compiles plugins in a separate
+	// process, see [SelfCompiler]. Code that makes wazero crash, or use gigabytes or
+	// minutes, then harms only that process. nil: plugins are compiled in this process
+	// without such bounds.
 	Compiler []string
-	// Trusted reports whether a module is part of this program: then it is compiled in
-	// this process. It must not keep or change wasm. nil: no module is.
+	// Trusted reports whether a module is part of this program, and may therefore be
+	// compiled in this process. It must not keep or change wasm. nil: no module is.
 	Trusted func(wasm []byte) bool
-	// CompileMemory is what compiling one plugin may take beyond what the program of
-	// Compiler itself has, in bytes. It comes out of Budget while something is compiled.
-	// 0: DefaultCompileMemory, or a quarter of Budget where that is less.
+	// CompileMemory is the memory that compiling one plugin may use beyond what the
+	// compiler process itself needs, in bytes. It is taken from Budget during
+	// compilation. 0: DefaultCompileMemory, or a quarter of Budget if that is less.
 	CompileMemory uint64
-	// CompileTime is the processor time that compiling one plugin may take; it may last
-	// four times as long. 0: DefaultCompileTime.
+	// CompileTime is the CPU time that compiling one plugin may take; in wall-clock
+	// time it may last four times as long. 0: DefaultCompileTime.
 	CompileTime time.Duration
-	// IdleFor is how long a sandbox is kept for the next job; 0: DefaultIdleFor.
+	// IdleFor is how long an idle sandbox is kept for the next job; 0: DefaultIdleFor.
 	IdleFor time.Duration
 	// Log is where plugins' log lines and the engine's warnings go; nil is
 	// slog.Default().
 	Log *slog.Logger
 
-	way     way    // of resetting a memory, for tests; 0: the best there is
-	largest uint64 // Limits.Memory of all plugins; validate sets it
+	strategy resetStrategy    // for tests; 0: the best that the platform has
+	now      func() time.Time // for tests; nil: time.Now
+	largest  uint64           // largest Limits.Memory of any plugin; set by validate
 }
 
 func (c *Config) validate() error {
@@ -91,33 +93,40 @@ func (c *Config) validate() error {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
+	if c.now == nil {
+		c.now = time.Now
+	}
 	c.Slots = cmp.Or(c.Slots, goruntime.GOMAXPROCS(0))
 	c.IdleFor = cmp.Or(c.IdleFor, DefaultIdleFor)
 	c.Budget = cmp.Or(c.Budget, max(DefaultBudget, 2*c.largest))
+	if c.Reserved >= c.Budget {
+		return fmt.Errorf("sandbox: all of the budget of %d bytes is reserved (%d)", c.Budget, c.Reserved)
+	}
+	c.Budget, c.Reserved = c.Budget-c.Reserved, 0
 	c.CompileMemory = cmp.Or(c.CompileMemory, min(DefaultCompileMemory, c.Budget/4))
 	c.CompileTime = cmp.Or(c.CompileTime, DefaultCompileTime)
 	switch {
 	case c.CompileTime < 0:
-		return fmt.Errorf("sandbox: compiling a plugin may take %s; it must be above 0", c.CompileTime)
+		return fmt.Errorf("sandbox: the compile time is %s; it must be positive", c.CompileTime)
 	case c.CompileMemory > c.Budget:
-		return fmt.Errorf("sandbox: the budget is %d bytes; compiling a plugin alone may use %d", c.Budget, c.CompileMemory)
+		return fmt.Errorf("sandbox: the budget is %d bytes, less than the %d that compiling a plugin may use", c.Budget, c.CompileMemory)
 	case c.Slots < 0 || c.Slots > 1<<16:
-		return fmt.Errorf("sandbox: %d slots; from 1 to %d", c.Slots, 1<<16)
+		return fmt.Errorf("sandbox: %d slots; must be from 1 to %d", c.Slots, 1<<16)
 	case c.IdleFor < 0:
-		return fmt.Errorf("sandbox: slots are kept for %s; it must be above 0", c.IdleFor)
+		return fmt.Errorf("sandbox: idle slots are kept for %s; must be positive", c.IdleFor)
 	case c.Budget < c.Limits.Memory:
-		return fmt.Errorf("sandbox: the budget is %d bytes; one job alone may use %d", c.Budget, c.Limits.Memory)
+		return fmt.Errorf("sandbox: the budget is %d bytes, less than the %d that one job may use", c.Budget, c.Limits.Memory)
 	}
 	return nil
 }
 
-// Dataset is what the sandbox asks of a dataset. Its columns must never change.
+// Dataset is what the sandbox needs from a dataset. Its columns must never change.
 type Dataset interface {
 	Column(nameOrAlias string) (*question.Column, bool)
 	Columns() []question.Column
 	Rows() int
 	Digest() string   // "sha256:" and 64 hex digits
-	SortedBy() string // name of the column by which the rows ascend; "" for none
+	SortedBy() string // name of the column that the rows are sorted by, ascending; "" for none
 }
 
 // Engine compiles plugins and runs them on one dataset. Its methods are safe
@@ -127,83 +136,73 @@ type Engine struct {
 	dataset  Dataset
 	platform platform
 	segments segments
-	columns  uint64 // bytes of all columns of the dataset, or a little more
+	columns  uint64 // upper bound on the bytes of all columns of the dataset
 	budget   budget
+	clock    clock
 
-	begun, answered, spent atomic.Int64 // jobs, jobs, fuel
+	begun atomic.Int64 // jobs that got a sandbox, since the start
 
 	compilers compilers
 
-	gate    gate // holds: loads under way and plugins not yet released
-	mu      sync.Mutex
-	plugins map[*Plugin]struct{}
-	closing bool            // no plugin joins plugins any more
-	stopped context.Context // cancelled to stop what runs
-	stopNow context.CancelCauseFunc
+	gate      gate // held by: loads in progress and plugins not yet released
+	mu        sync.Mutex
+	plugins   map[*Plugin]struct{}
+	preloaded *preloaded      // that no Load has taken
+	closing   bool            // no plugin may be added to plugins any more
+	stopped   context.Context // cancelled to stop everything that runs
+	stopNow   context.CancelCauseFunc
 }
 
-// errStopped is the cause of a job that ended because its engine was closed.
+// errStopped is the cause when a job ended because its engine was closed.
 var errStopped = errors.New("the sandbox is shutting down")
 
-// New returns an engine for plugins on ds, which stays the caller's and must
-// outlive the engine.
+// New returns an engine for plugins on ds. The caller keeps ownership of ds, which
+// must outlive the engine. If ds is nil, SetDataset must be called before anything but
+// Preload and Close.
 func New(_ context.Context, cfg Config, ds Dataset) (*Engine, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	if rows := ds.Rows(); rows < 0 || uint64(rows) >= 1<<32 {
-		return nil, fmt.Errorf("sandbox: the dataset has %d rows; the plugin contract carries fewer than 2^32", rows)
+	e := &Engine{cfg: cfg, plugins: map[*Plugin]struct{}{}}
+	if ds != nil {
+		if err := e.SetDataset(ds); err != nil {
+			return nil, err
+		}
 	}
-	e := &Engine{cfg: cfg, dataset: ds, plugins: map[*Plugin]struct{}{}}
 	e.compilers.engine, e.compilers.turn = e, make(chan struct{}, 1)
 	if cfg.Compiler != nil {
 		e.budget.least = cfg.CompileMemory
 	}
-	e.segments.dataset = ds
-	for _, c := range ds.Columns() {
-		e.columns += 2 * columnSize(&c) // a plugin may name one by its alias as well
-	}
 	e.budget.total, e.budget.reclaim = cfg.Budget, e.reclaim
-	e.platform = probe(cfg.way)
-	e.segments.mapped = e.platform.way != wayCopy
+	e.clock.now = cfg.now
+	e.platform = probe(cfg.strategy)
+	e.segments.mapped = e.platform.strategy != resetCopy
 	if e.platform.missing != nil {
-		cfg.Log.Warn("sandboxes are reset in a slower way than could be", "way", e.platform.way, "why", e.platform.missing)
+		cfg.Log.Warn("sandboxes use a slower reset strategy", "strategy", e.platform.strategy, "why", e.platform.missing)
 	} else {
-		cfg.Log.Debug("how sandboxes are reset", "way", e.platform.way, "scan", e.platform.pagemap != nil && e.platform.pagemap.scan)
+		cfg.Log.Debug("reset strategy of sandboxes", "strategy", e.platform.strategy, "scan", e.platform.pagemap != nil && e.platform.pagemap.scan)
 	}
 	e.stopped, e.stopNow = context.WithCancelCause(context.Background())
 	e.gate.onIdle = e.release
 	return e, nil
 }
 
-// Stats says what an engine does at the moment.
-type Stats struct {
-	Reset      string // how sandboxes are reset: copy, remap, dirty pages
-	Plugins    int
-	Idle       int    // sandboxes that wait for a job
-	Waiting    int    // jobs that wait for memory
-	Budget     uint64 // bytes
-	BudgetUsed uint64 // bytes
-	Answered   int64  // jobs that had a sandbox, since the start
-	FuelSpent  int64  // by all of them
-}
-
-// Stats returns what the engine does at the moment.
-func (e *Engine) Stats() Stats {
-	s := Stats{Reset: e.platform.way.String(), Budget: e.cfg.Budget, Answered: e.answered.Load(), FuelSpent: e.spent.Load()}
-	s.BudgetUsed, s.Waiting = e.budget.state()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	s.Plugins = len(e.plugins)
-	for p := range e.plugins {
-		s.Idle += p.slots.count()
+// SetDataset sets the dataset of an engine that New was given none for. It must not be
+// called again, nor at the same time as other methods except Preload.
+func (e *Engine) SetDataset(ds Dataset) error {
+	if rows := ds.Rows(); rows < 0 || uint64(rows) >= 1<<32 {
+		return fmt.Errorf("sandbox: the dataset has %d rows; the plugin contract allows fewer than 2^32", rows)
 	}
-	return s
+	e.dataset, e.segments.dataset = ds, ds
+	for _, c := range ds.Columns() {
+		e.columns += 2 * columnSize(&c) // a plugin may name one by its alias as well
+	}
+	return nil
 }
 
 // Close closes every plugin and then the engine. It waits for running answers
-// until ctx ends; those that are left then are stopped, and the error says so:
-// the last of them releases the engine.
+// until ctx ends. Answers that are still running then are stopped, and Close
+// returns an error; the last of them to end releases the engine.
 func (e *Engine) Close(ctx context.Context) error {
 	idle := e.gate.close()
 	e.mu.Lock()
@@ -212,8 +211,21 @@ func (e *Engine) Close(ctx context.Context) error {
 	for p := range e.plugins {
 		open = append(open, p)
 	}
+	pre := e.preloaded
+	e.preloaded = nil
 	e.mu.Unlock()
 	var errs []error
+	if pre != nil {
+		select {
+		case <-pre.done:
+		case <-ctx.Done():
+			e.stopNow(errStopped) // it ends soon
+			<-pre.done
+		}
+		if pre.plugin != nil {
+			pre.plugin.gate.close() // releases it
+		}
+	}
 	for _, p := range open {
 		errs = append(errs, p.Close(ctx))
 	}
@@ -226,18 +238,19 @@ func (e *Engine) Close(ctx context.Context) error {
 	}
 }
 
-// release runs once, when nothing uses the engine any more.
+// release runs once, when nothing uses the engine any longer.
 func (e *Engine) release() {
 	e.compilers.close()
 	e.segments.close()
 	e.platform.close()
+	e.clock.close()
 	e.stopNow(errStopped)
 }
 
-// gate counts who is inside, lets nobody in once it was closed, and tells when
-// the last one has left. The zero gate is open.
+// gate counts its users. Once closed it admits no more, and it signals when the
+// last one has left. The zero gate is open.
 type gate struct {
-	onIdle func() // called once, closed and empty; nil is nothing
+	onIdle func() // called once, when closed and empty; may be nil
 
 	mu     sync.Mutex
 	inside int
@@ -245,7 +258,7 @@ type gate struct {
 	idle   chan struct{}
 }
 
-// enter reports whether the gate was open; the caller that came in must leave.
+// enter reports whether the gate is open. If it is, the caller must call leave.
 func (g *gate) enter() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -266,8 +279,8 @@ func (g *gate) leave() {
 	}
 }
 
-// close lets nobody in any more; the channel closes when nobody is inside and
-// onIdle has returned. Closing again returns the same channel.
+// close stops admissions. The channel that it returns is closed when nobody is
+// inside and onIdle has returned. Closing again returns the same channel.
 func (g *gate) close() <-chan struct{} {
 	g.mu.Lock()
 	first := !g.closed

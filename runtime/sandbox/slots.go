@@ -8,22 +8,18 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// farAway is the deadline of what has none.
-var farAway = time.Unix(1<<40, 0)
-
-// slots are the instances of one plugin: as many as Config.Slots at most run at a
-// time, and those that have nothing to do wait here, reset, for a while. Only
-// instances of this plugin ever get here.
+// slots are the instances of one plugin. At most Config.Slots run at a time; idle
+// ones are kept here for a while, already reset.
 type slots struct {
-	running chan struct{} // one token each
+	running chan struct{} // one token for each running job
 
 	mu     sync.Mutex
-	idle   []*instance // used last is last
+	idle   []*instance // most recently used last
 	closed bool
-	evict  *time.Timer // nil: none was ever idle
+	evict  *time.Timer // nil until an instance becomes idle
 }
 
-// pop returns the instance that was used last; nil where none is idle.
+// pop returns the most recently used idle instance, or nil.
 func (s *slots) pop() *instance {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -37,7 +33,7 @@ func (s *slots) pop() *instance {
 	return in
 }
 
-// push takes in an instance that was reset, and reports whether it did.
+// push adds an instance that has been reset. It reports false if slots is closed.
 func (s *slots) push(in *instance, idleFor time.Duration, evict func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,8 +51,8 @@ func (s *slots) push(in *instance, idleFor time.Duration, evict func()) bool {
 	return true
 }
 
-// takeIdle returns the instances that were last used before an instant, and
-// sees to the next eviction.
+// takeIdle removes and returns the instances last used before the given time, and
+// schedules the next eviction.
 func (s *slots) takeIdle(before time.Time, idleFor time.Duration) []*instance {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,7 +69,7 @@ func (s *slots) takeIdle(before time.Time, idleFor time.Duration) []*instance {
 	return old
 }
 
-// close lets nothing in any more and returns what is idle.
+// close stops accepting instances and returns the idle ones.
 func (s *slots) close() []*instance {
 	s.mu.Lock()
 	s.closed = true
@@ -84,24 +80,18 @@ func (s *slots) close() []*instance {
 	return s.takeIdle(time.Now().Add(time.Hour), 0)
 }
 
-// count returns how many are idle.
-func (s *slots) count() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.idle)
-}
-
-// jobCost is what one job may ever use, in bytes: memory, which may hold copies of
-// columns that were written to, native stack and the host's copy of the result. A stack
-// that is too small by one frame is replaced by one of twice its size and that frame; both
-// live until it is copied. Old stack and frame are at most Limits.Stack each.
+// jobCost is the most memory that one job can use, in bytes: linear memory, which may
+// hold copies of columns that were written to, native stack, and the host's copy of the
+// result. A native stack that is one frame too small is replaced by one of twice its size
+// plus that frame, and both exist until it has been copied. Old stack and frame are at
+// most Limits.Stack each.
 func (p *Plugin) jobCost() uint64 {
-	return p.reach() + 4*p.limits.Stack + p.limits.Result
+	return p.memoryCeiling() + 4*p.limits.Stack + p.limits.Result
 }
 
-// acquire returns an instance that is open and has answered nothing yet. It waits
-// while all slots are in use or the budget is. The caller gives it back.
-func (p *Plugin) acquire(ctx context.Context) (*instance, *question.Error) {
+// acquire returns an opened instance that has not answered anything. It waits while
+// all slots, or the budget, are in use. The caller returns it with giveBack.
+func (p *Plugin) acquire(ctx context.Context, t *stopwatch) (*instance, *question.Error) {
 	e := p.engine
 	done, stop := ctx.Done(), p.stopped.Done()
 	select {
@@ -110,21 +100,23 @@ func (p *Plugin) acquire(ctx context.Context) (*instance, *question.Error) {
 		select {
 		case p.slots.running <- struct{}{}:
 		case <-done:
-			return nil, p.neverRan(ctx, "a sandbox")
+			return nil, p.neverRan(ctx, t, "a sandbox")
 		case <-stop:
-			return nil, p.neverRan(ctx, "a sandbox")
+			return nil, p.neverRan(ctx, t, "a sandbox")
+		case <-t.expired():
+			return nil, p.neverRan(ctx, t, "a sandbox")
 		}
 	}
 	if in := p.slots.pop(); in != nil {
 		if e.budget.try(p.jobCost() - in.kept) {
 			return in, nil
 		}
-		// To wait with it would be to wait for others that do so too.
-		p.discard([]*instance{in}) //nolint:contextcheck // it is closed, whatever ctx says
+		// Waiting while holding it could deadlock with others that do the same.
+		p.discard([]*instance{in}) //nolint:contextcheck // it is closed even if ctx has ended
 	}
-	if !e.budget.take(p.jobCost(), done, stop) {
+	if !e.budget.take(p.jobCost(), done, stop, t.expired()) {
 		<-p.slots.running
-		return nil, p.neverRan(ctx, "memory")
+		return nil, p.neverRan(ctx, t, "memory")
 	}
 	var in *instance
 	var failed *question.Error
@@ -133,7 +125,7 @@ func (p *Plugin) acquire(ctx context.Context) (*instance, *question.Error) {
 		if in, err = p.slot(ctx); err != nil {
 			failed = p.broken(ctx, err)
 		}
-	} else if in, failed = p.born(ctx, time.Now().Add(p.limits.Time)); failed == nil {
+	} else if in, failed = p.instantiate(ctx, t); failed == nil {
 		if failed = in.open(ctx); failed != nil {
 			in.close(ctx)
 		}
@@ -146,22 +138,21 @@ func (p *Plugin) acquire(ctx context.Context) (*instance, *question.Error) {
 	return in, nil
 }
 
-// giveBack ends an instance's job: the instance is reset, and waits for the next
-// one. One that the guest may have left in any state (a trap, a limit) is closed,
-// and so is one that has no image.
-func (p *Plugin) giveBack(ctx context.Context, in *instance, whole bool) {
+// giveBack ends an instance's job. The instance is reset and kept for the next job.
+// If the guest did not return (a trap, a limit), or there is no image, it is closed.
+func (p *Plugin) giveBack(ctx context.Context, in *instance, returned bool) {
 	e := p.engine
-	in.world.log.close(ctx)
+	in.wasi.log.close(ctx)
 	cost := p.jobCost()
-	if whole && p.image != nil {
+	if returned && p.image != nil {
 		in.dropDeepFunctions()
 		err := in.reset()
 		if err != nil {
-			p.log.DebugContext(ctx, "a sandbox is not used again", "why", err)
+			p.log.DebugContext(ctx, "a sandbox is not reused", "why", err)
 		} else if e.budget.waits() == 0 {
 			e.budget.give(cost - in.kept)
 			if p.slots.push(in, e.cfg.IdleFor, p.evict) {
-				if e.budget.waits() > 0 { // it came after the first look, and may not have seen the slot
+				if e.budget.waits() > 0 { // a waiter that came after the first check may not have seen the slot
 					p.discard(p.slots.takeIdle(time.Now(), e.cfg.IdleFor)) //nolint:contextcheck // see acquire
 				}
 				<-p.slots.running
@@ -175,12 +166,12 @@ func (p *Plugin) giveBack(ctx context.Context, in *instance, whole bool) {
 	<-p.slots.running
 }
 
-// evict closes the slots that have had nothing to do for Config.IdleFor.
+// evict closes the slots that have been idle for Config.IdleFor.
 func (p *Plugin) evict() {
 	p.discard(p.slots.takeIdle(time.Now().Add(-p.engine.cfg.IdleFor), p.engine.cfg.IdleFor))
 }
 
-// discard closes slots that were idle.
+// discard closes idle slots.
 func (p *Plugin) discard(idle []*instance) {
 	for _, in := range idle {
 		kept := in.kept
@@ -189,19 +180,23 @@ func (p *Plugin) discard(idle []*instance) {
 	}
 }
 
-// neverRan says why a job ended that waited, and did not begin.
-func (p *Plugin) neverRan(ctx context.Context, what string) *question.Error {
-	err := p.interrupted(ctx, farAway)
+// neverRan returns the reason why a job ended while it was waiting.
+func (p *Plugin) neverRan(ctx context.Context, t *stopwatch, what string) *question.Error {
+	err := p.interrupted(ctx, t)
 	switch {
-	case err == nil: // which does not happen: the end of ctx or of the plugin came first
-		return question.Errorf(question.CodeInternal, "it did not run: there was no %s for it", what)
+	case err == nil: // cannot happen: ctx, the plugin or the time has ended
+		return question.Errorf(question.CodeInternal, "it did not run: no %s was available", what)
 	case err.Code == question.CodeTimeLimit:
-		return question.Errorf(question.CodeTimeLimit, "it waited for %s until the caller's deadline, and did not run: %w", what, context.DeadlineExceeded)
+		until := "the caller's deadline"
+		if ctx.Err() == nil {
+			until = "its time limit of " + p.limits.Time.String()
+		}
+		return question.Errorf(question.CodeTimeLimit, "it waited for %s until %s, and did not run: %w", what, until, context.DeadlineExceeded)
 	}
 	return err
 }
 
-// reclaim frees what idle slots and an idle compiler hold.
+// reclaim frees the memory of idle slots and of an idle compiler.
 func (e *Engine) reclaim() {
 	e.compilers.endIdle()
 	e.mu.Lock()

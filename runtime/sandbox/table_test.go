@@ -33,7 +33,7 @@ type benchDataset interface {
 }
 
 // fullScale is the built-in sample; where it was not built, 104,000 rows like it.
-func fullScale(b *testing.B) benchDataset {
+func fullScale(b testing.TB) benchDataset {
 	b.Helper()
 	file, err := data.Sample()
 	if err != nil {
@@ -52,7 +52,7 @@ func (d *fakeDataset) Select(conds []question.Condition) []question.Range {
 	return []question.Range{d.rowsOf(conds[0].Codes[0])}
 }
 
-func builtIn(b *testing.B) []byte {
+func builtIn(b testing.TB) []byte {
 	b.Helper()
 	wasm, err := fs.ReadFile(plugins.BuiltIn(), "sportifs.wasm")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -94,7 +94,7 @@ func (d durations) at(share float64) time.Duration {
 }
 
 // sideBySide runs each of the functions in turn, n times, and returns how long
-// each took: what else the machine does meets all alike.
+// each took: so other load on the machine affects all of them equally.
 func sideBySide(n int, fs ...func()) []durations {
 	took := make([]durations, len(fs))
 	for range n {
@@ -108,12 +108,17 @@ func sideBySide(n int, fs ...func()) []durations {
 }
 
 // table prints lines of the performance table.
-type table struct{ out io.Writer }
+type table struct {
+	out    io.Writer
+	n      int // runs of each job
+	missed int // targets
+}
 
 func (t *table) line(what, figure, target string, met bool) {
 	verdict := "met"
 	if !met {
 		verdict = "MISSED"
+		t.missed++
 	}
 	fmt.Fprintf(t.out, "%-62s %-34s %-22s %s\n", what, figure, target, verdict)
 }
@@ -122,19 +127,27 @@ func (t *table) below(what string, d, target time.Duration, more string) {
 	t.line(what, fmt.Sprint(d.Round(100*time.Nanosecond), more), "under "+target.String(), d < target)
 }
 
-// BenchmarkTable prints the performance table of the sandbox, all of one run:
-// go test -run '^$' -bench '^BenchmarkTable$' -benchtime 1x ./runtime/sandbox
-// Metering has its own: -bench '^BenchmarkMeter$' ./runtime/sandbox/rewrite.
-func BenchmarkTable(b *testing.B) {
-	for range b.N {
-		var text bytes.Buffer
-		printTable(b, &table{&text})
-		_, _ = os.Stdout.Write(text.Bytes())
+// TestTable prints the performance table of the sandbox. With LESTATS_TEST_TARGETS=1, as
+// `make bench-sandbox` runs it, a missed target fails it; otherwise each job runs a few
+// times only, which shows that the table still works.
+func TestTable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
 	}
-	b.ReportMetric(0, "ns/op")
+	enforced := os.Getenv("LESTATS_TEST_TARGETS") != ""
+	var text bytes.Buffer
+	figures := &table{out: &text, n: 20}
+	if enforced {
+		figures.n = 2000
+	}
+	printTable(t, figures)
+	t.Log("\n" + text.String())
+	if enforced && figures.missed > 0 {
+		t.Errorf("%d targets are missed", figures.missed)
+	}
 }
 
-func printTable(b *testing.B, t *table) {
+func printTable(b testing.TB, t *table) {
 	ctx := b.Context()
 	ds := fullScale(b)
 	cache := b.TempDir()
@@ -164,7 +177,7 @@ func printTable(b *testing.B, t *table) {
 		}
 	}
 	begin() // fills the cache
-	starts := sideBySide(5, begin)[0]
+	starts := sideBySide(1+t.n/500, begin)[0]
 	defer func() { _ = e.Close(context.Background()) }()
 	t.below("start to first answer, cache shipped, dataset in memory", starts.at(0.5), 100*time.Millisecond, "")
 
@@ -185,10 +198,9 @@ func printTable(b *testing.B, t *table) {
 	checkSum(b, &states, sum)
 	checkSum(b, &leanMeans, sum)
 	checkCells(b, &categories)
-	const n = 2000
-	took := sideBySide(n, func() { native() }, job(&states), job(&leanMeans))
+	took := sideBySide(t.n, func() { native() }, job(&states), job(&leanMeans))
 	loop, lists, leans := took[0].at(0.5), took[1].at(0.5), took[2].at(0.5)
-	by := sideBySide(n, job(&categories))[0]
+	by := sideBySide(t.n, job(&categories))[0]
 	ratio := func(d time.Duration) string { return fmt.Sprintf("; %.1f native loops", float64(d)/float64(loop)) }
 	fmt.Fprintf(t.out, "the native Go loop over the selected rows: p50 %v\n", loop)
 	t.below("states_mean, request bytes to table, Go plugin, p50", lists, 150*time.Microsecond, ratio(lists))
@@ -202,15 +214,15 @@ func printTable(b *testing.B, t *table) {
 		size   string
 		target time.Duration
 	}{{states, "Go plugin", 30 * time.Microsecond}, {leanMeans, "guest under 512 KiB", 10 * time.Microsecond}} {
-		for _, w := range []way{wayDirty, wayRemap, wayCopy} {
-			cost, alone, err := resetCost(ctx, &r.request, w, cache, ds)
+		for _, w := range []resetStrategy{resetDirtyPages, resetRemap, resetCopy} {
+			cost, alone, err := resetCost(ctx, t.n/2, &r.request, w, cache, ds)
 			if err != nil {
 				fmt.Fprintf(t.out, "  reset by %s: %v\n", w, err)
 				continue
 			}
 			what := fmt.Sprintf("reset by %s and its cost to the next answer, %s", w, r.size)
 			more := fmt.Sprintf("; reset alone %v", alone.Round(100*time.Nanosecond))
-			if w == e.platform.way {
+			if w == e.platform.strategy {
 				t.below(what, cost, r.target, more)
 			} else {
 				fmt.Fprintf(t.out, "  %-60s %v%s\n", what, cost.Round(100*time.Nanosecond), more)
@@ -232,7 +244,7 @@ func printTable(b *testing.B, t *table) {
 	printSizes(ctx, b, t, &states)
 }
 
-func mustParse(b *testing.B, name string, body []byte) question.Request {
+func mustParse(b testing.TB, name string, body []byte) question.Request {
 	b.Helper()
 	req, err := question.ParseRequest(name, body)
 	if err != nil {
@@ -283,7 +295,7 @@ func nativeStatesMean(ds benchDataset) (loop func(), result map[string]float64) 
 	return loop, result
 }
 
-func checkSum(b *testing.B, r *request, want map[string]float64) {
+func checkSum(b testing.TB, r *request, want map[string]float64) {
 	b.Helper()
 	got, err := r.ask(b.Context())
 	if err != nil {
@@ -301,7 +313,7 @@ func checkSum(b *testing.B, r *request, want map[string]float64) {
 }
 
 // checkCells compares mean_by_category with a plain computation.
-func checkCells(b *testing.B, r *request) {
+func checkCells(b testing.TB, r *request) {
 	b.Helper()
 	type cell [3]string
 	sums, counts := map[cell]float64{}, map[cell]float64{}
@@ -331,13 +343,13 @@ func checkCells(b *testing.B, r *request) {
 
 // resetCost is how much longer a job takes when its slot is reset after each than
 // when it is not, the reset included; and the reset alone.
-func resetCost(ctx context.Context, r *request, w way, cache string, ds benchDataset) (cost, alone time.Duration, err error) {
-	e, err := New(ctx, Config{CacheDir: cache, way: w, Log: slog.New(slog.DiscardHandler)}, ds)
+func resetCost(ctx context.Context, n int, r *request, w resetStrategy, cache string, ds benchDataset) (cost, alone time.Duration, err error) {
+	e, err := New(ctx, Config{CacheDir: cache, strategy: w, Log: slog.New(slog.DiscardHandler)}, ds)
 	if err != nil {
 		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, e.Close(context.WithoutCancel(ctx))) }()
-	if e.platform.way != w {
+	if e.platform.strategy != w {
 		return 0, 0, fmt.Errorf("the system has it not: %w", e.platform.missing)
 	}
 	p, err := e.Load(ctx, r.wasm)
@@ -364,7 +376,7 @@ func resetCost(ctx context.Context, r *request, w way, cache string, ds benchDat
 	}
 	answer := func(in *instance) func() {
 		return func() {
-			if _, _, failed := in.answer(ctx, farAway, bound, rows); failed != nil {
+			if _, _, failed := in.answer(ctx, nil, bound, rows); failed != nil {
 				err = failed
 			}
 		}
@@ -375,13 +387,13 @@ func resetCost(ctx context.Context, r *request, w way, cache string, ds benchDat
 		}
 	}
 	dirty, clean := answer(slots[0]), answer(slots[1])
-	took := sideBySide(1000, dirty, clean, reset)
+	took := sideBySide(n, dirty, clean, reset)
 	return took[1].at(0.5) + took[2].at(0.5) - took[0].at(0.5), took[2].at(0.5), err
 }
 
 // printSizes prints the proportional set size of the process with 1, 4 and 16
 // sandboxes of the plugin in use at once, each of which has answered.
-func printSizes(ctx context.Context, b *testing.B, t *table, r *request) {
+func printSizes(ctx context.Context, b testing.TB, t *table, r *request) {
 	p := r.p
 	var in []*instance
 	defer func() {
@@ -392,7 +404,7 @@ func printSizes(ctx context.Context, b *testing.B, t *table, r *request) {
 	size := map[int]int{}
 	for _, n := range []int{1, 2, 4, 16} {
 		for len(in) < n {
-			next, failed := p.acquire(ctx)
+			next, failed := p.acquire(ctx, nil)
 			if failed != nil {
 				b.Fatal(failed)
 			}
@@ -406,13 +418,16 @@ func printSizes(ctx context.Context, b *testing.B, t *table, r *request) {
 						params[p.Name] = surveyed(column(r.ds, "question").Dict)
 					case "location":
 						params[p.Name] = column(r.ds, "location").Dict[0]
+						if p.List {
+							params[p.Name] = []any{column(r.ds, "location").Dict[0], column(r.ds, "location").Dict[1]}
+						}
 					}
 				}
 				bound, err := p.Manifest().Bind(question.Request{Question: q.Name, Params: params}, r.ds)
 				if err != nil {
 					b.Fatal(err)
 				}
-				answer, _, failed := next.answer(ctx, farAway, bound, r.ds.Select(bound.Where))
+				answer, _, failed := next.answer(ctx, nil, bound, r.ds.Select(bound.Where))
 				if failed != nil {
 					b.Fatal(failed)
 				}
@@ -430,7 +445,7 @@ func printSizes(ctx context.Context, b *testing.B, t *table, r *request) {
 			fmt.Fprintf(t.out, "no proportional set size: %v\n", err)
 			return
 		}
-		fmt.Fprintf(t.out, "  proportional set size, %2d sandboxes that answered all nine: %d KiB\n", n, size[n])
+		fmt.Fprintf(t.out, "  proportional set size, %2d sandboxes that answered all questions: %d KiB\n", n, size[n])
 	}
 	t.line("proportional set size with two of them, this test's own included", fmt.Sprintf("%d KiB", size[2]), "under 100000 KiB", size[2] < 100_000)
 	each, whole := (size[16]-size[1])/15, len(p.image.bytes)>>10

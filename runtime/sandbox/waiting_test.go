@@ -13,9 +13,9 @@ import (
 // To a guest time never goes back, wherever it waits: not from opening to a job, in
 // a slot or in an instance of the job's own, and not at the end of all time.
 func TestClockNeverGoesBack(t *testing.T) {
-	for _, way := range []way{wayAny, wayRemap, wayCopy} {
+	for _, strategy := range []resetStrategy{resetBest, resetRemap, resetCopy} {
 		for _, fresh := range []bool{false, true} {
-			p := load(t, Config{way: way, Slots: 1}, "patience")
+			p := load(t, Config{strategy: strategy, Slots: 1}, "patience")
 			if fresh { // as a plugin whose image cannot be restored
 				p.discard(p.slots.takeIdle(time.Now().Add(time.Hour), time.Hour))
 				img := p.image
@@ -28,7 +28,7 @@ func TestClockNeverGoesBack(t *testing.T) {
 					t.Fatal(err)
 				}
 				if back := table.Columns[0].Integers[0]; back != 0 {
-					t.Errorf("%s, an instance a job: %t: it went back %d times", way, fresh, back)
+					t.Errorf("%s, a new instance for each job: %t: it went back %d times", strategy, fresh, back)
 				}
 			}
 		}
@@ -68,14 +68,14 @@ func TestTightBudgetHammer(t *testing.T) {
 		wg.Go(func() {
 			for range each {
 				if _, err := ask(ctx, plugins[k%2], newFakeDataset(), "echo", nil); err != nil {
-					t.Error(err, e.Stats())
+					t.Error(err, e.stats())
 					return
 				}
 			}
 		})
 	}
 	wg.Wait()
-	if s := e.Stats(); s.Answered != 4*each || s.Waiting != 0 {
+	if s := e.stats(); s.Begun != 4*each || s.Waiting != 0 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -92,8 +92,8 @@ func TestWaitingHoldsNothing(t *testing.T) {
 		}
 	}
 	e.budget.total = total
-	if used, _ := e.budget.state(); e.Stats().Idle != 2 || used == plugins[0].kept+plugins[1].kept {
-		t.Fatalf("the sandboxes are not idle, or worth nothing: %+v", e.Stats())
+	if used, _ := e.budget.state(); e.stats().Idle != 2 || used == plugins[0].kept+plugins[1].kept {
+		t.Fatalf("the sandboxes are not idle, or worth nothing: %+v", e.stats())
 	}
 	// Each comes to where idle sandboxes are freed before any is, or one has ended.
 	var ended sync.WaitGroup
@@ -128,7 +128,7 @@ func TestNeverRan(t *testing.T) {
 	e, plugins := tight(t, 1)
 	p := plugins[0]
 	free := e.budget.total - plugins[0].kept - plugins[1].kept
-	if !e.budget.take(free, nil, nil) {
+	if !e.budget.take(free, nil, nil, nil) {
 		t.Fatal("there is no memory to take")
 	}
 	b, err := p.Manifest().Bind(question.Request{Question: "echo"}, newFakeDataset())
@@ -141,7 +141,7 @@ func TestNeverRan(t *testing.T) {
 		defer cancel()
 		_, used, err := p.Measure(ctx, b, nil)
 		wantError(t, err, question.CodeTimeLimit, "waited for "+what, "did not run")
-		if used != (Usage{}) {
+		if used != (question.Usage{}) {
 			t.Errorf("it used %+v", used)
 		}
 	}
@@ -150,7 +150,7 @@ func TestNeverRan(t *testing.T) {
 	p.slots.running <- struct{}{}
 	check("a sandbox")
 	<-p.slots.running
-	if s := e.Stats(); s.Answered != 0 || s.FuelSpent != 0 || s.Waiting != 0 || e.begun.Load() != 0 {
+	if s := e.stats(); s.Begun != 0 || s.Waiting != 0 {
 		t.Errorf("%+v", s)
 	}
 	if _, err := p.Answer(t.Context(), b, nil); err != nil {

@@ -17,7 +17,7 @@ import (
 
 // Formats of a line.
 const (
-	JSON = "json" // an object a line, for programs
+	JSON = "json" // one object per line, for programs
 	Text = "text" // key=value, for people
 )
 
@@ -25,15 +25,15 @@ const (
 // the standard error output.
 type Config struct {
 	Format string     // JSON or Text; "" is JSON
-	Level  slog.Level // what is below it is dropped; the zero value is Info
+	Level  slog.Level // lines below it are dropped; the zero value is Info
 	Output io.Writer  // nil is os.Stderr; io.Discard for a file alone
 
-	// File, if it is not "", gets every line too. It is opened to append, and its
-	// folder is made. When the next line would take it above MaxSize it is renamed
-	// to name-<time in UTC>.ext, and a new one begun.
+	// File, if not "", gets every line too. It is opened for appending, and its folder
+	// is created. When the next line would make it larger than MaxSize, it is renamed to
+	// name-<time in UTC>.ext and a new file is started.
 	File       string
 	MaxSize    int // megabytes (2^20 bytes); 0 is 10
-	MaxBackups int // renamed files that are kept, the newest; 0 is 5
+	MaxBackups int // how many renamed files are kept, the newest; 0 is 5
 }
 
 func (c *Config) validate() error {
@@ -51,23 +51,22 @@ func (c *Config) validate() error {
 	}
 	switch {
 	case c.Format != JSON && c.Format != Text:
-		return fmt.Errorf("telemetry: the log format %q: one of %s, %s", c.Format, JSON, Text)
+		return fmt.Errorf("telemetry: the log format %q: use %s or %s", c.Format, JSON, Text)
 	case c.MaxSize < 0:
-		return fmt.Errorf("telemetry: a log file of %d MB: it is above 0; 0 is 10", c.MaxSize)
+		return fmt.Errorf("telemetry: a log file of %d MB: the size must be positive, or 0 for 10", c.MaxSize)
 	case c.MaxBackups < 0:
-		return fmt.Errorf("telemetry: %d old log files: it is above 0; 0 is 5", c.MaxBackups)
+		return fmt.Errorf("telemetry: %d old log files: the number must be positive, or 0 for 5", c.MaxBackups)
 	}
 	return nil
 }
 
-// Log is a logger and what has to be closed after it. Safe for concurrent use.
+// Log is a logger and the file that has to be closed after use. Safe for concurrent use.
 type Log struct {
 	*slog.Logger
 	file *lumberjack.Logger // nil: none
 }
 
-// New opens a log. A file that cannot be written to is an error now, not a silence
-// later.
+// New opens a log. It fails if the file cannot be written to.
 func New(cfg Config) (*Log, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -90,7 +89,7 @@ func New(cfg Config) (*Log, error) {
 	return l, nil
 }
 
-// Close closes the file. What is logged afterwards would open it again.
+// Close closes the file. Logging afterwards would open it again.
 func (l *Log) Close() error {
 	if l.file == nil {
 		return nil
@@ -98,7 +97,7 @@ func (l *Log) Close() error {
 	return l.file.Close()
 }
 
-// check makes the file and its folder, if they are not there.
+// check creates the file and its folder, if they do not exist.
 func check(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return fmt.Errorf("telemetry: the log file's folder: %w", err)
@@ -113,8 +112,8 @@ func check(path string) error {
 	return nil
 }
 
-// replace turns the time of a line to UTC, and makes visible what texts and errors
-// bring along of strangers: names of files, of values, of plugins.
+// replace converts the time of a line to UTC and escapes control characters in strings
+// and errors, which may come from others: names of files, values or plugins.
 func replace(groups []string, a slog.Attr) slog.Attr {
 	switch v := a.Value; {
 	case v.Kind() == slog.KindTime && len(groups) == 0 && a.Key == slog.TimeKey:
@@ -129,7 +128,7 @@ func replace(groups []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// both writes to two writers; one that fails does not keep a line from the other.
+// both writes to two writers, even if one of them fails.
 type both [2]io.Writer
 
 func (w both) Write(b []byte) (int, error) {

@@ -2,5 +2,5 @@
 
 package testtool
 
-// Race says that this binary has the race detector.
+// Race reports whether the race detector is on.
 const Race = false

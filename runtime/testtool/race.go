@@ -2,6 +2,6 @@
 
 package testtool
 
-// Race says that this binary has the race detector, with which things take several
-// times the time and the memory.
+// Race reports whether the race detector is on. It multiplies time and memory several
+// times.
 const Race = true

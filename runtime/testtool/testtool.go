@@ -1,5 +1,5 @@
-// Package testtool finds what tests need and the module does not hold: programs, and
-// real rows.
+// Package testtool finds what tests need from outside the module: programs, and real rows
+// of the CDC's survey.
 package testtool
 
 import (
@@ -10,26 +10,26 @@ import (
 	"testing"
 )
 
-// Find returns the path of a program that `make test` builds into .tools at the
-// module's root, or the one that a variable of the environment names. Without it t
-// is skipped, or fails where the environment has CI=true.
+// Find returns the path of a program that `make test` builds into .tools at the module's
+// root. An environment variable may name another path. If the program is missing, t is
+// skipped; with CI=true it fails.
 func Find(t testing.TB, name, variable string) string {
 	t.Helper()
 	path := os.Getenv(variable)
 	if path == "" {
 		path = filepath.Join(moduleRoot(t), ".tools", name)
 	}
-	if _, err := os.Stat(path); err != nil { //nolint:gosec // a test's own environment
+	if _, err := os.Stat(path); err != nil { //nolint:gosec // the environment of a test is trusted
 		without(t, fmt.Sprintf("no %s: set %s to its program, or run `make .tools/%s` (%v)", name, variable, name, err))
 	}
 	return path
 }
 
-// Installed returns the path of a program that a package of Debian, and of most
-// others, brings. Without it t is skipped, or fails where the environment has CI=true.
+// Installed returns the path of a program that a Debian package of this name installs. If
+// the program is missing, t is skipped; with CI=true it fails.
 func Installed(t testing.TB, name, debian string) string {
 	t.Helper()
-	for _, folder := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/usr/local/sbin") { // of root's alone
+	for _, folder := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/usr/local/sbin") { // not on the PATH of ordinary users
 		if path, err := exec.LookPath(filepath.Join(folder, name)); err == nil {
 			return path
 		}
@@ -39,14 +39,14 @@ func Installed(t testing.TB, name, debian string) string {
 }
 
 // Slice returns the folder with real rows of the CDC's survey (cdc_npao_slice.csv) and the
-// original program's answers about them: LESTATS_CDC_SLICE, or shared/data beside the
-// checkout or above it. Without it t is skipped, or fails where the environment has
-// CI=true or the variable is set.
+// original program's answers about them. It is LESTATS_CDC_SLICE, or shared/data beside the
+// checkout or above it. If it is missing, t is skipped; with CI=true, or if the variable
+// is set, t fails.
 func Slice(t testing.TB) string {
 	t.Helper()
 	const rows = "cdc_npao_slice.csv"
 	if folder := os.Getenv("LESTATS_CDC_SLICE"); folder != "" {
-		if _, err := os.Stat(filepath.Join(folder, rows)); err != nil { //nolint:gosec // a test's own environment
+		if _, err := os.Stat(filepath.Join(folder, rows)); err != nil { //nolint:gosec // the environment of a test is trusted
 			t.Fatalf("LESTATS_CDC_SLICE: %v", err)
 		}
 		return folder
@@ -60,11 +60,11 @@ func Slice(t testing.TB) string {
 			break
 		}
 	}
-	without(t, "no real rows of the CDC: there is no shared/data beside the checkout, and LESTATS_CDC_SLICE is not set")
+	without(t, "no rows of the CDC survey: shared/data does not exist beside the checkout, and LESTATS_CDC_SLICE is not set")
 	return ""
 }
 
-// without ends a test that lacks a tool: CI has to have them all.
+// without skips a test that lacks a tool. In CI the test fails instead.
 func without(t testing.TB, message string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
@@ -73,7 +73,7 @@ func without(t testing.TB, message string) {
 	t.Skip(message)
 }
 
-// moduleRoot returns the folder of go.mod above the test's.
+// moduleRoot returns the nearest parent folder that holds go.mod.
 func moduleRoot(t testing.TB) string {
 	t.Helper()
 	folder, err := os.Getwd()
@@ -86,7 +86,7 @@ func moduleRoot(t testing.TB) string {
 		}
 		parent := filepath.Dir(folder)
 		if parent == folder {
-			t.Fatal("there is no go.mod above the test")
+			t.Fatal("no parent folder holds a go.mod")
 		}
 		folder = parent
 	}

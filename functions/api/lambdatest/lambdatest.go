@@ -71,6 +71,8 @@ type Environment struct {
 	Cold int
 	// Last are the times of the last invocation.
 	Last Times
+	// Used is the processor time of the last process that was ended, and of its children.
+	Used time.Duration
 }
 
 // Times are those of an invocation.
@@ -81,6 +83,7 @@ type Times struct {
 
 // process is one life of the program.
 type process struct {
+	number string // the first part of the paths of its requests
 	cmd    *exec.Cmd
 	ended  chan struct{}
 	asks   chan chan *event // it asks for an event
@@ -121,15 +124,15 @@ func New(cfg Config) (*Environment, error) {
 	}
 	e := &Environment{cfg: cfg, at: listener.Addr().String(), served: make(chan struct{})}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", e.next)
-	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/response", e.answered(false))
-	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/error", e.answered(true))
-	mux.HandleFunc("POST /2018-06-01/runtime/init/error", e.initFailed)
-	mux.HandleFunc("POST /2020-01-01/extension/register", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /{process}/2018-06-01/runtime/invocation/next", e.next)
+	mux.HandleFunc("POST /{process}/2018-06-01/runtime/invocation/{id}/response", e.answered(false))
+	mux.HandleFunc("POST /{process}/2018-06-01/runtime/invocation/{id}/error", e.answered(true))
+	mux.HandleFunc("POST /{process}/2018-06-01/runtime/init/error", e.initFailed)
+	mux.HandleFunc("POST /{process}/2020-01-01/extension/register", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Lambda-Extension-Identifier", uuid.NewString())
 		_, _ = io.WriteString(w, "{}")
 	})
-	mux.HandleFunc("GET /2020-01-01/extension/event/next", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	mux.HandleFunc("GET /{process}/2020-01-01/extension/event/next", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	e.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		defer close(e.served)
@@ -192,6 +195,7 @@ func (e *Environment) kill() {
 	}
 	_ = e.proc.cmd.Process.Kill()
 	<-e.proc.ended
+	e.Used = e.proc.cmd.ProcessState.UserTime() + e.proc.cmd.ProcessState.SystemTime()
 	e.proc = nil
 }
 
@@ -255,14 +259,14 @@ func (e *Environment) start() error {
 	cmd := exec.Command(e.cfg.Command[0], e.cfg.Command[1:]...) //nolint:noctx // killed by kill
 	cmd.Dir = e.cfg.Dir
 	cmd.Env = append([]string{
-		"AWS_LAMBDA_RUNTIME_API=" + e.at,
+		"AWS_LAMBDA_RUNTIME_API=" + e.at + "/" + strconv.Itoa(e.Cold),
 		"AWS_LAMBDA_FUNCTION_NAME=lestats", "AWS_LAMBDA_FUNCTION_VERSION=$LATEST",
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=" + strconv.Itoa(e.cfg.MemoryMiB),
 		"AWS_LAMBDA_INITIALIZATION_TYPE=on-demand", "_HANDLER=" + e.cfg.Handler,
 		"LAMBDA_TASK_ROOT=/var/task", "TZ=:UTC", "LANG=en_US.UTF-8", "PATH=" + os.Getenv("PATH"),
 	}, e.cfg.Env...)
 	cmd.Stdout, cmd.Stderr = e.cfg.Output, e.cfg.Output
-	p := &process{cmd: cmd, ended: make(chan struct{}), asks: make(chan chan *event), failed: make(chan string, 1)}
+	p := &process{number: strconv.Itoa(e.Cold), cmd: cmd, ended: make(chan struct{}), asks: make(chan chan *event), failed: make(chan string, 1)}
 	e.mu.Lock()
 	e.calls = p
 	e.mu.Unlock()
@@ -285,15 +289,23 @@ func (p *process) thaw() {
 	}
 }
 
-func (e *Environment) current() *process {
+// current returns the process that sent a request, or nil if that has ended: its last
+// request may be served after the next process was started, and must not get its event.
+func (e *Environment) current(r *http.Request) *process {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.calls.number != r.PathValue("process") {
+		return nil
+	}
 	return e.calls
 }
 
 // next hands the process an event once there is one.
 func (e *Environment) next(w http.ResponseWriter, r *http.Request) {
-	p := e.current()
+	p := e.current(r)
+	if p == nil {
+		return
+	}
 	take := make(chan *event)
 	select {
 	case p.asks <- take:
@@ -338,8 +350,12 @@ func (e *Environment) answered(failed bool) http.HandlerFunc {
 func (e *Environment) initFailed(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	w.WriteHeader(http.StatusAccepted)
+	p := e.current(r)
+	if p == nil {
+		return
+	}
 	select {
-	case e.current().failed <- string(body):
+	case p.failed <- string(body):
 	default:
 	}
 }

@@ -1,5 +1,6 @@
 // Command lean does what submit_and_poll.js does, with a tenth of k6's own cost:
-// where server and clients share two cores, k6 measures mostly itself.
+// where server and clients share two cores, k6 measures mostly itself. Then it reads one
+// answer by GET, beside /healthz.
 //
 //	go run ./infra/load/lean -clients 8 -seconds 10 -question states_mean http://127.0.0.1:8080
 package main
@@ -82,9 +83,11 @@ func load(base, name string, clients int, duration time.Duration) error {
 	}
 	slices.Sort(took)
 	ms := func(p float64) float64 { return float64(took[int(p*float64(len(took)-1))].Microseconds()) / 1000 }
-	_, err = fmt.Printf("%s, %d clients, %.0f s: %.0f jobs/s, p50 %.2f ms, p99 %.2f ms\n",
-		name, clients, elapsed.Seconds(), float64(len(took))/elapsed.Seconds(), ms(0.5), ms(0.99))
-	return err
+	if _, err = fmt.Printf("%s, %d clients, %.0f s: %.0f jobs/s, p50 %.2f ms, p99 %.2f ms\n",
+		name, clients, elapsed.Seconds(), float64(len(took))/elapsed.Seconds(), ms(0.5), ms(0.99)); err != nil {
+		return err
+	}
+	return reads(hc, base, name, body, clients, duration)
 }
 
 // onThisMachine refuses a server elsewhere.

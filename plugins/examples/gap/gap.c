@@ -1,5 +1,5 @@
-// gap answers, for each state, how far apart the groups of a category are: the
-// widest difference between the means of two strata, and which two.
+// gap answers, for each state, how far apart the groups of a category are: the largest
+// difference between the means of two strata, and which two.
 #include "lestats.h"
 
 static lestats_string_column question = {.name = "question"};
@@ -65,6 +65,7 @@ static lestats_question gap_by_state = {
         .keys = {LESTATS_REF(state)}, .values = {LESTATS_REF(gap), LESTATS_REF(lowest), LESTATS_REF(highest)},
         .layout = LESTATS_LAYOUT_MAP, .chart = LESTATS_CHART_MAP,
     },
+    .example = "{\"question\": \"Percent of adults aged 18 years and older who have obesity\", \"category\": \"Income\"}",
     .answer = answer,
 };
 

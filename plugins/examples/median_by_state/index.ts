@@ -1,5 +1,5 @@
-// median_by_state answers the median of each state's values: unlike the mean, one
-// group that is far off does not move it.
+// median_by_state answers the median of each state's values: unlike the mean, it is not
+// affected by a single outlying group.
 import {
   CodeResult, Failure, IntegerResult, Job, NumberColumn, NumberResult, StringColumn, StringParam, serve,
 } from "../../sdk/assemblyscript/assembly/index";
@@ -43,6 +43,7 @@ serve({
   name: "median_by_state", version: "1.0.0", title: "Median by state", license: "Apache-2.0", columns: [question, location, value],
   questions: [{
     name: "median_by_state", title: "Median of each state", description: "The middle one of a state's values; of an even number, the mean of the two in the middle.",
-    params: [survey], result: { keys: [state], values: [median, rows], layout: "map", chart: "map" }, answer,
+    params: [survey], result: { keys: [state], values: [median, rows], layout: "map", chart: "map" },
+    example: '{"question": "Percent of adults aged 18 years and older who have obesity"}', answer,
   }],
 });

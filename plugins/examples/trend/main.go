@@ -1,11 +1,11 @@
-// Command trend is a plugin that answers how a state's values move: the mean of each
-// year, and the straight line through them by least squares.
+// Command trend is a plugin that shows how a state's values change: the mean of each
+// year, and the straight line fitted to them by least squares.
 //
-// In 2011 the survey that the built-in questions are about began to call mobile
-// phones, and to weigh its answers in another way: what came before is not comparable
-// with what came after (CDC, "Methodologic Changes in the Behavioral Risk Factor
-// Surveillance System in 2011", MMWR 61(22), 2012). So no line crosses that year: each
-// side has its own, a note in its rows, and a warning in the log.
+// In 2011 the survey behind the built-in questions began to call mobile phones and to
+// weight its answers differently: earlier and later years are not comparable (CDC,
+// "Methodologic Changes in the Behavioral Risk Factor Surveillance System in 2011", MMWR
+// 61(22), 2012). So no line crosses that year: each side has its own line and a note in
+// its rows, and the log has a warning.
 package main
 
 import (
@@ -46,7 +46,8 @@ var plugin = &sdk.Plugin{
 			Keys: []sdk.ResultColumn{byYear}, Values: []sdk.ResultColumn{mean, line, slope, note},
 			Layout: sdk.LayoutRows, Chart: sdk.ChartLine,
 		},
-		Answer: trend,
+		Example: `{"question": "Percent of adults aged 18 years and older who have obesity", "state": "Ohio"}`,
+		Answer:  trend,
 	}},
 }
 
@@ -92,9 +93,9 @@ func trend(job *sdk.Job) error {
 	return nil
 }
 
-// fit appends years and the line through their means by least squares: through the
-// point of the means, with the slope sum((x-mx)(y-my)) / sum((x-mx)^2). One year alone
-// has no line.
+// fit appends years and the line fitted to their means by least squares: through the
+// point of the means, with the slope sum((x-mx)(y-my)) / sum((x-mx)^2). A single year has
+// no line.
 func fit(job *sdk.Job, points []*point, text string) {
 	var mx, my, xy, xx float64
 	for _, p := range points {

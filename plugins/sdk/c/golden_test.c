@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lestats.h"
+#include "lestats_test.h"
 
 // --- the example of ABI.md ---
 
@@ -42,7 +43,8 @@ static lestats_plugin example = {
 
 static lestats_string_column city = {.name = "city"};
 static lestats_number_column score = {.name = "score"};
-static lestats_integer_column year = {.name = "year"};
+static lestats_integer_column year = {.name = "year", .optional = true};
+static lestats_string_column remark = {.name = "remark", .optional = true}; // which the dataset does not have
 static lestats_string_param city_param = {
     .name = "city", .title = "City", .description = "Some.", .of = &city, .required = true, .list = true};
 static lestats_number_param least = {.name = "least", .min = "0.5", .max = "99.5", .fallback = "10.5"};
@@ -52,8 +54,8 @@ static lestats_boolean_param exact = {.name = "exact", .fallback = "false"};
 static lestats_number_param score_param = {.name = "score", .of = &score, .select = true};
 static lestats_code_result city_result = {.of = &city};
 static lestats_string_result note = {.name = "note", .title = "Note"};
-static lestats_number_result score_result = {.name = "score", .unit_of = LESTATS_REF(score)};
-static lestats_integer_result n_result = {.name = "n", .unit = "rows"};
+static lestats_number_result score_result = {.name = "score", .unit_of = LESTATS_REF(score), .shows = LESTATS_SHOWS_MEAN};
+static lestats_integer_result n_result = {.name = "n", .unit = "rows", .shows = LESTATS_SHOWS_COUNT};
 
 static const lestats_error *echo(lestats_job *job) {
     int64_t y = 0;
@@ -68,6 +70,9 @@ static const lestats_error *echo(lestats_job *job) {
     if (!lestats_get(&score_param, &wanted) || wanted != 7.25 || lestats_unit(&score).len != 1 || lestats_missing(&year) != 4 ||
         lestats_code(&city, LESTATS_TEXT("Chur")) != 1 || lestats_code(&city, LESTATS_TEXT("Chu")) != -1 || lestats_count(&city) != 3)
         return lestats_failed(LESTATS_TEXT("the score's, its unit or the missing years are wrong"));
+    lestats_rows remarks = LESTATS_ROWS(job, lestats_present(&remark));
+    if (lestats_code(&remark, LESTATS_TEXT("none")) != -1 || lestats_count(&remark) || lestats_missing(&remark) != 70 || lestats_next(&remarks))
+        return lestats_failed(LESTATS_TEXT("the remarks have values"));
     for (uint32_t i = 0; i < lestats_len(&city_param); i++) {
         int32_t code = lestats_at(&city_param, i);
         lestats_rows rows = LESTATS_ROWS(job, lestats_present(&score), lestats_present(&year), lestats_is(&city, code));
@@ -87,18 +92,23 @@ static const lestats_error *echo(lestats_job *job) {
     return NULL;
 }
 
-static lestats_question first = {.name = "first", .result = {.values = {LESTATS_REF(n_result)}, .layout = LESTATS_LAYOUT_RECORD}};
+static lestats_question first = {
+    .name = "first", .result = {.values = {LESTATS_REF(n_result)}, .layout = LESTATS_LAYOUT_RECORD},
+    .needs = {LESTATS_REF(year), LESTATS_REF(remark)},
+};
 static lestats_question echo_question = {
     .name = "echo", .title = "Echo", .description = "Says what it was given.",
     .params = {LESTATS_REF(city_param), LESTATS_REF(least), LESTATS_REF(year_param), LESTATS_REF(mode), LESTATS_REF(exact),
                LESTATS_REF(score_param)},
     .result = {.keys = {LESTATS_REF(city_result), LESTATS_REF(note)}, .values = {LESTATS_REF(score_result), LESTATS_REF(n_result)},
                .layout = LESTATS_LAYOUT_ROWS, .chart = LESTATS_CHART_NONE},
+    .needs = {LESTATS_REF(year)},
+    .example = "{\"city\":[\"Oslo\"],\"where\":{\"year\":{\"min\":-5}}}",
     .answer = echo,
 };
 static lestats_plugin kinds = {
     .name = "kinds", .version = "1.0.0", .description = "Every kind: \"quoted\" \\ \t.", .homepage = "about:blank",
-    .columns = {LESTATS_REF(city), LESTATS_REF(score), LESTATS_REF(year)}, .questions = {&first, &echo_question},
+    .columns = {LESTATS_REF(city), LESTATS_REF(score), LESTATS_REF(year), LESTATS_REF(remark)}, .questions = {&first, &echo_question},
 };
 
 // --- the test ---
@@ -212,6 +222,16 @@ int main(int argc, char **argv) {
     ((lestats_request *)lestats_pointer((uint32_t)(packed >> 32)))->question = 2;
     r = lestats_pointer((uint32_t)(lestats_answer((uint32_t)(packed >> 32), (uint32_t)packed) >> 32));
     check("no such question", r->status == 1 && ((lestats_error *)lestats_pointer(r->error))->code == LESTATS_ERR_FAILED);
+
+    // In a plugin's own test an optional column may be left out.
+    LESTATS_STRINGS(city, "Bern", NULL, "Chur");
+    LESTATS_NUMBERS(score, 1, 2, LESTATS_MISSING);
+    memset(&year.data, 0, sizeof year.data);
+    memset(&remark.data, 0, sizeof remark.data);
+    bool is_open = lestats_test_open(&kinds) == NULL;
+    lestats_rows none = LESTATS_ROWS(&lestats_current, lestats_present(&year));
+    check("a test without the optional columns",
+          is_open && lestats_missing(&year) == 3 && !lestats_count(&remark) && lestats_missing(&remark) == 3 && !lestats_next(&none));
 
     printf("%d passed, %d failed\n", passed, failed);
     return failed != 0;

@@ -25,8 +25,9 @@
 // What is declared doubles as a typed handle: lestats_values(&value) are the
 // numbers of that column, lestats_append(&most, 1.5) adds one to the result. Build with
 //
-//     clang --target=wasm32 -std=c11 -O2 -mbulk-memory -ffreestanding -nostdlib -Wl,--no-entry
-//         -Wl,--stack-first -Wl,-z,stack-size=65536 -Wl,--strip-all -o plugin.wasm plugin.c
+//     clang --target=wasm32 -std=c11 -O2 -mbulk-memory -ffreestanding -c plugin.c
+//     clang --target=wasm32 -nostdlib -Wl,--no-entry -Wl,--stack-first -Wl,-z,stack-size=65536
+//         -Wl,--strip-all -o plugin.wasm plugin.o
 //
 // Include it in one source file of a plugin. Nothing is ever freed: after each
 // job the host puts memory back as it was after open.
@@ -48,9 +49,21 @@
 #define LESTATS_LAYOUT_NESTED "nested"
 #define LESTATS_LAYOUT_RECORD "record"
 #define LESTATS_CHART_BAR "bar"
+#define LESTATS_CHART_DOTS "dots" /* with intervals */
 #define LESTATS_CHART_LINE "line"
 #define LESTATS_CHART_MAP "map"
 #define LESTATS_CHART_NONE "none"
+// What a column of numbers in a result is: the host's pictures, headlines and notes follow
+// from it. A result has at most one of each, but two ranks, the best and
+// the worst, and three of a difference: it and its limits.
+#define LESTATS_SHOWS_ESTIMATE "estimate" // what the answer is about
+#define LESTATS_SHOWS_MEAN "mean" // an estimate that is the plain mean of the measure
+#define LESTATS_SHOWS_MEAN_DIFFERENCE "mean_difference"
+#define LESTATS_SHOWS_DIFFERENCE "difference" // of two values, or a limit of its interval
+#define LESTATS_SHOWS_LOW "low" // limits of the estimate's confidence interval
+#define LESTATS_SHOWS_HIGH "high"
+#define LESTATS_SHOWS_COUNT "count" // how many were asked or counted
+#define LESTATS_SHOWS_RANK "rank" // place in an order, from 1
 
 // --- the contract's structs, see ABI.md --------------------------------------
 
@@ -92,15 +105,18 @@ typedef struct {
     const char *bytes;
     uint32_t count, missing;
     lestats_str unit;
+    bool listed; // in .columns of the plugin
     lestats_column wire;
 } lestats_data;
 
-// Handles to columns of the dataset: declare the name.
-typedef struct { const char *name; lestats_data data; } lestats_number_column;
-typedef struct { const char *name; lestats_data data; } lestats_integer_column;
-typedef struct { const char *name; lestats_data data; } lestats_string_column;
+// Handles to columns of the dataset: declare the name. optional: a dataset without such a
+// column fits the plugin nevertheless; then no row has a value, and a dictionary is empty.
+typedef struct { const char *name; bool optional; lestats_data data; } lestats_number_column;
+typedef struct { const char *name; bool optional; lestats_data data; } lestats_integer_column;
+typedef struct { const char *name; bool optional; lestats_data data; } lestats_string_column;
 
-typedef struct { const uint64_t *values; uint32_t count; } lestats_given;
+// lestats_given is what a job gave for a parameter: by whose question, null before the first.
+typedef struct { const uint64_t *values; uint32_t count; const void *by; } lestats_given;
 
 // Handles to parameters. name: [a-z][a-z0-9_]*, not "where". fallback is the
 // default, or null. Bounds and the defaults of numbers are JSON as text, "0.5",
@@ -139,13 +155,14 @@ typedef struct {
 typedef struct { uint32_t kind; void *handle; } lestats_ref;
 
 typedef struct { void *at; uint32_t len, capacity; } lestats_buffer; // in bytes
-typedef struct { lestats_buffer data, missing, bytes, offsets; uint32_t rows; } lestats_output;
+typedef struct { lestats_buffer data, missing, bytes, offsets; uint32_t rows; const void *of; } lestats_output; // of: the question
 
 // Handles to columns of a result. A code result takes codes of a column of the
-// dataset, and no string is copied; its name is that column's if it has none.
+// dataset, and no string is copied; its name is that column's if it has none. shows: one of
+// LESTATS_SHOWS_..., or null.
 typedef struct { const char *name, *title; const lestats_string_column *of; lestats_output out; } lestats_code_result;
-typedef struct { const char *name, *title, *unit; lestats_ref unit_of; lestats_output out; } lestats_number_result;
-typedef struct { const char *name, *title, *unit; lestats_ref unit_of; lestats_output out; } lestats_integer_result;
+typedef struct { const char *name, *title, *unit, *shows; lestats_ref unit_of; lestats_output out; } lestats_number_result;
+typedef struct { const char *name, *title, *unit, *shows; lestats_ref unit_of; lestats_output out; } lestats_integer_result;
 typedef struct { const char *name, *title; lestats_output out; } lestats_string_result;
 
 enum {
@@ -172,6 +189,13 @@ typedef struct {
         lestats_ref keys[LESTATS_MAX + 1], values[LESTATS_MAX + 1]; // at least one value
         const char *layout, *chart;
     } result;
+    // Optional columns that the question cannot do without: a dataset that lacks one does not
+    // have the question.
+    lestats_ref needs[LESTATS_MAX + 1];
+    // The JSON body of a request that shows the question at its best,
+    // "{\"state\": \"Ohio\", \"where\": {\"year\": 2020}}", with every required parameter. The
+    // host's pages and commands use it unless their dataset lacks its values. null: they choose the values.
+    const char *example;
     // answer appends rows to each of the result's columns and returns null, or an
     // error. To append nothing is to find no data.
     const lestats_error *(*answer)(lestats_job *job);
@@ -313,7 +337,7 @@ enum { LESTATS_DEBUG, LESTATS_INFO, LESTATS_WARN, LESTATS_ERR }; // levels
 // lestats_log writes a line to the host's log.
 static inline void lestats_log(uint32_t level, lestats_str text) { lestats_import_log(level, text.bytes, text.len); }
 
-// lestats_progress tells the host that done of total steps are behind.
+// lestats_progress tells the host that done of total steps are complete.
 static inline void lestats_progress(int64_t done, int64_t total) { lestats_import_progress(done, total); }
 
 static const lestats_question *lestats_asked; // the question, while it is answered
@@ -349,32 +373,55 @@ static inline const lestats_error *lestats_no_data(const void *param, lestats_st
     return lestats_fail(LESTATS_ERR_NO_DATA, param ? lestats_param_index(param) : LESTATS_NO_INDEX, text);
 }
 
+static const char lestats_of_plugin[] = ".columns of the plugin";
+
+// lestats_forgotten ends the job: the host shows the last words to the plugin's author.
+LESTATS_COLD void lestats_forgotten(const char *what, const char *name, const char *list) {
+    lestats_str text = lestats_concat(lestats_text_of(what), lestats_text_of(" \""));
+    text = lestats_concat(text, lestats_text_of(name));
+    text = lestats_concat(text, lestats_text_of("\" is not listed; add LESTATS_REF of its handle to "));
+    text = lestats_concat(text, lestats_text_of(list));
+    if (lestats_asked && list != lestats_of_plugin) {
+        text = lestats_concat(text, lestats_text_of(" of the question "));
+        text = lestats_concat(text, lestats_text_of(lestats_asked->name));
+    }
+    lestats_log(LESTATS_ERR, text);
+    __builtin_trap();
+}
+
 // --- columns -----------------------------------------------------------------
 
-static inline const double *lestats_number_values(const lestats_number_column *c) { return c->data.values; }
-static inline const int64_t *lestats_integer_values(const lestats_integer_column *c) { return c->data.values; }
+// lestats_listed returns the data of a column, and ends the job if the plugin does not
+// list it.
+static inline const lestats_data *lestats_listed(const lestats_data *data, const char *name) {
+    if (!data->listed) lestats_forgotten("the column", name, lestats_of_plugin);
+    return data;
+}
+
+static inline const double *lestats_number_values(const lestats_number_column *c) { return lestats_listed(&c->data, c->name)->values; }
+static inline const int64_t *lestats_integer_values(const lestats_integer_column *c) { return lestats_listed(&c->data, c->name)->values; }
 
 // lestats_values returns the numbers (double) or integers (int64_t) of all rows
-// of the dataset. What a missing row holds has no meaning.
+// of the dataset. The value of a missing row is undefined.
 #define lestats_values(c) _Generic((c), \
     lestats_number_column *: lestats_number_values, lestats_integer_column *: lestats_integer_values)(c)
 
 // lestats_codes returns the codes of all rows of the dataset: comparing codes
-// compares strings. What a missing row holds has no meaning.
-static inline const int32_t *lestats_codes(const lestats_string_column *c) { return c->data.values; }
+// compares strings. The value of a missing row is undefined.
+static inline const int32_t *lestats_codes(const lestats_string_column *c) { return lestats_listed(&c->data, c->name)->values; }
 
 // lestats_count returns the size of the dictionary: codes are below it.
-static inline uint32_t lestats_count(const lestats_string_column *c) { return c->data.count; }
+static inline uint32_t lestats_count(const lestats_string_column *c) { return lestats_listed(&c->data, c->name)->count; }
 
 // lestats_string returns the string that a code stands for, without copying it.
 static inline lestats_str lestats_text(const lestats_string_column *c, int32_t code) {
-    const uint32_t *o = c->data.offsets + code;
+    const uint32_t *o = lestats_listed(&c->data, c->name)->offsets + code;
     return (lestats_str){c->data.bytes + o[0], o[1] - o[0]};
 }
 
 // lestats_code returns the code of a string, or -1 where the column has none.
 static inline int32_t lestats_code(const lestats_string_column *c, lestats_str text) {
-    int32_t low = 0, high = (int32_t)c->data.count;
+    int32_t low = 0, high = (int32_t)lestats_count(c);
     while (low < high) {
         int32_t middle = low + (high - low) / 2;
         if (lestats_compare(lestats_text(c, middle), text) < 0) low = middle + 1;
@@ -384,10 +431,10 @@ static inline int32_t lestats_code(const lestats_string_column *c, lestats_str t
 }
 
 // lestats_missing returns how many rows of the dataset have no value in a column.
-#define lestats_missing(c) ((c)->data.missing)
+#define lestats_missing(c) (lestats_listed(&(c)->data, (c)->name)->missing)
 
-// lestats_unit returns the dataset's unit of a column, "%" for one, or "".
-#define lestats_unit(c) ((c)->data.unit)
+// lestats_unit returns the dataset's unit of a column, such as "%", or "".
+#define lestats_unit(c) (lestats_listed(&(c)->data, (c)->name)->unit)
 
 // --- rows --------------------------------------------------------------------
 
@@ -395,7 +442,7 @@ static inline int32_t lestats_code(const lestats_string_column *c, lestats_str t
 // those that have a value, lestats_is(&column, code) to those that have one value.
 typedef struct { const uint64_t *valid; const int32_t *codes; int32_t code; } lestats_filter;
 
-#define lestats_present(c) ((lestats_filter){(c)->data.valid, NULL, 0})
+#define lestats_present(c) ((lestats_filter){lestats_listed(&(c)->data, (c)->name)->valid, NULL, 0})
 
 static inline lestats_filter lestats_is(const lestats_string_column *c, int32_t code) {
     return (lestats_filter){c->data.valid, lestats_codes(c), code};
@@ -465,6 +512,13 @@ static inline bool lestats_next(lestats_rows *r) {
 
 // --- parameters --------------------------------------------------------------
 
+// lestats_given_to returns what was given for a parameter, and ends the job if the
+// question does not list it.
+static inline const lestats_given *lestats_given_to(const lestats_given *given, const char *name) {
+    if (!given->by || given->by != lestats_asked) lestats_forgotten("the parameter", name, ".params");
+    return given;
+}
+
 static inline int32_t lestats_string_at(const lestats_string_param *p, uint32_t i) { return (int32_t)p->given.values[i]; }
 static inline double lestats_number_at(const lestats_number_param *p, uint32_t i) {
     double value;
@@ -477,7 +531,7 @@ static inline bool lestats_boolean_at(const lestats_boolean_param *p, uint32_t i
 
 // lestats_len returns how many values were given for a parameter: 0 where it was
 // left out.
-#define lestats_len(p) ((p)->given.count)
+#define lestats_len(p) (lestats_given_to(&(p)->given, (p)->name)->count)
 
 // lestats_at returns value i of what was given for a parameter, i below its
 // lestats_len: a code, a double, an int64_t, the index of a choice, or a bool.
@@ -492,20 +546,28 @@ static inline bool lestats_boolean_at(const lestats_boolean_param *p, uint32_t i
 
 // --- results -----------------------------------------------------------------
 
+// lestats_row adds a row, and ends the job if the question does not list the column.
+static inline void lestats_row(lestats_output *out, uint32_t n, const char *name) {
+    if (!out->of || out->of != lestats_asked) lestats_forgotten("the result's column", name, ".result.keys or .result.values");
+    out->rows += n;
+}
+static inline const char *lestats_code_name(const lestats_code_result *r) { return r->name ? r->name : r->of->name; }
+
 static inline void lestats_code_append(lestats_code_result *r, int32_t code) {
+    lestats_row(&r->out, 1, lestats_code_name(r));
     *(int32_t *)lestats_more(&r->out.data, 4) = code;
-    r->out.rows++;
 }
 static inline void lestats_number_append(lestats_number_result *r, double value) {
+    lestats_row(&r->out, 1, r->name);
     *(double *)lestats_more(&r->out.data, 8) = value;
-    r->out.rows++;
 }
 static inline void lestats_integer_append(lestats_integer_result *r, int64_t value) {
+    lestats_row(&r->out, 1, r->name);
     *(int64_t *)lestats_more(&r->out.data, 8) = value;
-    r->out.rows++;
 }
 static inline void lestats_string_append(lestats_string_result *r, lestats_str text) {
-    *(int32_t *)lestats_more(&r->out.data, 4) = (int32_t)r->out.rows++;
+    lestats_row(&r->out, 1, r->name);
+    *(int32_t *)lestats_more(&r->out.data, 4) = (int32_t)r->out.rows - 1;
     lestats_put(&r->out.bytes, text.bytes, text.len);
     *(uint32_t *)lestats_more(&r->out.offsets, 4) = r->out.bytes.len;
 }
@@ -539,15 +601,15 @@ static inline void lestats_string_missing(lestats_string_result *r) {
     lestats_integer_result *: lestats_integer_missing, lestats_string_result *: lestats_string_missing)(r)
 
 static inline int32_t *lestats_code_extend(lestats_code_result *r, uint32_t n) {
-    r->out.rows += n;
+    lestats_row(&r->out, n, lestats_code_name(r));
     return lestats_more(&r->out.data, 4 * n);
 }
 static inline double *lestats_number_extend(lestats_number_result *r, uint32_t n) {
-    r->out.rows += n;
+    lestats_row(&r->out, n, r->name);
     return lestats_more(&r->out.data, 8 * n);
 }
 static inline int64_t *lestats_integer_extend(lestats_integer_result *r, uint32_t n) {
-    r->out.rows += n;
+    lestats_row(&r->out, n, r->name);
     return lestats_more(&r->out.data, 8 * n);
 }
 
@@ -676,10 +738,7 @@ static inline void lestats_declare_param(lestats_ref r) {
 
 static inline const char *lestats_result_name(lestats_ref r) {
     switch (r.kind) {
-    case LESTATS_CODE_RESULT: {
-        lestats_code_result *c = r.handle;
-        return c->name ? c->name : c->of->name;
-    }
+    case LESTATS_CODE_RESULT: return lestats_code_name(r.handle);
     case LESTATS_NUMBER_RESULT: return ((lestats_number_result *)r.handle)->name;
     case LESTATS_INTEGER_RESULT: return ((lestats_integer_result *)r.handle)->name;
     default: return ((lestats_string_result *)r.handle)->name;
@@ -697,6 +756,7 @@ static inline void lestats_declare_result(lestats_ref r) {
         lestats_pair("title", c->title);
         lestats_pair("unit", c->unit);
         lestats_pair("unit_of", lestats_column_name(c->unit_of));
+        lestats_pair("shows", c->shows);
         break;
     }
     default: {
@@ -704,13 +764,23 @@ static inline void lestats_declare_result(lestats_ref r) {
         lestats_pair("title", c->title);
         lestats_pair("unit", c->unit);
         lestats_pair("unit_of", lestats_column_name(c->unit_of));
+        lestats_pair("shows", c->shows);
     }
+    }
+}
+
+static inline bool lestats_is_optional(lestats_ref r) {
+    switch (r.kind) {
+    case LESTATS_NUMBER_COLUMN: return ((lestats_number_column *)r.handle)->optional;
+    case LESTATS_INTEGER_COLUMN: return ((lestats_integer_column *)r.handle)->optional;
+    default: return ((lestats_string_column *)r.handle)->optional;
     }
 }
 
 static inline void lestats_declare_column(lestats_ref r) {
     lestats_pair("name", lestats_column_name(r));
     lestats_pair("type", lestats_type_name(r));
+    lestats_flag("optional", lestats_is_optional(r));
 }
 
 // lestats_declare writes a list of objects; an empty one only where it must be there.
@@ -748,7 +818,17 @@ static inline void lestats_write_manifest(const lestats_plugin *p) {
         lestats_declare("values", (*q)->result.values, true, lestats_declare_result);
         lestats_pair("layout", (*q)->result.layout);
         lestats_pair("chart", (*q)->result.chart);
-        lestats_raw("}}");
+        lestats_raw("}");
+        if ((*q)->needs[0].kind) {
+            lestats_literal("needs", "[");
+            for (const lestats_ref *r = (*q)->needs; r->kind; r++) {
+                lestats_comma();
+                lestats_quoted(lestats_column_name(*r));
+            }
+            lestats_raw("]");
+        }
+        lestats_literal("example", (*q)->example);
+        lestats_raw("}");
     }
     lestats_raw("]}");
 }
@@ -821,7 +901,7 @@ static inline const lestats_error *lestats_take_directory(uint32_t at, uint32_t 
     const lestats_directory *d = lestats_pointer(at);
     const lestats_plugin *p = lestats_served;
     if (len < sizeof *d || d->size < sizeof *d || d->size > len) return lestats_refuse(LESTATS_TEXT("it is too short"));
-    if (d->version != 1) return lestats_refuse(LESTATS_TEXT("it is of another version than 1"));
+    if (d->version != 1) return lestats_refuse(LESTATS_TEXT("its version is not 1"));
     if (d->column_count != lestats_list_len(p->columns) || d->column_size < sizeof(lestats_column))
         return lestats_refuse(LESTATS_TEXT("its columns are not those that were asked for"));
     for (uint32_t i = 0; i < d->column_count; i++) {
@@ -832,7 +912,7 @@ static inline const lestats_error *lestats_take_directory(uint32_t at, uint32_t 
         *lestats_data_of(p->columns[i]) = (lestats_data){
             .values = lestats_pointer(c->data), .valid = c->validity ? lestats_pointer(c->validity) : NULL,
             .offsets = lestats_pointer(c->dict_offsets), .bytes = lestats_pointer(c->dict_bytes), .count = c->dict_count,
-            .missing = c->null_count, .unit = {lestats_pointer(c->unit), c->unit_len}, .wire = *c,
+            .listed = true, .missing = c->null_count, .unit = {lestats_pointer(c->unit), c->unit_len}, .wire = *c,
         };
     }
     lestats_dataset_rows = d->rows;
@@ -849,9 +929,10 @@ static inline uint64_t lestats_open(uint32_t at, uint32_t len) {
     return e ? lestats_respond_error(e) : 0;
 }
 
-static inline void lestats_reset(const lestats_ref *refs) {
+static inline void lestats_reset(const lestats_ref *refs, const lestats_question *q) {
     for (; refs->kind; refs++) {
         lestats_output *o = lestats_output_of(*refs);
+        o->of = q;
         o->rows = o->data.len = o->missing.len = o->bytes.len = o->offsets.len = 0;
         if (refs->kind == LESTATS_STRING_RESULT) *(uint32_t *)lestats_more(&o->offsets, 4) = 0;
     }
@@ -865,16 +946,16 @@ static inline const lestats_error *lestats_take_request(uint32_t at, uint32_t le
         return lestats_failed(LESTATS_TEXT("the request: it is not one of version 1 about a question of this plugin"));
     const lestats_question *q = lestats_asked = lestats_served->questions[r->question];
     if (r->param_count != lestats_list_len(q->params) || r->param_size < sizeof(lestats_param))
-        return lestats_failed(LESTATS_TEXT("the request: its parameters are not those of the question"));
+        return lestats_failed(LESTATS_TEXT("the request: its parameters do not match those of the question"));
     for (uint32_t i = 0; i < r->param_count; i++) {
         const lestats_param *p = lestats_pointer(r->params + i * r->param_size);
         if (p->kind != lestats_kind_of(q->params[i]))
             return lestats_failed(LESTATS_TEXT("the request: a parameter is not of the kind that was declared"));
-        *lestats_given_of(q->params[i]) = (lestats_given){lestats_pointer(p->values), p->count};
+        *lestats_given_of(q->params[i]) = (lestats_given){lestats_pointer(p->values), p->count, q};
     }
     lestats_current = (lestats_job){lestats_pointer(r->ranges), r->range_count, r->rows};
-    lestats_reset(q->result.keys);
-    lestats_reset(q->result.values);
+    lestats_reset(q->result.keys, q);
+    lestats_reset(q->result.values, q);
     return NULL;
 }
 
@@ -892,7 +973,8 @@ LESTATS_COLD lestats_column lestats_place(lestats_ref r) {
         c.validity_len = n;
     }
     if (r.kind == LESTATS_CODE_RESULT) {
-        const lestats_column *of = &((lestats_code_result *)r.handle)->of->data.wire;
+        const lestats_string_column *column = ((lestats_code_result *)r.handle)->of;
+        const lestats_column *of = &lestats_listed(&column->data, column->name)->wire;
         c.flags = of->flags & LESTATS_SORTED_DICT;
         c.dict_count = of->dict_count;
         c.dict_offsets = of->dict_offsets;
@@ -907,6 +989,15 @@ LESTATS_COLD lestats_column lestats_place(lestats_ref r) {
     return c;
 }
 
+LESTATS_COLD const lestats_error *lestats_uneven(const lestats_question *q, lestats_ref r, uint32_t rows) {
+    lestats_ref first = q->result.keys[0].kind ? q->result.keys[0] : q->result.values[0];
+    lestats_str text = lestats_concat(LESTATS_TEXT("the result's column "), lestats_text_of(lestats_result_name(first)));
+    text = lestats_concat(lestats_concat(text, LESTATS_TEXT(" has ")), lestats_integer_text(rows));
+    text = lestats_concat(lestats_concat(text, LESTATS_TEXT(" rows, ")), lestats_text_of(lestats_result_name(r)));
+    text = lestats_concat(lestats_concat(text, LESTATS_TEXT(" has ")), lestats_integer_text(lestats_output_of(r)->rows));
+    return lestats_failed(lestats_concat(text, LESTATS_TEXT("; for each row append to every column")));
+}
+
 static inline uint64_t lestats_answer(uint32_t at, uint32_t len) {
     const lestats_error *e = lestats_take_request(at, len);
     if (!e) e = lestats_asked->answer(&lestats_current);
@@ -918,9 +1009,7 @@ static inline uint64_t lestats_answer(uint32_t at, uint32_t len) {
     uint32_t rows = lestats_output_of(keys ? q->result.keys[0] : q->result.values[0])->rows, address = lestats_address(out);
     for (uint32_t i = 0; i < count; i++) {
         lestats_ref r = i < keys ? q->result.keys[i] : q->result.values[i - keys];
-        if (lestats_output_of(r)->rows != rows)
-            return lestats_respond_error(lestats_failed(lestats_concat(
-                LESTATS_TEXT("the result's columns differ in length: "), lestats_text_of(lestats_result_name(r)))));
+        if (lestats_output_of(r)->rows != rows) return lestats_respond_error(lestats_uneven(q, r, rows));
         out->columns[i] = lestats_place(r);
     }
     if (!rows) return lestats_respond_error(lestats_no_data(NULL, LESTATS_TEXT("no selected row has what the question needs")));

@@ -71,7 +71,7 @@ func load(tb testing.TB, engine *sandbox.Engine, wasm []byte) *sandbox.Plugin {
 	return p
 }
 
-func bind(tb testing.TB, p *sandbox.Plugin, ds *dataset.Dataset) (*question.Bound, []question.Range) {
+func bind(tb testing.TB, p *sandbox.Plugin, ds *dataset.Dataset) (*question.BoundRequest, []question.Range) {
 	tb.Helper()
 	surveys, _ := ds.Column("question")
 	bound, err := p.Manifest().Bind(question.Request{Question: p.Manifest().Questions[0].Name, Params: map[string]any{"question": surveys.Dict[0]}}, ds)
@@ -135,7 +135,7 @@ func BenchmarkSDKs(b *testing.B) {
 	ds := sample(b)
 	engine := open(b, ds)
 	plugins := make([]*sandbox.Plugin, len(languages))
-	var bound []*question.Bound
+	var bound []*question.BoundRequest
 	var ranges []question.Range
 	cold := make([]time.Duration, len(languages))
 	for i, language := range languages {

@@ -12,8 +12,9 @@ import (
 // manifest is what a session needs to know of the plugin's.
 type manifest struct {
 	Columns []struct {
-		Name string `json:"name"`
-		Type string `json:"type"`
+		Name     string `json:"name"`
+		Type     string `json:"type"`
+		Optional bool   `json:"optional"`
 	} `json:"columns"`
 	Questions []question `json:"questions"`
 }
@@ -34,13 +35,7 @@ type param struct {
 	Select   bool     `json:"select"`
 }
 
-var (
-	columnTypes = map[string]abi.Type{"number": abi.TypeFloat64, "integer": abi.TypeInt64, "string": abi.TypeString}
-	paramKinds  = map[string]uint32{
-		"column": abi.ParamColumn, "number": abi.ParamNumber, "integer": abi.ParamInteger,
-		"choice": abi.ParamChoice, "boolean": abi.ParamBoolean,
-	}
-)
+var columnTypes = map[string]abi.Type{"number": abi.TypeFloat64, "integer": abi.TypeInt64, "string": abi.TypeString}
 
 // column returns the index of the column whose values p takes, or -1.
 func (s *Session) column(p *param) int {

@@ -86,12 +86,14 @@ func Columns(p *sdk.Plugin, header []string, rows [][]string) ([]Column, error) 
 	out := make([]Column, len(m.Columns))
 	for i, need := range m.Columns {
 		at := slices.Index(header, need.Name)
-		if at < 0 {
+		if at < 0 && !need.Optional {
 			return nil, fmt.Errorf("the rows have no column %q; they have %q", need.Name, header)
 		}
 		texts := make([]string, len(rows))
 		for k, row := range rows {
-			texts[k] = row[at]
+			if at >= 0 { // otherwise no row has a value
+				texts[k] = row[at]
+			}
 		}
 		if out[i], err = parse(need.Name, columnTypes[need.Type], texts); err != nil {
 			return nil, err
@@ -191,7 +193,7 @@ const slack = 1 << 20
 const digest = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 
 // Open has p open a dataset of these columns, of which there may be more than it
-// reads. The columns are copied.
+// reads. Optional columns may be absent. The columns are copied.
 func Open(p *sdk.Plugin, columns ...Column) (*Session, error) {
 	m, err := describe(sdk.NewGuest(p, make([]byte, slack)))
 	if err != nil {
@@ -201,15 +203,21 @@ func Open(p *sdk.Plugin, columns ...Column) (*Session, error) {
 	size := 0
 	for _, need := range m.Columns {
 		at := slices.IndexFunc(columns, func(c Column) bool { return c.Name == need.Name && c.kind() == columnTypes[need.Type] })
-		if at < 0 {
+		if at < 0 && !need.Optional {
 			return nil, fmt.Errorf("the dataset has no column %q of type %s", need.Name, need.Type)
 		}
-		s.columns = append(s.columns, columns[at])
-		if c, first := &columns[at], &s.columns[0]; c.Len() != first.Len() {
+		c := Column{Name: need.Name}
+		if at >= 0 {
+			c = columns[at]
+		} else if len(columns) > 0 { // no row has a value
+			c, _ = parse(need.Name, columnTypes[need.Type], make([]string, columns[0].Len()))
+		}
+		if first := columns[0]; c.Len() != first.Len() {
 			return nil, fmt.Errorf("the column %q has %d rows, %q has %d", c.Name, c.Len(), first.Name, first.Len())
 		}
-		s.rows = columns[at].Len()
-		size += columns[at].size()
+		s.columns = append(s.columns, c)
+		s.rows = c.Len()
+		size += c.size()
 	}
 	s.block = alignedBlock(2*size + slack)
 	s.guest = sdk.NewGuest(p, s.block)
@@ -283,7 +291,7 @@ func (s *Session) Prepare(name string, args map[string]any, rows []sdk.Range) (*
 			rows = s.narrow(rows, s.column(p), values)
 		}
 		params = abi.Append(params, abi.Param{
-			Kind: paramKinds[p.Type], Column: uint32(s.column(p)), // -1 is abi.NoIndex
+			Kind: abi.ParamKind(p.Type), Column: uint32(s.column(p)), // -1 is abi.NoIndex
 			Count: uint32(len(values)), Values: w.bytes(bytesOf(values), 8),
 		})
 	}

@@ -42,12 +42,14 @@ static const lestats_error *answer(lestats_job *job) {
 }
 
 static lestats_question states_spread = {
-    .name = "my_plugin", .title = "How far the values of each state lie apart",
+    .name = "my_plugin", .title = "Spread of each state's values",
     .params = {LESTATS_REF(survey), LESTATS_REF(least)},
     .result = {
         .keys = {LESTATS_REF(state)}, .values = {LESTATS_REF(spread)},
         .layout = LESTATS_LAYOUT_MAP, .chart = LESTATS_CHART_BAR,
     },
+    // What the server's pages, plugin check and plugin run ask with.
+    .example = "{\"question\": \"Percent of adults aged 18 years and older who have obesity\", \"least\": 24}",
     .answer = answer,
 };
 

@@ -25,7 +25,7 @@ var plugin = &sdk.Plugin{
 	Columns: []sdk.Column{question, location, value},
 	Questions: []*sdk.Question{{
 		Name:   "my_plugin",
-		Title:  "How far the values of each state lie apart",
+		Title:  "Spread of each state's values",
 		Params: []sdk.Param{survey, least},
 		Result: sdk.Result{
 			Keys:   []sdk.ResultColumn{state},
@@ -33,7 +33,9 @@ var plugin = &sdk.Plugin{
 			Layout: sdk.LayoutMap,
 			Chart:  sdk.ChartBar,
 		},
-		Answer: answer,
+		// What the server's pages, plugin check and plugin run ask with.
+		Example: `{"question": "Percent of adults aged 18 years and older who have obesity", "least": 24}`,
+		Answer:  answer,
 	}},
 }
 

@@ -49,8 +49,8 @@ func TestGoodServers(t *testing.T) {
 		{"compresses unasked", []step{encoded("gzip", zipped(good))}, good, []string{""}, false},
 		{"says that it does not compress", []step{encoded("identity", good)}, good, []string{""}, false},
 		{"fails, then recovers", []step{status(500), status(503, "Retry-After", "1"), status(429), decent}, good, []string{"", "", "", ""}, false},
-		{"truncates, then goes on", []step{cutAfter(100_000, decent), decent}, good, []string{"", half}, true},
-		{"truncates, fails, then goes on", []step{cutAfter(100_000, decent), status(502), decent}, good, []string{"", half, half}, true},
+		{"truncates, then resumes", []step{cutAfter(100_000, decent), decent}, good, []string{"", half}, true},
+		{"truncates, fails, then resumes", []step{cutAfter(100_000, decent), status(502), decent}, good, []string{"", half, half}, true},
 		{"truncates at once", []step{cutAfter(0, decent), decent}, good, []string{"", ""}, false},
 		{"truncates without a version", []step{cutAfter(100_000, content(good, "")), content(good, "")}, good, []string{"", ""}, false},
 		{"truncates with a weak version", []step{cutAfter(100_000, content(good, "W/"+v1)), content(good, "W/"+v1)}, good, []string{"", ""}, false},
@@ -82,7 +82,7 @@ func TestGoodServers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := (Result{Rows: goodRows, Bytes: int64(len(c.want)), Resumed: c.resumed}); got != want {
+			if want := (Result{Rows: goodRows, Bytes: int64(len(c.want)), Digest: digestOf(c.want), Resumed: c.resumed}); got != want {
 				t.Errorf("got %+v, want %+v", got, want)
 			}
 			wantFile(t, target, c.want)
@@ -108,7 +108,7 @@ func TestBadServers(t *testing.T) {
 	}{
 		{"nothing there", status(404), 1, []string{"404 Not Found", "check the connection and the address"}, false},
 		{"forbidden", status(403), 1, []string{"403 Forbidden"}, false},
-		{"always fails", status(500), 5, []string{"500 Internal Server Error", "asked 5 times", "again, later"}, false},
+		{"always fails", status(500), 5, []string{"500 Internal Server Error", "after 5 requests", "again later"}, false},
 		{"unasked rest", partial("bytes 10-19/100", v1, good[10:20]), 1, []string{"206"}, false},
 		{"web page", text("text/html", "\n <!DOCTYPE html><html>sign in</html>"), 1, []string{"a web page", "<!DOCTYPE html>", "in a browser"}, false},
 		{"message", text("application/json", `{"error":true,"message":"gone"}`), 1, []string{"a message", "gone"}, false},
@@ -117,21 +117,21 @@ func TestBadServers(t *testing.T) {
 		{"gzip file", text("text/csv", string(zipped(good))), 1, []string{"a gzip file"}, false},
 		{"zip file", text("text/csv", "PK\x03\x04..."), 1, []string{"a zip file"}, false},
 		{"unknown compression", encoded("br", good), 1, []string{`compressed with "br"`}, false},
-		{"compression that is none", encoded("gzip", good), 5, []string{"what the server compressed"}, false},
+		{"invalid compression", encoded("gzip", good), 5, []string{"compressed response cannot be read"}, false},
 		{"empty", text("text/csv", ""), 1, []string{"an empty file"}, false},
 		{"few rows", content(table(999, 1), v1), 1, []string{"has 999 rows", "at least 1,000"}, false},
 		{"long", content(table(200_000, 1), v1), 1, []string{"offers 1.9 MiB", "at most 1.0 MiB"}, false},
-		{"long, without saying so", chunked(table(200_000, 1)), 1, []string{"more and more", "at most 1.0 MiB"}, false},
-		{"long, once it is unpacked", encoded("gzip", zipped(table(200_000, 1))), 1, []string{"more and more"}, false},
+		{"long, without saying so", chunked(table(200_000, 1)), 1, []string{"keeps sending", "at most 1.0 MiB"}, false},
+		{"long, once it is unpacked", encoded("gzip", zipped(table(200_000, 1))), 1, []string{"keeps sending"}, false},
 		{"claims less than it has", claim(100_004, good), 1, []string{"not this dataset"}, false},
-		{"claims more than it has", claim(len(good)+1, good), 5, []string{"broke", "asked 5 times"}, false},
+		{"claims more than it has", claim(len(good)+1, good), 5, []string{"broke", "after 5 requests"}, false},
 		{"truncates a little further each time", func() step {
 			n := 0
 			return func(w http.ResponseWriter, r *http.Request) { n++; cutAfter(1000, decent)(w, r) }
-		}(), 5, []string{"broke after 4.9 KiB of 195 KiB", ".part", "goes on from there"}, true},
-		{"stalls", stallAfter(1000, decent), 5, []string{"nothing came from the server for 50ms", "goes on from there"}, true},
-		{"does not even answer", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 5, []string{"nothing came from the server for 50ms"}, false},
-		{"redirects in circles", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }, 10, []string{"in circles"}, false},
+		}(), 5, []string{"broke after 4.9 KiB of 195 KiB", ".part", "resumes from there"}, true},
+		{"stalls", stallAfter(1000, decent), 5, []string{"the server sent nothing for 50ms", "resumes from there"}, true},
+		{"does not even answer", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 5, []string{"the server sent nothing for 50ms"}, false},
+		{"redirects in circles", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }, 10, []string{"redirected 10 times"}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := serve(t, c.step)
@@ -141,7 +141,7 @@ func TestBadServers(t *testing.T) {
 				cfg.Stall = 50 * time.Millisecond
 			}
 			_, err := Pull(t.Context(), cfg)
-			wantError(t, err, append(c.says, "test was not downloaded", target+" as it was")...)
+			wantError(t, err, append(c.says, "test was not downloaded", target+" unchanged")...)
 			wantFile(t, target, []byte("old"))
 			if c.left {
 				wantAlone(t, target, "rows.csv", "rows.csv.part", "rows.csv.part.json")
@@ -160,7 +160,7 @@ func TestNobodyThere(t *testing.T) {
 	cfg := s.pullOf(newTarget(t, ""))
 	s.Close()
 	_, err := Pull(t.Context(), cfg)
-	wantError(t, err, "connection refused", "Kept: nothing", "again, later")
+	wantError(t, err, "connection refused", "Kept: nothing", "again later")
 	wantAlone(t, cfg.Target)
 }
 
@@ -187,7 +187,7 @@ func TestNoWayBackFromHTTPS(t *testing.T) {
 	}
 }
 
-// An interrupted download goes on in the next run.
+// An interrupted download resumes in the next run.
 func TestCancelAndGoOn(t *testing.T) {
 	s := serve(t, stallAfter(100_000, content(good, v1)), content(good, v1))
 	target := newTarget(t, "old")
@@ -201,7 +201,7 @@ func TestCancelAndGoOn(t *testing.T) {
 		}
 	}
 	_, err := Pull(ctx, cfg)
-	wantError(t, err, "98 KiB of 195 KiB in "+target+".part", "goes on from there")
+	wantError(t, err, "98 KiB of 195 KiB in "+target+".part", "resumes from there")
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v is not context.Canceled", err)
 	}
@@ -237,7 +237,7 @@ func TestCancelWithoutVersion(t *testing.T) {
 		}
 	}
 	_, err := Pull(ctx, cfg)
-	wantError(t, err, "Kept: nothing", "starts afresh")
+	wantError(t, err, "Kept: nothing", "starts over")
 	wantAlone(t, cfg.Target)
 }
 
@@ -251,7 +251,7 @@ func TestCancelInVerify(t *testing.T) {
 		return verifyCSV(ctx, path)
 	}
 	_, err := Pull(ctx, cfg)
-	wantError(t, err, "goes on from there")
+	wantError(t, err, "resumes from there")
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v is not context.Canceled", err)
 	}
@@ -265,21 +265,28 @@ func TestCancelInVerify(t *testing.T) {
 
 // No wait outlasts the context.
 func TestEveryWaitEnds(t *testing.T) {
-	silent := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
-	for name, do := range map[string]step{
-		"headers": silent,
-		"body":    stallAfter(10, content(good, v1)),
-		"backoff": status(503, "Retry-After", "3600"),
+	for name, do := range map[string]func(waits func()) step{
+		"headers": func(waits func()) step {
+			return func(_ http.ResponseWriter, r *http.Request) { waits(); <-r.Context().Done() }
+		},
+		"body":    func(func()) step { return stallAfter(10, content(good, v1)) },
+		"backoff": func(func()) step { return status(503, "Retry-After", "3600") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := serve(t, do)
-			cfg := s.pullOf(newTarget(t, ""))
-			cfg.Stall, cfg.Backoff = time.Hour, time.Hour
-			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
+			s := serve(t, do(cancel))
+			cfg := s.pullOf(newTarget(t, ""))
+			cfg.Stall, cfg.Backoff, cfg.Quiet = time.Hour, time.Hour, time.Hour
+			cfg.Progress = func(done, _ int64) {
+				if done > 0 {
+					cancel()
+				}
+			}
+			cfg.Waiting = func(string) { cancel() } // before the pause
 			_, err := Pull(ctx, cfg)
-			if !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("%v is not context.DeadlineExceeded", err)
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("%v is not context.Canceled", err)
 			}
 			if n, _ := s.asked(); n != 1 {
 				t.Errorf("asked %d times", n)
@@ -300,7 +307,7 @@ func TestBackoffDoubles(t *testing.T) {
 func TestRetryAfterIsBounded(t *testing.T) {
 	p := &puller{Config: Config{Backoff: time.Millisecond}}
 	start := time.Now()
-	if err := p.pause(t.Context(), &busy{errors.New("busy"), time.Hour}); err != nil {
+	if err := p.pause(t.Context(), &retryLaterError{errors.New("busy"), time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(start); took < 30*time.Millisecond || took > 10*time.Second {
@@ -366,9 +373,9 @@ func TestBadPlaces(t *testing.T) {
 	}{
 		"no folder":         {"none/rows.csv", "there is no folder", func(string) {}},
 		"folder is a file":  {"file/rows.csv", "there is no folder", func(f string) { os.WriteFile(filepath.Dir(f), nil, 0o644) }},
-		"target is folder":  {"rows.csv", "is no file", func(f string) { os.Mkdir(f, 0o755) }},
-		"part is a folder":  {"rows.csv", "in the way", func(f string) { os.Mkdir(f+".part", 0o755) }},
-		"part is a link":    {"rows.csv", "in the way", func(f string) { os.Symlink("/dev/null", f+".part") }},
+		"target is folder":  {"rows.csv", "is not a regular file", func(f string) { os.Mkdir(f, 0o755) }},
+		"part is a folder":  {"rows.csv", "remove it first", func(f string) { os.Mkdir(f+".part", 0o755) }},
+		"part is a link":    {"rows.csv", "remove it first", func(f string) { os.Symlink("/dev/null", f+".part") }},
 		"version is folder": {"rows.csv", "is a directory", func(f string) { os.Mkdir(f+".part.json", 0o755) }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -405,12 +412,12 @@ func TestLinkStays(t *testing.T) {
 func TestConfig(t *testing.T) {
 	ok := Config{Source: Source{Name: "test", URL: "http://127.0.0.1:1/"}, Target: "x.csv", Verify: verifyCSV}
 	for says, change := range map[string]func(*Config){
-		"no name for the file": func(c *Config) { c.Target = "" },
-		"no way to verify":     func(c *Config) { c.Verify = nil },
-		"may be negative":      func(c *Config) { c.Stall = -1 },
-		"has no name":          func(c *Config) { c.Source.Name = "" },
-		"no address":           func(c *Config) { c.Source.URL = "file:///etc/passwd" },
-		"0 or more":            func(c *Config) { c.Source.MaxBytes = -1 },
+		"target file has no name": func(c *Config) { c.Target = "" },
+		"no Verify function":      func(c *Config) { c.Verify = nil },
+		"may be negative":         func(c *Config) { c.Stall = -1 },
+		"has no name":             func(c *Config) { c.Source.Name = "" },
+		"not a download address":  func(c *Config) { c.Source.URL = "file:///etc/passwd" },
+		"must not be negative":    func(c *Config) { c.Source.MaxBytes = -1 },
 	} {
 		cfg := ok
 		change(&cfg)

@@ -1,11 +1,12 @@
-// Package files keeps jobs and results in a folder: one file an object, under
+// Package files keeps jobs and results in a folder, with one file per object, named by
 // its key. It is the default store.
 //
-// A file is written under tmp/ and then moved to its name, so a reader sees all
-// of it or nothing. Several processes may share a folder.
+// A file is written under tmp/ and then renamed, so a reader sees all of it or nothing.
+// Several processes may share a folder.
 package files
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -31,7 +32,7 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/results"
 )
 
-// Durability says what an accepted job survives.
+// Durability is what an accepted job survives.
 type Durability string
 
 // The durabilities.
@@ -42,8 +43,9 @@ const (
 
 // Config says where the objects are kept.
 type Config struct {
-	Folder     string       // is made if its parent is there; required
+	Folder     string       // created if its parent exists; required
 	Durability Durability   // "" is Process
+	ReadOnly   bool         // the folder is a store already, and nothing is written to it; methods that write fail
 	Log        *slog.Logger // nil is slog.Default()
 }
 
@@ -58,37 +60,45 @@ func (c *Config) validate() error {
 		return question.Errorf(question.CodeStoreUnavailable, "the store has no folder: name one")
 	}
 	if c.Durability != Process && c.Durability != Disk {
-		return question.Errorf(question.CodeStoreUnavailable, "durability %q: it is %q or %q", c.Durability, Process, Disk)
+		return question.Errorf(question.CodeStoreUnavailable, "durability %q: use %q or %q", c.Durability, Process, Disk)
 	}
 	return nil
 }
 
 const (
 	tmpFolder  = "tmp"
-	lockFile   = "lock"         // shared by every process that has the folder open
-	gateFile   = "lock.opening" // held by the one that finds out whether it is alone
+	lockFile   = "lock"         // locked, shared, by every process that has the folder open
+	gateFile   = "lock.opening" // locked while a process finds out whether it is alone
 	gateWait   = 10 * time.Second
-	tmpMaxAge  = time.Hour // no write takes that long: what is older was left by a dead process
+	tmpMaxAge  = time.Hour // no write takes that long: an older file was left by a process that died
 	folderMode = 0o750
 	fileMode   = 0o640
 )
 
+// storeFolders are the folders that a store always has.
+var storeFolders = []string{tmpFolder, "pending", "jobs"}
+
 // Objects implements results.Objects over a folder.
 type Objects struct {
-	root   string // absolute
-	disk   bool
-	lock   *flock.Flock
-	sole   bool
-	linked bool // link a new file to its name: the file system cannot rename without replacing
+	root     string // absolute
+	readOnly bool   // there is no lock and no tmp
+	disk     bool
+	lock     *flock.Flock
+	alone    time.Time
+	linked   bool // create files with link: the file system cannot rename without replacing
 
 	tmp    string // prefix of this process's temporary files
 	serial atomic.Uint64
 	synced sync.Map // folders whose own entry is known to be on disk
 }
 
-var _ results.Objects = (*Objects)(nil)
+var (
+	_ results.Objects   = (*Objects)(nil)
+	_ results.Exclusive = (*Objects)(nil)
+)
 
-// Open makes the folder if need be and checks that objects can be kept in it.
+// Open creates the folder if necessary and checks that objects can be kept in it. With
+// ReadOnly it only looks for a store there, and needs no permission to write.
 // Its errors are *question.Error with CodeStoreUnavailable.
 func Open(cfg Config) (o *Objects, err error) {
 	if err := cfg.validate(); err != nil {
@@ -99,10 +109,17 @@ func Open(cfg Config) (o *Objects, err error) {
 		return nil, explain(cfg.Folder, err)
 	}
 	o = &Objects{root: root, disk: cfg.Durability == Disk}
+	if cfg.ReadOnly {
+		o.readOnly = true
+		if err := o.find(cfg.Folder); err != nil {
+			return nil, err
+		}
+		return o, nil
+	}
 	if err := makeFolder(root); err != nil {
 		return nil, explain(root, err)
 	}
-	for _, folder := range []string{tmpFolder, "pending", "jobs"} {
+	for _, folder := range storeFolders {
 		if err := makeFolder(filepath.Join(root, folder)); err != nil {
 			return nil, explain(root, err)
 		}
@@ -114,7 +131,7 @@ func Open(cfg Config) (o *Objects, err error) {
 		if o.lock == nil {
 			return nil, explain(root, err)
 		}
-		// A network file system, most likely. Nothing but Sole depends on it.
+		// A network file system, most likely. Only AloneSince depends on the lock.
 		cfg.Log.Warn("the store's folder cannot be locked: assuming that other processes use it too", "folder", root, "error", err)
 	}
 	if err := errors.Join(o.probe(), o.clean(cfg.Log)); err != nil {
@@ -123,7 +140,29 @@ func Open(cfg Config) (o *Objects, err error) {
 	return o, nil
 }
 
-// makeFolder makes one folder. An existing one, or a link to one, is fine.
+// find reports an error if the folder is not a store. name is the folder as it was given.
+func (o *Objects) find(name string) error {
+	for _, folder := range storeFolders {
+		_, err := os.Stat(filepath.Join(o.root, folder))
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR):
+			return explain(o.root, err)
+		}
+	}
+	return question.Errorf(question.CodeStoreUnavailable, "no store at %s; a server or worker that runs with this --store creates it", name)
+}
+
+// writable returns an error if the store was opened for reading.
+func (o *Objects) writable() error {
+	if o.readOnly {
+		return question.Errorf(question.CodeStoreUnavailable, "the store's folder %s is open for reading only", o.root)
+	}
+	return nil
+}
+
+// makeFolder creates one folder. An existing folder, or a link to one, is fine.
 func makeFolder(path string) error {
 	err := os.Mkdir(path, folderMode)
 	if !errors.Is(err, fs.ErrExist) {
@@ -156,25 +195,25 @@ func (o *Objects) takeLock() error {
 		return err
 	}
 	defer func() { _ = gate.Close() }()
-	sole, err := o.lock.TryLock()
+	alone, err := o.lock.TryLock()
 	if err != nil {
 		return err
 	}
-	if sole {
-		if err := o.lock.Unlock(); err != nil {
+	if alone {
+		o.alone, err = o.now()
+		if err := errors.Join(err, o.lock.Unlock()); err != nil {
 			return err
 		}
 	}
 	if shared, err := o.lock.TryRLock(); err != nil || !shared {
+		o.alone = time.Time{}
 		return fmt.Errorf("%s cannot be locked: %w", path, err)
 	}
-	o.sole = sole
 	return nil
 }
 
-// Sole reports whether no other process had the folder open when this one opened
-// it: then what is pending was left by one that has ended.
-func (o *Objects) Sole() bool { return o.sole }
+// AloneSince implements results.Exclusive.
+func (o *Objects) AloneSince() time.Time { return o.alone }
 
 // probe writes a file, and finds out how to create one without replacing another.
 func (o *Objects) probe() error {
@@ -197,7 +236,7 @@ func (o *Objects) probe() error {
 	return nil
 }
 
-// clean removes temporary files that dead processes left.
+// clean removes temporary files of processes that died.
 func (o *Objects) clean(log *slog.Logger) error {
 	entries, err := os.ReadDir(filepath.Join(o.root, tmpFolder))
 	if err != nil {
@@ -260,8 +299,11 @@ func notThere(err error) (bool, error) {
 }
 
 // publish writes data to a temporary file and moves it to path. The folder is
-// made when it turns out to be missing, so that usually nothing has to be asked.
+// created when the move fails without it, so the usual case needs no check.
 func (o *Objects) publish(path string, data []byte, move func(tmp string) (bool, error)) (moved bool, err error) {
+	if err := o.writable(); err != nil {
+		return false, err
+	}
 	tmp := o.tmp + strconv.FormatUint(o.serial.Add(1), 36)
 	if err := o.write(tmp, data); err != nil {
 		_ = os.Remove(tmp)
@@ -336,25 +378,35 @@ func (o *Objects) Get(ctx context.Context, key string, limit int) ([]byte, error
 		return nil, err
 	}
 	data, err := read(path, limit)
-	if errors.Is(err, fs.ErrNotExist) && o.present() == nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && o.present() == nil:
 		return nil, results.ErrNotFound
-	}
-	if errors.Is(err, syscall.EISDIR) {
-		return nil, question.Errorf(question.CodeInternal, "the stored object %s is a folder", key)
+	case errors.Is(err, results.ErrNotObject):
+		return nil, err
+	case errors.Is(err, syscall.ELOOP):
+		return nil, fmt.Errorf("%w: %w", results.ErrNotObject, err)
 	}
 	return data, o.explain(err)
 }
 
 func read(path string, limit int) ([]byte, error) {
-	if limit <= 0 {
-		return os.ReadFile(path)
-	}
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // opening a pipe would block
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	data := make([]byte, limit)
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: %s", results.ErrNotObject, info.Mode())
+	}
+	size := int(info.Size())
+	if limit > 0 {
+		size = min(size, limit)
+	}
+	data := make([]byte, size)
 	n, err := io.ReadFull(f, data)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = nil
@@ -364,6 +416,9 @@ func read(path string, limit int) ([]byte, error) {
 
 // Delete implements results.Objects.
 func (o *Objects) Delete(ctx context.Context, keys ...string) error {
+	if err := o.writable(); err != nil {
+		return err
+	}
 	inner := map[string]bool{} // folders in folders that may be empty now
 	for _, key := range keys {
 		path, err := o.path(ctx, key)
@@ -385,76 +440,114 @@ func (o *Objects) Delete(ctx context.Context, keys ...string) error {
 	return nil
 }
 
-// List implements results.Objects. It reads the folder as a whole.
-func (o *Objects) List(ctx context.Context, folder, after string) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		names, err := o.names(ctx, folder, after)
+// List implements results.Objects. It reads the names of the whole folder at once.
+func (o *Objects) List(ctx context.Context, folder, after string) iter.Seq2[results.Entry, error] {
+	return func(yield func(results.Entry, error) bool) {
+		path, names, err := o.names(ctx, folder, after)
 		if err != nil {
-			yield("", err)
+			yield(results.Entry{}, err)
 			return
 		}
 		slices.Sort(names)
 		for _, name := range names {
-			if !yield(name, nil) {
+			entry := results.Entry{Name: name}
+			if !entry.Folder() {
+				info, err := os.Stat(path + string(filepath.Separator) + name)
+				if err != nil || !info.Mode().IsRegular() { // it has just gone
+					continue
+				}
+				entry.Modified, entry.Size = info.ModTime(), info.Size()
+			}
+			if !yield(entry, nil) {
 				return
 			}
 		}
 	}
 }
 
-func (o *Objects) names(ctx context.Context, folder, after string) ([]string, error) {
-	path, err := o.path(ctx, strings.TrimSuffix(folder, "/"))
+// names returns a folder's path and the names in it above `after`, unsorted.
+func (o *Objects) names(ctx context.Context, folder, after string) (path string, names []string, err error) {
+	path, err = o.path(ctx, strings.TrimSuffix(folder, "/"))
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) && o.present() == nil {
-			return nil, nil
+			return "", nil, nil
 		}
-		return nil, o.explain(err)
+		return "", nil, o.explain(err)
 	}
 	defer func() { _ = f.Close() }()
-	var names []string
 	for ctx.Err() == nil {
 		entries, err := f.ReadDir(4096)
 		for _, entry := range entries {
-			name := entry.Name()
-			if entry.IsDir() {
+			name, mode := entry.Name(), entry.Type()
+			if mode&fs.ModeSymlink != 0 {
+				info, err := os.Stat(filepath.Join(path, name))
+				if err != nil {
+					continue // it leads nowhere
+				}
+				mode = info.Mode().Type()
+			}
+			switch {
+			case mode.IsDir():
 				name += "/"
+			case !mode.IsRegular(): // a pipe, say
+				continue
 			}
 			if name > after {
 				names = append(names, name)
 			}
 		}
 		if errors.Is(err, io.EOF) {
-			return names, nil
+			return path, names, nil
 		}
 		if err != nil {
-			return nil, o.explain(err)
+			return "", nil, o.explain(err)
 		}
 	}
-	return nil, ctx.Err()
+	return "", nil, ctx.Err()
+}
+
+// Now implements results.Objects. It is the time of a file that it writes.
+func (o *Objects) Now(ctx context.Context) (time.Time, error) {
+	if err := ctx.Err(); err != nil {
+		return time.Time{}, err
+	}
+	now, err := o.now()
+	return now, o.explain(err)
+}
+
+func (o *Objects) now() (time.Time, error) {
+	if err := cmp.Or(o.writable(), o.present()); err != nil {
+		return time.Time{}, err
+	}
+	tmp := o.tmp + strconv.FormatUint(o.serial.Add(1), 36)
+	defer func() { _ = os.Remove(tmp) }()
+	if err := o.write(tmp, []byte("now\n")); err != nil {
+		return time.Time{}, err
+	}
+	info, err := os.Stat(tmp)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return info.ModTime(), nil
 }
 
 // Ping implements results.Objects: it writes a small file and removes it.
 func (o *Objects) Ping(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if err := o.present(); err != nil {
-		return o.explain(err)
-	}
-	tmp := o.tmp + strconv.FormatUint(o.serial.Add(1), 36)
-	if err := o.write(tmp, []byte("ping\n")); err != nil {
-		_ = os.Remove(tmp)
-		return o.explain(err)
-	}
-	return o.explain(os.Remove(tmp))
+	_, err := o.Now(ctx)
+	return err
 }
 
 // Close implements results.Objects.
-func (o *Objects) Close() error { return o.lock.Close() }
+func (o *Objects) Close() error {
+	if o.readOnly {
+		return nil
+	}
+	return o.lock.Close()
+}
 
 // path returns the file of a key.
 func (o *Objects) path(ctx context.Context, key string) (string, error) {
@@ -462,19 +555,23 @@ func (o *Objects) path(ctx context.Context, key string) (string, error) {
 		return "", err
 	}
 	if !filepath.IsLocal(key) {
-		return "", question.Errorf(question.CodeInternal, "%q is no key of an object", key)
+		return "", question.Errorf(question.CodeInternal, "%q is not the key of an object", key)
 	}
 	return o.root + string(filepath.Separator) + filepath.FromSlash(key), nil
 }
 
-// present returns an error when the folder is not what was opened (unmounted,
-// perhaps): a file that is missing in it says nothing then.
+// present returns an error when the folder is no longer there (unmounted, perhaps). A
+// missing file means nothing then.
 func (o *Objects) present() error {
+	if o.readOnly {
+		_, err := os.Lstat(o.root)
+		return err
+	}
 	_, err := os.Lstat(filepath.Join(o.root, tmpFolder))
 	return err
 }
 
-// explain says what a user can do about err.
+// explain adds what a user can do about err.
 func (o *Objects) explain(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return question.Errorf(question.CodeStoreUnavailable,
@@ -489,11 +586,11 @@ func explain(folder string, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
-		advice = "its parent is missing: make that first, or choose another folder"
+		advice = "its parent is missing: create that first, or choose another folder"
 	case errors.Is(err, syscall.ENOTDIR):
 		advice = "there is a file where a folder should be: move it away, or choose another folder"
 	case errors.Is(err, fs.ErrPermission):
-		advice = "this user may not write there: change the owner or the mode of what is named below, or choose another folder"
+		advice = "this user may not write there: change the owner or the mode of the path below, or choose another folder"
 	case errors.Is(err, syscall.EROFS):
 		advice = "its file system is read-only: choose another folder"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):

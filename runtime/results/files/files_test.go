@@ -91,8 +91,8 @@ func TestKill(t *testing.T) {
 		lines := bufio.NewScanner(out)
 		for n := 0; lines.Scan(); n++ {
 			if n == 40+7*round {
-				if o := open(t, files.Config{Folder: folder}); o.Sole() {
-					t.Error("sole, beside a process that writes")
+				if o := open(t, files.Config{Folder: folder}); !o.AloneSince().IsZero() {
+					t.Error("alone, beside a process that writes")
 				} else if err := o.Close(); err != nil {
 					t.Error(err)
 				}
@@ -115,11 +115,20 @@ func TestKill(t *testing.T) {
 		}
 		_ = cmd.Wait()
 
-		o := open(t, files.Config{Folder: folder})
-		if !o.Sole() {
-			t.Error("not sole, although the other process is dead")
+		s := results.New(open(t, files.Config{Folder: folder}))
+		alone := s.AloneSince()
+		if alone.IsZero() {
+			t.Error("not alone, although the other process is dead")
 		}
-		s := results.New(o)
+		written, now, err := s.PendingTimes(t.Context())
+		if err != nil || now.Before(alone) {
+			t.Errorf("alone since %s, now %s, %v", alone, now, err)
+		}
+		for id, at := range written {
+			if at.After(alone) {
+				t.Errorf("%s, which the dead process wrote, is of %s; alone since %s", id, at, alone)
+			}
+		}
 		for id, status := range accepted {
 			job, err := s.Get(t.Context(), id)
 			if err != nil || status == question.Done && (job.Status != status || job.Result.Rows() != 500) {
@@ -134,7 +143,7 @@ func TestKill(t *testing.T) {
 		if _, err := s.Outcomes(t.Context(), "", 0); err != nil || log.Len() > 0 {
 			t.Errorf("something is half there: %v, %s", err, &log)
 		}
-		if err := o.Close(); err != nil {
+		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 	}
@@ -143,16 +152,18 @@ func TestKill(t *testing.T) {
 	}
 }
 
-func TestSole(t *testing.T) {
+// TestAlone: whoever opens a folder that nobody has open is alone at that moment,
+// whoever comes later.
+func TestAlone(t *testing.T) {
 	folder := t.TempDir()
-	opened := func(want bool) *files.Objects {
+	opened := func(alone bool) *files.Objects {
 		t.Helper()
 		o, err := files.Open(files.Config{Folder: folder})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if o.Sole() != want {
-			t.Errorf("sole: %v, want %v", o.Sole(), want)
+		if o.AloneSince().IsZero() == alone {
+			t.Errorf("alone since %v, want %v", o.AloneSince(), alone)
 		}
 		return o
 	}
@@ -163,38 +174,124 @@ func TestSole(t *testing.T) {
 		}
 	}
 	first := opened(true)
+	since := first.AloneSince()
 	second := opened(false)
+	if at := first.AloneSince(); !at.Equal(since) {
+		t.Errorf("alone since %s, and since %s when another came", since, at)
+	}
+	if err := second.Put(t.Context(), "pending/x", nil); err != nil { // it shares the folder
+		t.Error(err)
+	}
 	closed(first)
-	third := opened(false) // the second is there still
-	if second.Sole() {
-		t.Error("the second became sole afterwards")
+	third := opened(false) // the second is still there
+	if at := second.AloneSince(); !at.IsZero() {
+		t.Errorf("the second is alone since %s", at)
 	}
 	closed(second)
 	closed(third)
-	closed(opened(true))
+	last := opened(true)
+	if at := last.AloneSince(); at.Before(since) {
+		t.Errorf("alone since %s, before %s", at, since)
+	}
+	closed(last)
 
-	// Of many that start together one is sole at most.
-	sole := make(chan bool)
+	// Of many that start together at most one is alone.
+	alone := make(chan bool)
 	for range 8 {
 		go func() {
 			o, err := files.Open(files.Config{Folder: folder})
 			if err != nil {
 				t.Error(err)
-				sole <- false
+				alone <- false
 				return
 			}
 			t.Cleanup(func() { closed(o) })
-			sole <- o.Sole()
+			alone <- !o.AloneSince().IsZero()
 		}()
 	}
 	n := 0
 	for range 8 {
-		if <-sole {
+		if <-alone {
 			n++
 		}
 	}
 	if n != 1 {
-		t.Errorf("%d of 8 are sole", n)
+		t.Errorf("%d of 8 are alone", n)
+	}
+}
+
+// TestForeign: whatever else lies where jobs and results are, those that are there are
+// listed, read and swept.
+func TestForeign(t *testing.T) {
+	folder := t.TempDir()
+	objects := open(t, files.Config{Folder: folder})
+	s := results.New(objects)
+	s.Log = slog.New(slog.DiscardHandler)
+	hour := time.Now().UTC().Add(-72 * time.Hour).Truncate(time.Hour)
+	id := func(n int) string { return storetest.ID(hour, n) }
+	if _, err := s.PutOutcome(t.Context(), storetest.Done(id(0), 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PutPending(t.Context(), storetest.Pending(id(1))); err != nil {
+		t.Fatal(err)
+	}
+	within := filepath.Join(folder, "jobs", hour.Format("2006-01-02T15"))
+	outcome := func(n int) string { return filepath.Join(within, id(n)+".json") }
+	pending := func(n int) string { return filepath.Join(folder, "pending", id(n)) }
+	at := 10
+	for _, foreign := range []func(path string) error{
+		func(path string) error { return os.Mkdir(path, 0o700) },
+		func(path string) error { return os.MkdirAll(filepath.Join(path, "deep", "er"), 0o700) },
+		func(path string) error { return os.Symlink(t.TempDir(), path) },
+		func(path string) error { return os.Symlink("nowhere", path) },
+		func(path string) error { return os.Symlink(filepath.Base(path), path) },
+		func(path string) error { return os.Symlink("/dev/null", path) },
+		func(path string) error { return syscall.Mkfifo(path, 0o600) },
+	} {
+		if err := errors.Join(foreign(outcome(at)), foreign(pending(at+100))); err != nil {
+			t.Fatal(err)
+		}
+		at++
+	}
+	if err := errors.Join(os.Mkdir(filepath.Join(folder, "jobs", id(200)+".json"), 0o700), os.WriteFile(filepath.Join(folder, "jobs", hour.Add(-time.Hour).Format("2006-01-02T15")), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	// A job that is pending, and where its outcome goes there is a folder.
+	if err := s.PutPending(t.Context(), storetest.Pending(id(10))); err != nil {
+		t.Fatal(err)
+	}
+
+	for _, limit := range []int{0, 1, 2} {
+		ended, err := s.Outcomes(t.Context(), "", limit)
+		if err != nil || len(ended) != 1 || ended[0].ID != id(0) {
+			t.Errorf("outcomes: %+v, %v", ended, err)
+		}
+	}
+	waiting, err := s.Pending(t.Context(), "", 0)
+	if err != nil || len(waiting) != 2 || waiting[0].ID != id(1) || waiting[1].ID != id(10) {
+		t.Errorf("pending: %+v, %v", waiting, err)
+	}
+	if written, _, err := s.PendingTimes(t.Context()); err != nil || len(written) != 2 {
+		t.Errorf("pending: %v, %v", written, err)
+	}
+	for n := range 2 {
+		if _, err := s.Get(t.Context(), id(n)); err != nil {
+			t.Error(err)
+		}
+	}
+	for n := 10; n < at; n++ {
+		for _, id := range []string{id(n), id(n + 100)} {
+			if job, err := s.Get(t.Context(), id); err == nil || question.CodeOf(err) == question.CodeStoreUnavailable {
+				t.Errorf("Get of what is no file: %+v, %v", job, err)
+			}
+		}
+	}
+	old := time.Now().Add(-48 * time.Hour)
+	if err := os.Chtimes(outcome(0), old, old); err != nil {
+		t.Fatal(err)
+	}
+	if removed, err := s.Sweep(t.Context(), 24*time.Hour, time.Time{}); removed != 1 || err != nil {
+		t.Errorf("%d were swept, %v", removed, err)
 	}
 }
 
@@ -220,7 +317,7 @@ func TestOpenErrors(t *testing.T) {
 		{files.Config{Folder: filepath.Join(file, "x")}, "there is a file where a folder should be"},
 		{files.Config{Folder: broken}, "broken/jobs: not a directory"},
 		{files.Config{Folder: filepath.Join(folder, "not", "there")}, "its parent is missing"},
-		{files.Config{Folder: "dsk", Durability: "dsk"}, `durability "dsk": it is "process" or "disk"`},
+		{files.Config{Folder: "dsk", Durability: "dsk"}, `durability "dsk": use "process" or "disk"`},
 	} {
 		_, err := files.Open(test.cfg)
 		if question.CodeOf(err) != question.CodeStoreUnavailable || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), test.cfg.Folder) {
@@ -307,8 +404,9 @@ func TestVanished(t *testing.T) {
 	_, put := s.PutOutcome(t.Context(), storetest.Done(id, 1))
 	_, pending := s.Pending(t.Context(), "", 1)
 	_, outcomes := s.Outcomes(t.Context(), "", 1)
+	_, _, times := s.PendingTimes(t.Context())
 	for method, err := range map[string]error{
-		"Get": get, "PutOutcome": put, "Pending": pending, "Outcomes": outcomes,
+		"PendingTimes": times, "Get": get, "PutOutcome": put, "Pending": pending, "Outcomes": outcomes,
 		"Ping": s.Ping(t.Context()), "PutPending": s.PutPending(t.Context(), storetest.Pending(id)),
 	} {
 		if question.CodeOf(err) != question.CodeStoreUnavailable || !strings.Contains(err.Error(), folder+" has vanished") {
@@ -349,6 +447,22 @@ func open(t testing.TB, cfg files.Config) *files.Objects {
 	return o
 }
 
+// BenchmarkPendingTimes is what a look for lost jobs among 10,000 costs.
+func BenchmarkPendingTimes(b *testing.B) {
+	s := results.New(open(b, files.Config{}))
+	const jobs = 10_000
+	for i := range jobs {
+		if err := s.PutPending(b.Context(), storetest.Pending(storetest.ID(time.Now(), i))); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		if written, _, err := s.PendingTimes(b.Context()); err != nil || len(written) != jobs {
+			b.Fatal(len(written), err)
+		}
+	}
+}
+
 // BenchmarkJob is what a job costs: one that was pending first (four calls), and
 // one that ended before its id was given out (two).
 func BenchmarkJob(b *testing.B) {
@@ -380,4 +494,75 @@ func BenchmarkJob(b *testing.B) {
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
 		})
 	}
+}
+
+// A store that is opened for reading is read, and nothing is written to it, not even where
+// there is none.
+func TestReadOnly(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "store")
+	for _, place := range []string{folder, filepath.Join(folder, "below"), t.TempDir()} {
+		_, err := files.Open(files.Config{Folder: place, ReadOnly: true})
+		if question.CodeOf(err) != question.CodeStoreUnavailable || !strings.Contains(err.Error(), "no store at "+place) {
+			t.Errorf("%s: %v", place, err)
+		}
+	}
+	if _, err := os.Stat(folder); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("the folder was made: %v", err)
+	}
+	writer := open(t, files.Config{Folder: folder})
+	if err := writer.Put(t.Context(), "pending/a", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	before := tree(t, folder)
+	reader := open(t, files.Config{Folder: folder, ReadOnly: true})
+	if b, err := reader.Get(t.Context(), "pending/a", 0); err != nil || string(b) != "x" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if _, err := reader.Get(t.Context(), "pending/b", 0); !errors.Is(err, results.ErrNotFound) {
+		t.Error(err)
+	}
+	for entry, err := range reader.List(t.Context(), "pending/", "") {
+		if err != nil || entry.Name != "a" {
+			t.Errorf("%v, %v", entry, err)
+		}
+	}
+	t.Chdir(t.TempDir())
+	_, created := reader.Create(t.Context(), "pending/b", []byte("x"))
+	_, now := reader.Now(t.Context())
+	for what, err := range map[string]error{
+		"put": reader.Put(t.Context(), "pending/a", []byte("y")), "create": created, "delete": reader.Delete(t.Context(), "pending/a"),
+		"now": now, "ping": reader.Ping(t.Context()),
+	} {
+		if question.CodeOf(err) != question.CodeStoreUnavailable {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if !reader.AloneSince().IsZero() {
+		t.Error("a reader is never alone")
+	}
+	if after := tree(t, folder); after != before {
+		t.Errorf("the store was\n%s\nand is\n%s", before, after)
+	}
+	if left := tree(t, "."); left != "" {
+		t.Errorf("the current folder has\n%s", left)
+	}
+}
+
+// tree lists the files below a folder with their sizes and times.
+func tree(t *testing.T, folder string) string {
+	t.Helper()
+	var b strings.Builder
+	if err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == folder {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			fmt.Fprintln(&b, path, info.Size(), info.ModTime())
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// renameNoReplace moves a file unless there is one with the new name: one system
-// call, where linking takes two.
+// renameNoReplace renames a file unless the new name exists. It takes one system call;
+// link and remove take two.
 func renameNoReplace(oldPath, newPath string) error {
 	for {
 		err := unix.Renameat2(unix.AT_FDCWD, oldPath, unix.AT_FDCWD, newPath, unix.RENAME_NOREPLACE)

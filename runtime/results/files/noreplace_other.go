@@ -4,5 +4,5 @@ package files
 
 import "errors"
 
-// renameNoReplace is there on Linux only; elsewhere files are linked.
+// renameNoReplace is supported on Linux only; elsewhere files are linked.
 func renameNoReplace(string, string) error { return errors.ErrUnsupported }

@@ -12,7 +12,7 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// Lookup says how a bucket is named in a request.
+// Lookup is how a request names the bucket.
 type Lookup string
 
 // The lookups.
@@ -28,7 +28,7 @@ const (
 	DefaultAttempts = 3
 )
 
-// Config says which bucket, and how to reach it.
+// Config names a bucket and how to reach it.
 type Config struct {
 	// URL is s3://bucket or s3://bucket/prefix; all keys begin with the prefix and
 	// a slash. Required.
@@ -46,23 +46,23 @@ type Config struct {
 	AccessKey, SecretKey, SessionToken string
 	// Lookup is "" for LookupAuto.
 	Lookup Lookup
-	// CreateBucket makes the bucket if it is not there.
+	// CreateBucket creates the bucket if it does not exist.
 	CreateBucket bool
-	// Timeout is how long to wait for one answer; 0 is 5 s. A call takes at most
-	// this and a second more, times Attempts.
+	// Timeout bounds one attempt; 0 is 5 s. A call takes at most Attempts times
+	// (Timeout + 1 s).
 	Timeout time.Duration
-	// Attempts is how often a call is tried while the service does not answer or
+	// Attempts bounds how often a call is tried while the service does not answer or
 	// asks to slow down; 0 is 3.
 	Attempts int
 }
 
-// String tells no secret.
+// String does not show secrets.
 func (c Config) String() string { return c.URL }
 
-// GoString tells no secret.
+// GoString does not show secrets.
 func (c Config) GoString() string { return c.URL }
 
-// target is what a Config comes to.
+// target is a resolved Config.
 type target struct {
 	bucket, prefix string // the prefix is "" or ends in "/"
 	host           string
@@ -78,18 +78,18 @@ func resolve(c *Config) (t target, err error) {
 	}
 	rest, ok := strings.CutPrefix(c.URL, "s3://")
 	if !ok || strings.ContainsAny(rest, "?#@") {
-		return refuse("the store %q: it is s3://bucket or s3://bucket/prefix; credentials and options are given apart", redact(c.URL))
+		return refuse("the store %q: use s3://bucket or s3://bucket/prefix; credentials and options are given separately", redact(c.URL))
 	}
 	t.bucket, t.prefix, _ = strings.Cut(rest, "/")
 	if t.prefix = strings.Trim(t.prefix, "/"); t.prefix != "" {
 		t.prefix += "/"
 	}
 	if len(t.bucket) < 3 || len(t.bucket) > 63 || strings.Trim(t.bucket, "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" {
-		return refuse("the bucket %q: its name is 3 to 63 small letters, digits, dots and hyphens", t.bucket)
+		return refuse("the bucket %q: a name has 3 to 63 lower-case letters, digits, dots and hyphens", t.bucket)
 	}
 	for part := range strings.SplitSeq(strings.TrimSuffix(t.prefix, "/"), "/") {
 		if part == "." || part == ".." || part == "" && t.prefix != "" {
-			return refuse("the prefix %q: none of its parts is empty, \".\" or \"..\"", t.prefix)
+			return refuse("the prefix %q: none of its parts may be empty, \".\" or \"..\"", t.prefix)
 		}
 	}
 
@@ -99,11 +99,11 @@ func resolve(c *Config) (t target, err error) {
 	}
 	u, err := url.Parse(endpoint)
 	if err != nil || u.User != nil || u.Hostname() == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Scheme != "http" && u.Scheme != "https" {
-		return refuse("the S3 endpoint %q: it is http://host:port or https://host:port and nothing more", redact(endpoint))
+		return refuse("the S3 endpoint %q: use http://host:port or https://host:port, without a path", redact(endpoint))
 	}
 	if port := u.Port(); port != "" {
 		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-			return refuse("the S3 endpoint %q: its port is none", redact(endpoint))
+			return refuse("the S3 endpoint %q: its port is not a number below 65536", redact(endpoint))
 		}
 	}
 	t.host, t.secure = u.Host, u.Scheme == "https"
@@ -117,10 +117,10 @@ func resolve(c *Config) (t target, err error) {
 	case LookupHost:
 		t.lookup = minio.BucketLookupDNS
 	default:
-		return refuse("the bucket lookup %q: it is %q, %q or %q", c.Lookup, LookupAuto, LookupPath, LookupHost)
+		return refuse("the bucket lookup %q: use %q, %q or %q", c.Lookup, LookupAuto, LookupPath, LookupHost)
 	}
 	if (c.AccessKey == "") != (c.SecretKey == "") || c.AccessKey == "" && c.SessionToken != "" {
-		return refuse("the S3 credentials are incomplete: give access key and secret key both, or neither to take them from the environment")
+		return refuse("the S3 credentials are incomplete: give both access key and secret key, or neither to take them from the environment")
 	}
 	if c.Timeout == 0 {
 		c.Timeout = DefaultTimeout
@@ -129,7 +129,7 @@ func resolve(c *Config) (t target, err error) {
 		c.Attempts = DefaultAttempts
 	}
 	if c.Timeout < 0 || c.Attempts < 0 {
-		return refuse("timeout %s, attempts %d: both are above zero, or 0 for the default", c.Timeout, c.Attempts)
+		return refuse("timeout %s, attempts %d: both must be positive, or 0 for the default", c.Timeout, c.Attempts)
 	}
 	return t, nil
 }
@@ -143,7 +143,7 @@ func first(values ...string) string {
 	return ""
 }
 
-// redact takes credentials out of what was meant to be an address.
+// redact removes credentials from an address.
 func redact(address string) string {
 	scheme, rest, ok := strings.Cut(address, "://")
 	if !ok {

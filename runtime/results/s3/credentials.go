@@ -11,9 +11,10 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 )
 
-// chain takes credentials from the first source that has some. minio-go's own
-// chain goes on without credentials when none has, or when a role's cannot be
-// renewed for a moment; the service then says "access denied", which is misleading.
+// chain takes credentials from the first source that has any. minio-go's own chain
+// continues without credentials when no source has any, or when a role's credentials
+// cannot be renewed for a moment; the service then says "access denied", which is
+// misleading.
 type chain struct {
 	sources []source
 	current atomic.Pointer[source]
@@ -24,11 +25,11 @@ type source struct {
 	provider credentials.Provider
 }
 
-// errNoCredentials is what none of the sources having any is.
+// errNoCredentials means that no source has credentials.
 var errNoCredentials = errors.New("no credentials")
 
-// newChain returns the sources of a Config, in order. Its connections to the
-// service that knows a role's credentials are closed by the second result.
+// newChain returns the sources for a Config, in order. The second result closes its
+// connections to the service that issues a role's credentials.
 func newChain(cfg Config) (*chain, func()) {
 	if cfg.AccessKey != "" {
 		value := credentials.Value{
@@ -40,7 +41,7 @@ func newChain(cfg Config) (*chain, func()) {
 		return &chain{sources: []source{{"the configuration", &credentials.Static{Value: value}}}}, func() {}
 	}
 	transport := &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: time.Second}).DialContext, // it is next door, or there is none
+		DialContext:           (&net.Dialer{Timeout: time.Second}).DialContext, // it is on the same machine, or does not exist
 		ResponseHeaderTimeout: cfg.Timeout,
 		IdleConnTimeout:       time.Minute,
 	}
@@ -76,7 +77,7 @@ func (c *chain) IsExpired() bool {
 	return current == nil || current.provider.IsExpired()
 }
 
-// name says where the credentials in use are from.
+// name returns where the credentials in use come from.
 func (c *chain) name() string {
 	if current := c.current.Load(); current != nil {
 		return current.name

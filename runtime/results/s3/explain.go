@@ -17,8 +17,8 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/results"
 )
 
-// explain says what is wrong and what a user can do about it. ctx is the
-// caller's: when it ended, that is what is wrong.
+// explain adds what is wrong and what a user can do about it. ctx is the caller's: if
+// it has ended, that is the cause.
 func (o *Objects) explain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -36,7 +36,7 @@ func (o *Objects) explain(ctx context.Context, err error) error {
 		return question.Errorf(question.CodeStoreUnavailable, "%s: %s: %w", o.where, o.adviceOf(e), err)
 	}
 	advice := o.adviceOfNetwork(err)
-	if at, ok := errors.AsType[*url.Error](err); ok { // the address is long and says nothing new
+	if at, ok := errors.AsType[*url.Error](err); ok { // the address is long and adds nothing
 		err = at.Err
 	}
 	return question.Errorf(question.CodeStoreUnavailable, "%s: %s: %w", o.where, advice, err)
@@ -48,17 +48,17 @@ func (o *Objects) adviceOf(e minio.ErrorResponse) string {
 	case minio.NoSuchBucket:
 		return "there is no such bucket: create it, name another one, or ask for it to be created"
 	case minio.InvalidBucketName:
-		return "that is no name of a bucket"
+		return "that is not the name of a bucket"
 	case minio.InvalidAccessKeyID:
-		return fmt.Sprintf("it does not know the access key %s: take another one", o.from())
+		return fmt.Sprintf("it does not know the access key %s: use another one", o.from())
 	case minio.SignatureDoesNotMatch:
-		return fmt.Sprintf("the secret key does not belong to the access key %s: take the right one", o.from())
+		return fmt.Sprintf("the secret key does not belong to the access key %s: use the right one", o.from())
 	case "ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired":
-		return fmt.Sprintf("the session token of the credentials %s is not valid or no longer so: get new ones", o.from())
+		return fmt.Sprintf("the session token of the credentials %s is invalid or has expired: get new ones", o.from())
 	case minio.AccessDenied, minio.AllAccessDisabled:
 		return fmt.Sprintf("the credentials %s are not allowed to do this, or they may not list the bucket and the object is not there: they need s3:ListBucket on the bucket itself, without a condition on s3:prefix, and s3:GetObject, s3:PutObject and s3:DeleteObject on %s*", o.from(), o.target.prefix)
 	case minio.RequestTimeTooSkewed:
-		return "its clock and this machine's differ: set the time right"
+		return "its clock and this machine's differ: correct the time"
 	case minio.AuthorizationHeaderMalformed, minio.InvalidRegion, "PermanentRedirect", "TemporaryRedirect", "IllegalLocationConstraintException":
 		region := ""
 		if e.Region != "" {
@@ -66,27 +66,27 @@ func (o *Objects) adviceOf(e minio.ErrorResponse) string {
 		}
 		return fmt.Sprintf("the region %q is not the bucket's%s: set the right one", o.target.region, region)
 	case "XMinioStorageFull", "XMinioStorageQuotaExceeded", "QuotaExceeded", "StorageFull":
-		return "it is full: make room, or keep results for a shorter time"
+		return "it is full: free some space, or keep results for a shorter time"
 	case minio.NotImplemented, minio.APINotSupported:
-		return "it does not support what the store needs (conditional writes, perhaps): take another service"
+		return "it does not support what the store needs (conditional writes, perhaps): use another service"
 	case minio.PreconditionFailed, minio.Conflict, "ConditionalRequestConflict", "OperationAborted":
 		return "too many others write the same object: try again"
 	}
 	switch {
 	case e.StatusCode == http.StatusTooManyRequests, e.StatusCode == http.StatusServiceUnavailable:
-		return "it asks to slow down, again and again: try later"
+		return "it keeps asking to slow down: try later"
 	case e.StatusCode >= 500:
 		return "it fails: look at its log"
 	case e.StatusCode == http.StatusNotFound:
-		return "it does not know the way: is the endpoint that of an S3 service?"
+		return "it does not know this address: is the endpoint an S3 service?"
 	case e.StatusCode == http.StatusMovedPermanently, e.StatusCode == http.StatusTemporaryRedirect:
-		return "it sends us elsewhere: set the bucket's region, or another endpoint"
+		return "it redirects elsewhere: set the bucket's region, or another endpoint"
 	default:
 		return fmt.Sprintf("it refuses (%s, status %d)", e.Code, e.StatusCode)
 	}
 }
 
-// from says which credentials are in use, without their secret.
+// from describes the credentials in use, without their secret.
 func (o *Objects) from() string {
 	value, err := o.keys.GetWithContext(nil)
 	if err != nil {
@@ -105,15 +105,15 @@ func (o *Objects) adviceOfNetwork(err error) string {
 	case errors.As(err, &dns):
 		return "the name " + dns.Name + " is not known: check the endpoint and the bucket's name"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nobody listens there: start the service, or check the endpoint"
+		return "nothing listens there: start the service, or check the endpoint"
 	case errors.As(err, &cert):
-		return "its certificate is not trusted: name its authority's file in SSL_CERT_FILE"
+		return "its certificate is not trusted: set SSL_CERT_FILE to the file of its authority"
 	case isPlainHTTP(err):
 		return "it does not speak TLS: use an http:// endpoint"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return fmt.Sprintf("it does not answer within %s: check the network and the endpoint", o.cfg.Timeout)
 	default:
-		return "it cannot be reached, or it broke off: check the network and the endpoint"
+		return "it cannot be reached, or closed the connection: check the network and the endpoint"
 	}
 }
 

@@ -164,7 +164,7 @@ func wantUnavailable(t *testing.T, err error, parts ...string) {
 	}
 	for _, part := range parts {
 		if !strings.Contains(err.Error(), part) {
-			t.Errorf("%q does not tell %q", err, part)
+			t.Errorf("%q does not say %q", err, part)
 		}
 	}
 	if strings.Contains(err.Error(), secret) || strings.Contains(err.Error(), token) {
@@ -173,6 +173,9 @@ func wantUnavailable(t *testing.T, err error, parts ...string) {
 }
 
 func TestSlowDown(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	f := newFake(t)
 	o := f.open(t)
 	f.hook = func(w http.ResponseWriter, _ *http.Request, n int) bool {
@@ -210,6 +213,9 @@ func TestSlowDown(t *testing.T) {
 }
 
 func TestConflict(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	f := newFake(t)
 	o := f.open(t)
 	f.hook = func(w http.ResponseWriter, r *http.Request, n int) bool {
@@ -299,7 +305,7 @@ func TestAmbiguous(t *testing.T) {
 		return r.Method == http.MethodPut
 	}
 	created, err := o.Create(t.Context(), object, []byte("ours"))
-	wantUnavailable(t, err, "broke off", f.URL)
+	wantUnavailable(t, err, "closed the connection", f.URL)
 	if created {
 		t.Error("created")
 	}
@@ -329,7 +335,7 @@ func TestTruncatedBody(t *testing.T) {
 	}
 	f.hook = func(w http.ResponseWriter, _ *http.Request, _ int) bool { cut(w); return true }
 	got, err := o.Get(t.Context(), "pending/a", 0)
-	wantUnavailable(t, err, "broke off")
+	wantUnavailable(t, err, "closed the connection")
 	if got != nil {
 		t.Errorf("%d bytes of an object that was cut short", len(got))
 	}
@@ -362,9 +368,9 @@ func TestRefusals(t *testing.T) {
 		{"AuthorizationHeaderMalformed", 400, `the region "eu-west-3" is not the bucket's`},
 		{"PermanentRedirect", 301, `the region "eu-west-3" is not the bucket's`},
 		{"XMinioStorageFull", 507, "it is full"},
-		{"NotImplemented", 501, "take another service"},
+		{"NotImplemented", 501, "use another service"},
 		{"InternalError", 500, "it fails"},
-		{"NoSuchThing", 404, "is the endpoint that of an S3 service"},
+		{"NoSuchThing", 404, "is the endpoint an S3 service"},
 		{"Odd", 418, "it refuses (Odd, status 418)"},
 	} {
 		t.Run(test.code, func(t *testing.T) {
@@ -479,7 +485,7 @@ func TestNobodyThere(t *testing.T) {
 	})
 	plain := newFake(t)
 	for _, test := range []struct{ name, endpoint, want string }{
-		{"closed port", closed.URL, "nobody listens there"},
+		{"closed port", closed.URL, "nothing listens there"},
 		{"silent", "http://" + listener.Addr().String(), "does not answer within 200ms"},
 		{"not TLS", strings.Replace(plain.URL, "http://", "https://", 1), "does not speak TLS"},
 		{"no such host", "http://nowhere.invalid:9000", "the name nowhere.invalid is not known"},
@@ -539,6 +545,9 @@ func TestStall(t *testing.T) {
 
 // TestServerDies: what was accepted is there when the server is back.
 func TestServerDies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes long")
+	}
 	server := minio.StartOwn(t)
 	cfg := config(server)
 	cfg.Attempts = 2
@@ -553,13 +562,13 @@ func TestServerDies(t *testing.T) {
 	}
 	server.Kill()
 	_, err := s.Get(t.Context(), job.ID)
-	wantUnavailable(t, err, "nobody listens there")
-	wantUnavailable(t, s.PutPending(t.Context(), job), "nobody listens there")
+	wantUnavailable(t, err, "nothing listens there")
+	wantUnavailable(t, s.PutPending(t.Context(), job), "nothing listens there")
 	_, err = s.PutOutcome(t.Context(), done)
-	wantUnavailable(t, err, "nobody listens there")
+	wantUnavailable(t, err, "nothing listens there")
 	_, err = s.Outcomes(t.Context(), "", 1)
-	wantUnavailable(t, err, "nobody listens there")
-	wantUnavailable(t, s.Ping(t.Context()), "nobody listens there")
+	wantUnavailable(t, err, "nothing listens there")
+	wantUnavailable(t, s.Ping(t.Context()), "nothing listens there")
 	if err := server.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -670,23 +679,23 @@ func TestCredentials(t *testing.T) {
 func TestConfig(t *testing.T) {
 	good := newFake(t).config()
 	for want, change := range map[string]func(c *s3.Config){
-		"it is s3://bucket":            func(c *s3.Config) { c.URL = "" },
-		`"https://bucket": it is s3`:   func(c *s3.Config) { c.URL = "https://bucket" },
+		"use s3://bucket":              func(c *s3.Config) { c.URL = "" },
+		`"https://bucket": use s3`:     func(c *s3.Config) { c.URL = "https://bucket" },
 		"credentials and options":      func(c *s3.Config) { c.URL = "s3://key:" + secret + "@bucket" },
 		"...@bucket":                   func(c *s3.Config) { c.URL = "s3://key:" + secret + "@bucket" },
-		"given apart":                  func(c *s3.Config) { c.URL = "s3://bucket/x?secret=" + secret },
+		"given separately":             func(c *s3.Config) { c.URL = "s3://bucket/x?secret=" + secret },
 		`the bucket "Bucket"`:          func(c *s3.Config) { c.URL = "s3://Bucket" },
 		`the bucket ""`:                func(c *s3.Config) { c.URL = "s3:///prefix" },
 		`the prefix "a/../b/"`:         func(c *s3.Config) { c.URL = "s3://bucket/a/../b" },
 		`the prefix "a//b/"`:           func(c *s3.Config) { c.URL = "s3://bucket/a//b" },
 		`the S3 endpoint "ftp://host"`: func(c *s3.Config) { c.Endpoint = "ftp://host" },
 		`endpoint "http://...@host"`:   func(c *s3.Config) { c.Endpoint = "http://key:" + secret + "@host" },
-		"nothing more":                 func(c *s3.Config) { c.Endpoint = "http://host/path" },
-		"its port is none":             func(c *s3.Config) { c.Endpoint = "http://host:123456" },
-		`"dns": it is "auto"`:          func(c *s3.Config) { c.Lookup = "dns" },
+		"without a path":               func(c *s3.Config) { c.Endpoint = "http://host/path" },
+		"its port is not a number":     func(c *s3.Config) { c.Endpoint = "http://host:123456" },
+		`"dns": use "auto"`:            func(c *s3.Config) { c.Lookup = "dns" },
 		"incomplete":                   func(c *s3.Config) { c.SecretKey = "" },
-		"both, or neither":             func(c *s3.Config) { c.AccessKey, c.SecretKey, c.SessionToken = "", "", token },
-		"above zero":                   func(c *s3.Config) { c.Timeout = -1 },
+		"give both access key":         func(c *s3.Config) { c.AccessKey, c.SecretKey, c.SessionToken = "", "", token },
+		"must be positive":             func(c *s3.Config) { c.Timeout = -1 },
 	} {
 		cfg := good
 		change(&cfg)
@@ -696,6 +705,31 @@ func TestConfig(t *testing.T) {
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
 		if text := fmt.Sprintf(format, good); strings.Contains(text, secret) {
 			t.Errorf("%s of a Config tells its secret: %s", format, text)
+		}
+	}
+}
+
+// TestClock: the store's time is the service's, however wrong this machine's is; a
+// bucket is never opened alone.
+func TestClock(t *testing.T) {
+	fake := newFake(t)
+	ahead := 8 * 24 * time.Hour
+	fake.hook = func(w http.ResponseWriter, _ *http.Request, _ int) bool {
+		w.Header().Set("Date", time.Now().Add(ahead).UTC().Format(http.TimeFormat))
+		return false
+	}
+	o := fake.open(t)
+	if at := results.New(o).AloneSince(); !at.IsZero() {
+		t.Errorf("alone since %s", at)
+	}
+	for _, by := range []time.Duration{ahead, -time.Hour} {
+		ahead = by
+		if err := o.Ping(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		now, err := o.Now(t.Context())
+		if off := time.Until(now) - by; err != nil || off > 0 || off < -patience {
+			t.Errorf("it is %s off the service's clock, %v", off, err)
 		}
 	}
 }

@@ -1,5 +1,5 @@
-// Package s3 keeps jobs and results in a bucket of any S3-compatible service: one
-// object an object, under a prefix and its key.
+// Package s3 keeps jobs and results in a bucket of any S3-compatible service, with one
+// S3 object per object, named by a prefix and its key.
 //
 // It needs s3:GetObject, s3:PutObject and s3:DeleteObject on the prefix and
 // s3:ListBucket on the bucket, without a condition, and a service that honours
@@ -37,12 +37,13 @@ const (
 type Objects struct {
 	cfg    Config
 	target target
-	// client repeats what failed. once does not: Create has to know whether an
-	// earlier attempt may have been stored.
+	// client retries. once does not, because Create has to know whether an earlier
+	// attempt may have been stored.
 	client, once *minio.Core
 	where        string // the bucket and its service, for people
 	keys         *credentials.Credentials
 	chain        *chain
+	clock        *clock
 	close        func()
 }
 
@@ -53,7 +54,20 @@ var (
 
 // Open connects to the bucket and checks, as Ping does, that it can be used. Its errors are
 // *question.Error with CodeStoreUnavailable. ctx bounds Open alone.
-func Open(ctx context.Context, cfg Config) (_ *Objects, err error) {
+func Open(ctx context.Context, cfg Config) (*Objects, error) {
+	o, err := dial(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.connect(ctx); err != nil {
+		o.close()
+		return nil, err
+	}
+	return o, nil
+}
+
+// dial prepares a connection, and sends no request.
+func dial(cfg Config) (_ *Objects, err error) {
 	t, err := resolve(&cfg)
 	if err != nil {
 		return nil, err
@@ -81,6 +95,7 @@ func Open(ctx context.Context, cfg Config) (_ *Objects, err error) {
 		where:  "the bucket " + t.bucket + " at " + scheme + t.host,
 		keys:   credentials.New(chain),
 		chain:  chain,
+		clock:  &clock{RoundTripper: transport},
 		close: func() {
 			transport.CloseIdleConnections()
 			closeChain()
@@ -98,7 +113,7 @@ func Open(ctx context.Context, cfg Config) (_ *Objects, err error) {
 		*c.core, err = minio.NewCore(t.host, &minio.Options{
 			Creds:        o.keys,
 			Secure:       t.secure,
-			Transport:    transport,
+			Transport:    o.clock,
 			Region:       t.region,
 			BucketLookup: t.lookup,
 			MaxRetries:   c.attempts,
@@ -106,9 +121,6 @@ func Open(ctx context.Context, cfg Config) (_ *Objects, err error) {
 		if err != nil {
 			return nil, question.Errorf(question.CodeStoreUnavailable, "%s: %w", o.where, err)
 		}
-	}
-	if err := o.connect(ctx); err != nil {
-		return nil, err
 	}
 	return o, nil
 }
@@ -123,7 +135,7 @@ func (o *Objects) connect(ctx context.Context) error {
 	}
 	if value.AccessKeyID == "defaultkey" && value.SecretAccessKey == "defaultsecret" {
 		return question.Errorf(question.CodeStoreUnavailable,
-			"%s: SAM found no credentials on its machine and passes \"defaultkey\" on: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where you start sam", o.where)
+			"%s: SAM found no credentials on its machine and passes \"defaultkey\": set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where you start sam", o.where)
 	}
 	err = o.Ping(ctx)
 	if !o.cfg.CreateBucket || codeOf(err) != minio.NoSuchBucket {
@@ -141,8 +153,8 @@ func (o *Objects) bound(ctx context.Context) (context.Context, context.CancelFun
 	return context.WithTimeout(ctx, o.limit())
 }
 
-// limit leaves minio-go the second that it waits at most between two attempts:
-// were the time up then, what went wrong would be forgotten.
+// limit adds the second that minio-go waits at most between two attempts: if the time
+// ran out during that wait, the cause of the failure would be lost.
 func (o *Objects) limit() time.Duration {
 	return time.Duration(o.cfg.Attempts) * (o.cfg.Timeout + time.Second)
 }
@@ -218,7 +230,7 @@ func (o *Objects) Create(ctx context.Context, key string, data []byte) (created 
 	return false, o.explain(ctx, err)
 }
 
-// isOurs tells, of an object that is there, whether it is what Create wrote.
+// isOurs reports whether the object that exists is the one that Create wrote.
 func (o *Objects) isOurs(ctx context.Context, key string, data []byte) (bool, error) {
 	there, err := o.Get(ctx, key, 0)
 	return err == nil && bytes.Equal(there, data), err
@@ -325,12 +337,12 @@ func (o *Objects) delete(ctx context.Context, keys []string) error {
 }
 
 // List implements results.Objects. It asks for a page of names at a time.
-func (o *Objects) List(ctx context.Context, folder, after string) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
+func (o *Objects) List(ctx context.Context, folder, after string) iter.Seq2[results.Entry, error] {
+	return func(yield func(results.Entry, error) bool) {
 		call, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
 		if err := call.Err(); err != nil {
-			yield("", o.explain(ctx, err))
+			yield(results.Entry{}, o.explain(ctx, err))
 			return
 		}
 		// The limit is on the service, not on what the caller does with a name.
@@ -345,23 +357,32 @@ func (o *Objects) List(ctx context.Context, folder, after string) iter.Seq2[stri
 		}) {
 			timer.Stop()
 			if object.Err != nil {
-				yield("", o.explain(ctx, object.Err))
+				yield(results.Entry{}, o.explain(ctx, object.Err))
 				return
 			}
 			// A folder is listed again when the service starts after its name, and
 			// other programs mark a folder with an object of its name.
-			if name := strings.TrimPrefix(object.Key, prefix); name > after && !yield(name, nil) {
-				return
+			if name := strings.TrimPrefix(object.Key, prefix); name > after {
+				entry := results.Entry{Name: name}
+				if !entry.Folder() {
+					entry.Modified, entry.Size, entry.ETag = object.LastModified, object.Size, object.ETag
+				}
+				if !yield(entry, nil) {
+					return
+				}
 			}
 			timer.Reset(o.limit())
 		}
-		if call.Err() != nil { // minio-go ends without a word
-			yield("", o.explain(ctx, context.Cause(call)))
+		if call.Err() != nil { // minio-go ends without an error
+			yield(results.Entry{}, o.explain(ctx, context.Cause(call)))
 		}
 	}
 }
 
-// missing is the key of an object that is never there.
+// Now implements results.Objects, without a request. It is exact to a second.
+func (o *Objects) Now(ctx context.Context) (time.Time, error) { return o.clock.now(), ctx.Err() }
+
+// missing is the key of an object that never exists.
 const missing = "pending/.missing"
 
 // Ping implements results.Objects: it reads an object that is not there, which needs the
@@ -376,7 +397,7 @@ func (o *Objects) Ping(ctx context.Context) error {
 		if answer.RequestID != "" {
 			return nil
 		}
-		// Any web server says 404, and minio-go takes it for this.
+		// Any web server answers 404, and minio-go takes that for NoSuchKey.
 		return o.listOne(ctx, call)
 	case minio.AccessDenied, minio.AllAccessDisabled:
 		return question.Errorf(question.CodeStoreUnavailable,
@@ -386,7 +407,7 @@ func (o *Objects) Ping(ctx context.Context) error {
 	return o.explain(ctx, err)
 }
 
-// listOne lists a name, which only an S3 service answers rightly.
+// listOne lists one name, which only an S3 service can answer.
 func (o *Objects) listOne(ctx, call context.Context) error {
 	owner := false
 	for object := range o.client.ListObjectsIter(call, o.target.bucket, minio.ListObjectsOptions{
@@ -413,7 +434,7 @@ func statusOf(err error) int {
 	return e.StatusCode
 }
 
-// temporary tells whether a call that failed so may succeed a moment later.
+// temporary reports whether a call that failed with err may succeed a moment later.
 func temporary(err error) bool {
 	if e, ok := errors.AsType[minio.ErrorResponse](err); ok {
 		return e.StatusCode >= 500 || e.StatusCode == http.StatusTooManyRequests || e.StatusCode == http.StatusRequestTimeout

@@ -51,10 +51,10 @@ func TestShare(t *testing.T) {
 	if resp, _ := get(strings.Replace(address, "/shared/", "/pending/", 1)); resp.StatusCode != http.StatusForbidden {
 		t.Errorf("another object at a bent address: %d", resp.StatusCode)
 	}
-	if n, err := store.Sweep(t.Context(), time.Now()); n != 0 || err != nil {
+	if n, err := store.Sweep(t.Context(), time.Hour, time.Time{}); n != 0 || err != nil {
 		t.Errorf("Sweep of this hour: %d, %v", n, err)
 	}
-	if n, err := store.Sweep(t.Context(), time.Now().Add(2*time.Hour)); n != 1 || err != nil {
+	if n, err := store.Sweep(t.Context(), -time.Hour, time.Time{}); n != 1 || err != nil {
 		t.Errorf("Sweep: %d, %v", n, err)
 	}
 	if resp, _ := get(address); resp.StatusCode != http.StatusNotFound {

@@ -6,15 +6,16 @@ import (
 	"iter"
 	"math/rand/v2"
 	"sync"
+	"time"
 
 	"github.com/le-stats-sportifs/lestats/runtime/results"
 )
 
-// ErrFault is what a call fails with that Faults lets fail.
-var ErrFault = errors.New("a fault that the test asked for")
+// ErrFault is the error of a call that Faults makes fail.
+var ErrFault = errors.New("injected fault")
 
-// Faults is results.Objects that fail as a network does, for tests of what stands
-// on a store: a call that fails has, half of the time, taken effect all the same.
+// Faults wraps results.Objects and makes calls fail as a network does: half of the calls
+// that fail have taken effect nevertheless.
 // Its methods are safe for concurrent use; those of the Objects in it must be.
 type Faults struct {
 	Objects results.Objects
@@ -25,24 +26,28 @@ type Faults struct {
 	hook func(op, key string) error
 }
 
-var _ results.Objects = (*Faults)(nil)
+var (
+	_ results.Objects   = (*Faults)(nil)
+	_ results.Exclusive = (*Faults)(nil)
+)
 
-// NewFaults returns o, not failing yet. The same seed fails the same calls, as
-// far as they come in the same order.
+// NewFaults wraps o; no call fails yet. The same seed makes the same calls fail, if they
+// come in the same order.
 func NewFaults(o results.Objects, seed uint64) *Faults {
 	return &Faults{Objects: o, rng: rand.New(rand.NewPCG(seed, 0))}
 }
 
-// SetRate lets calls fail with this probability: 0 none, 1 all.
+// SetRate sets the probability with which calls fail: 0 is none, 1 is all.
 func (f *Faults) SetRate(rate float64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.rate = rate
 }
 
-// SetHook has hook called before each call, with the method's name ("Put",
-// "Create", "Get", "Delete", "List", "Ping") and its key, folder or "". An error
-// is returned in place of the call. The hook may block; nil removes it.
+// SetHook sets a function that is called before each call, with the method's name ("Put",
+// "Create", "Get", "Delete", "List", "Now", "Ping") and its key, folder or "". If it
+// returns an error, that is the result and the call is not made. It may block; nil
+// removes it.
 func (f *Faults) SetHook(hook func(op, key string) error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -105,15 +110,27 @@ func (f *Faults) Delete(ctx context.Context, keys ...string) error {
 }
 
 // List implements results.Objects. It fails at its beginning or not at all.
-func (f *Faults) List(ctx context.Context, folder, after string) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
+func (f *Faults) List(ctx context.Context, folder, after string) iter.Seq2[results.Entry, error] {
+	return func(yield func(results.Entry, error) bool) {
 		if err := f.call("List", folder, func() error { return nil }); err != nil {
-			yield("", err)
+			yield(results.Entry{}, err)
 			return
 		}
 		f.Objects.List(ctx, folder, after)(yield)
 	}
 }
+
+// Now implements results.Objects.
+func (f *Faults) Now(ctx context.Context) (now time.Time, err error) {
+	err = f.call("Now", "", func() (err error) {
+		now, err = f.Objects.Now(ctx)
+		return err
+	})
+	return now, err
+}
+
+// AloneSince implements results.Exclusive with what Objects says, if it does.
+func (f *Faults) AloneSince() time.Time { return results.New(f.Objects).AloneSince() }
 
 // Ping implements results.Objects.
 func (f *Faults) Ping(ctx context.Context) error {

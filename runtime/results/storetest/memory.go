@@ -7,18 +7,31 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/le-stats-sportifs/lestats/runtime/results"
 )
 
-// Memory is results.Objects in memory, for tests of what stands on a store. The
-// zero value is empty and ready. It passes Run.
+// Memory is results.Objects in memory, for tests. The zero value is empty and ready to
+// use. It passes Run.
 type Memory struct {
+	Clock func() time.Time // of the store; nil is time.Now. Set it before the first call
+	Alone time.Time        // what AloneSince returns
+
 	mu      sync.Mutex
-	objects map[string][]byte
+	objects map[string]object
 }
 
-var _ results.Objects = (*Memory)(nil)
+// object is what is stored; written once.
+type object struct {
+	data     []byte
+	modified time.Time
+}
+
+var (
+	_ results.Objects   = (*Memory)(nil)
+	_ results.Exclusive = (*Memory)(nil)
+)
 
 // Put implements results.Objects.
 func (m *Memory) Put(ctx context.Context, key string, data []byte) error {
@@ -47,9 +60,9 @@ func (m *Memory) Create(ctx context.Context, key string, data []byte) (created b
 
 func (m *Memory) set(key string, data []byte) {
 	if m.objects == nil {
-		m.objects = map[string][]byte{}
+		m.objects = map[string]object{}
 	}
-	m.objects[key] = slices.Clone(data)
+	m.objects[key] = object{slices.Clone(data), m.now()}
 }
 
 // Get implements results.Objects.
@@ -59,10 +72,11 @@ func (m *Memory) Get(ctx context.Context, key string, limit int) ([]byte, error)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	data, there := m.objects[key]
+	stored, there := m.objects[key]
 	if !there {
 		return nil, results.ErrNotFound
 	}
+	data := stored.data
 	if limit > 0 && limit < len(data) {
 		data = data[:limit]
 	}
@@ -83,38 +97,52 @@ func (m *Memory) Delete(ctx context.Context, keys ...string) error {
 }
 
 // List implements results.Objects.
-func (m *Memory) List(ctx context.Context, folder, after string) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
+func (m *Memory) List(ctx context.Context, folder, after string) iter.Seq2[results.Entry, error] {
+	return func(yield func(results.Entry, error) bool) {
 		if err := ctx.Err(); err != nil {
-			yield("", err)
+			yield(results.Entry{}, err)
 			return
 		}
-		names := map[string]bool{}
+		entries := map[string]results.Entry{}
 		m.mu.Lock()
-		for key := range m.objects {
+		for key, stored := range m.objects {
 			name, ok := strings.CutPrefix(key, folder)
 			if !ok {
 				continue
 			}
+			entry := results.Entry{Name: name, Modified: stored.modified, Size: int64(len(stored.data))}
 			if i := strings.IndexByte(name, '/'); i >= 0 {
-				name = name[:i+1]
+				entry = results.Entry{Name: name[:i+1]}
 			}
-			if name > after {
-				names[name] = true
+			if entry.Name > after {
+				entries[entry.Name] = entry
 			}
 		}
 		m.mu.Unlock()
-		for _, name := range slices.Sorted(maps.Keys(names)) {
-			if !yield(name, nil) {
+		for _, name := range slices.Sorted(maps.Keys(entries)) {
+			if !yield(entries[name], nil) {
 				return
 			}
 		}
 	}
 }
 
+// Now implements results.Objects.
+func (m *Memory) Now(ctx context.Context) (time.Time, error) { return m.now(), ctx.Err() }
+
+func (m *Memory) now() time.Time {
+	if m.Clock != nil {
+		return m.Clock()
+	}
+	return time.Now()
+}
+
+// AloneSince implements results.Exclusive.
+func (m *Memory) AloneSince() time.Time { return m.Alone }
+
 // Ping implements results.Objects.
 func (m *Memory) Ping(ctx context.Context) error { return ctx.Err() }
 
-// Close implements results.Objects. What was stored stays, so that a test can
-// open another store over it, as a new process would.
+// Close implements results.Objects. The objects stay, so that a test can open another
+// store over them, as a new process would.
 func (m *Memory) Close() error { return nil }

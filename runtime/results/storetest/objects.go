@@ -36,6 +36,7 @@ func runObjects(t *testing.T, open Open) {
 		{"GetLimit", testGetLimit},
 		{"List", testList},
 		{"ListManyAndDeleteMany", testListMany},
+		{"Times", testTimes},
 		{"Isolation", testIsolation},
 		{"Context", testContext},
 		{"Ping", func(t *testing.T, open Open) { noError(t, open(t).Ping(t.Context())) }},
@@ -271,9 +272,9 @@ func testList(t *testing.T, open Open) {
 			t.Errorf("List(%q, %q) = %s\nwant %s", test.folder, test.after, got, test.want)
 		}
 	}
-	for name, err := range o.List(t.Context(), "jobs/2026-11-25T03/", "") { // a reader may stop
-		if noError(t, err); name != "0" {
-			t.Errorf("the first name is %q", name)
+	for entry, err := range o.List(t.Context(), "jobs/2026-11-25T03/", "") { // a reader may stop
+		if noError(t, err); entry.Name != "0" {
+			t.Errorf("the first name is %q", entry.Name)
 		}
 		break
 	}
@@ -308,9 +309,9 @@ func testListMany(t *testing.T, open Open) {
 	}
 	// What goes while it is listed does not disturb the rest.
 	var got []string
-	for name, err := range o.List(t.Context(), "pending/", "") {
+	for entry, err := range o.List(t.Context(), "pending/", "") {
 		noError(t, err)
-		if got = append(got, name); len(got) == 500 {
+		if got = append(got, entry.Name); len(got) == 500 {
 			noError(t, o.Delete(t.Context(), keys[:500]...))
 		}
 	}
@@ -320,6 +321,66 @@ func testListMany(t *testing.T, open Open) {
 	noError(t, o.Delete(t.Context(), keys...)) // half of them are gone already
 	if got := list(t, o, "pending/", ""); len(got) != 0 {
 		t.Errorf("%d names are left after all were deleted", len(got))
+	}
+}
+
+// testTimes: an object's time is that of its last write, by the clock that Now reads.
+func testTimes(t *testing.T, open Open) {
+	o := open(t)
+	const exact = time.Second // S3 tells time in seconds
+	now := func() time.Time {
+		t.Helper()
+		now, err := o.Now(t.Context())
+		noError(t, err)
+		return now
+	}
+	entries := func() map[string]results.Entry {
+		t.Helper()
+		all := map[string]results.Entry{}
+		for entry, err := range o.List(t.Context(), "jobs/", "") {
+			noError(t, err)
+			all[entry.Name] = entry
+		}
+		return all
+	}
+	begin := now()
+	noError(t, o.Put(t.Context(), "jobs/put", []byte("12345")))
+	_, err := o.Create(t.Context(), "jobs/create", []byte("123"))
+	noError(t, err)
+	noError(t, o.Put(t.Context(), "jobs/folder/x", nil))
+	first := entries()
+	for name, size := range map[string]int64{"put": 5, "create": 3} {
+		e := first[name]
+		if e.Size != size || e.Modified.Before(begin.Add(-exact)) || e.Modified.After(now().Add(exact)) {
+			t.Errorf("%+v was written between %s and %s with %d bytes", e, begin, now(), size)
+		}
+	}
+	if e := first["folder/"]; len(first) != 3 || e != (results.Entry{Name: "folder/"}) {
+		t.Errorf("listed: %+v", first)
+	}
+	// A write shows in the object's time, and in that of no other.
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		noError(t, o.Put(t.Context(), "jobs/put", []byte("54321")))
+		if entries()["put"].Modified.After(first["put"].Modified) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the time of an object that is written again does not change")
+		}
+	}
+	created, err := o.Create(t.Context(), "jobs/create", []byte("12"))
+	if noError(t, err); created {
+		t.Error("created twice")
+	}
+	second := entries()
+	if second["create"] != first["create"] {
+		t.Errorf("%+v became %+v", first["create"], second["create"])
+	}
+	if tag := second["put"].ETag; tag != "" && tag == first["put"].ETag {
+		t.Errorf("the ETag %s does not change with the content", tag)
+	}
+	if end := now(); end.Before(begin.Add(-exact)) || second["put"].Modified.After(end.Add(exact)) {
+		t.Errorf("it was %s and is %s", begin, end)
 	}
 }
 
@@ -375,6 +436,8 @@ func testContext(t *testing.T, open Open) {
 			err = errors.Join(err, e)
 		}
 		check("List", err)
+		_, err = o.Now(test.ctx)
+		check("Now", err)
 		check("Ping", o.Ping(test.ctx))
 	}
 	if got := string(get(t, o, "pending/a")); got != "x" {
@@ -418,14 +481,14 @@ func get(t *testing.T, o results.Objects, key string) []byte {
 func list(t *testing.T, o results.Objects, folder, after string) []string {
 	t.Helper()
 	var objects, folders []string
-	for name, err := range o.List(t.Context(), folder, after) {
+	for entry, err := range o.List(t.Context(), folder, after) {
 		if err != nil {
 			t.Fatalf("List(%q, %q): %v", folder, after, err)
 		}
-		if strings.HasSuffix(name, "/") {
-			folders = append(folders, name)
+		if entry.Folder() {
+			folders = append(folders, entry.Name)
 		} else {
-			objects = append(objects, name)
+			objects = append(objects, entry.Name)
 		}
 	}
 	if !slices.IsSorted(objects) || !slices.IsSorted(folders) {

@@ -34,6 +34,7 @@ func runStore(t *testing.T, open Open) {
 		{"Pending", testPending},
 		{"Outcomes", testOutcomes},
 		{"BigResults", testBigResults},
+		{"PendingTimes", testPendingTimes},
 		{"Sweep", testSweep},
 		{"Damage", testDamage},
 		{"BadIDs", testBadIDs},
@@ -285,40 +286,125 @@ func (c *counting) Get(ctx context.Context, key string, limit int) ([]byte, erro
 	return data, err
 }
 
+// testPendingTimes: the times of pending records are known without reading them.
+func testPendingTimes(t *testing.T, open Open) {
+	faults := NewFaults(open(t), 1)
+	s := results.New(faults)
+	times := func() (map[string]time.Time, time.Time) {
+		t.Helper()
+		written, now, err := s.PendingTimes(t.Context())
+		noError(t, err)
+		return written, now
+	}
+	begin, err := faults.Now(t.Context())
+	noError(t, err)
+	if written, now := times(); len(written) != 0 || now.Before(begin.Add(-time.Second)) {
+		t.Errorf("of nothing: %v at %s", written, now)
+	}
+	ids := []string{ID(hour0, 1), ID(hour0, 2), ID(hour0.Add(time.Hour), 3)} // made long ago, or yet to be made
+	for _, id := range ids {
+		noError(t, s.PutPending(t.Context(), Pending(id)))
+	}
+	_, err = s.PutOutcome(t.Context(), Done(ID(hour0, 4), 1))
+	noError(t, err)
+	noError(t, faults.Put(t.Context(), "pending/README", nil))
+	noError(t, faults.Put(t.Context(), "pending/"+ID(hour0, 5)+"/x", nil))
+	faults.SetHook(func(op, key string) error {
+		if op == "Get" {
+			t.Errorf("%s was read", key)
+		}
+		return nil
+	})
+	written, now := times()
+	for _, id := range ids {
+		if at := written[id]; at.Before(begin.Add(-time.Second)) || at.After(now.Add(time.Second)) {
+			t.Errorf("%s was written at %s, not between %s and %s", id, at, begin, now)
+		}
+	}
+	if len(written) != len(ids) {
+		t.Errorf("pending: %v", written)
+	}
+	noError(t, s.DeletePending(t.Context(), ids[0]))
+	if left, _ := times(); len(left) != 2 {
+		t.Errorf("pending: %v", left)
+	}
+}
+
+// at is objects at a standstill of their clock.
+type at struct {
+	results.Objects
+
+	now time.Time
+}
+
+// Now implements results.Objects.
+func (a at) Now(ctx context.Context) (time.Time, error) { return a.now, ctx.Err() }
+
+// testSweep: outcomes are removed by the time at which they were stored, whatever their
+// ids say, and a clock that must be wrong removes nothing.
 func testSweep(t *testing.T, open Open) {
+	const week = 7 * 24 * time.Hour
 	o := open(t)
 	s := results.New(o)
-	var jobs []string
-	for hour := range 4 {
-		for i := range 3 {
-			id := ID(hour0.Add(time.Duration(hour)*time.Hour+time.Duration(i)*25*time.Minute), i)
-			_, err := s.PutOutcome(t.Context(), Done(id, 1))
+	asked := time.Now().UTC().Add(-10 * 24 * time.Hour).Truncate(time.Hour)
+	put := func(from, to int) []string {
+		t.Helper()
+		var jobs []string
+		for i := from; i < to; i++ {
+			jobs = append(jobs, ID(asked.Add(time.Duration(i)*25*time.Minute), i))
+			_, err := s.PutOutcome(t.Context(), Done(jobs[len(jobs)-1], 1))
 			noError(t, err)
-			jobs = append(jobs, id)
 		}
+		return jobs
 	}
+	// stored returns the earliest and the latest time of outcomes.
+	stored := func() (first, last time.Time) {
+		t.Helper()
+		for _, hour := range list(t, o, "jobs/", "") {
+			for entry, err := range o.List(t.Context(), "jobs/"+hour, "") {
+				if noError(t, err); first.IsZero() || entry.Modified.Before(first) {
+					first = entry.Modified
+				}
+				if entry.Modified.After(last) {
+					last = entry.Modified
+				}
+			}
+		}
+		return first, last
+	}
+	jobs := put(0, 9)
 	noError(t, s.PutPending(t.Context(), Pending(jobs[0])))
+	_, early := stored()
+	gap := 100 * time.Millisecond
+	if early.Nanosecond() == 0 { // a service that tells seconds
+		gap = 3 * time.Second
+	}
+	time.Sleep(gap)
+	put(9, 12)
+	_, late := stored()
+	between := early.Add(late.Sub(early) / 2)
+
 	for _, test := range []struct {
-		olderThan time.Time
-		removed   int
+		name       string
+		now, since time.Time
+		removed    int
+		err        error
 	}{
-		{hour0, 0},
-		{hour0.Add(time.Hour - time.Nanosecond), 0}, // the hour is not over
-		{hour0.Add(time.Hour), 3},
-		{hour0.Add(time.Hour), 0},
-		{hour0.Add(3*time.Hour + 59*time.Minute), 6},
+		{"asked for ten days ago, answered now", late.Add(time.Second), time.Time{}, 0, nil},
+		{"so too by a process that starts", late.Add(time.Second), late.Add(time.Second), 0, nil},
+		{"a week after the first", between.Add(week), between, 0, results.ErrSweepsAll},
+		{"the clock is eight days ahead", late.Add(8 * 24 * time.Hour), late.Add(8 * 24 * time.Hour), 0, results.ErrSweepsAll},
+		{"a week after the first, and others were there", between.Add(week), late.Add(time.Hour), 9, nil},
+		{"again", between.Add(week), late.Add(time.Hour), 0, nil},
+		{"nothing is older than the process", late.Add(8 * 24 * time.Hour), early, 3, nil},
 	} {
-		removed, err := s.Sweep(t.Context(), test.olderThan)
-		if noError(t, err); removed != test.removed {
-			t.Errorf("Sweep(%s) removed %d, want %d", test.olderThan, removed, test.removed)
+		removed, err := results.New(at{o, test.now}).Sweep(t.Context(), week, test.since)
+		if removed != test.removed || !errors.Is(err, test.err) {
+			t.Errorf("%s: %d, %v; want %d, %v", test.name, removed, err, test.removed, test.err)
 		}
 	}
-	if got := list(t, o, "jobs/", ""); !slices.Equal(got, []string{"2026-11-25T01/"}) {
+	if got := list(t, o, "jobs/", ""); len(got) != 0 {
 		t.Errorf("left: %q", got)
-	}
-	left, err := s.Outcomes(t.Context(), "", 0)
-	if noError(t, err); len(left) != 3 {
-		t.Errorf("%d outcomes are left", len(left))
 	}
 	same(t, s, Pending(jobs[0])) // its outcome was removed; it was not
 	// An old hour can be written to again.
@@ -371,6 +457,7 @@ func testDamage(t *testing.T, open Open) {
 	foreign := []string{
 		"pending/README", "pending/" + good + ".json", "pending/sub/" + id(2), "jobs/README", "jobs/not-an-hour/" + id(2) + ".json",
 		"jobs/2026-11-24T22/" + id(3), "jobs/2026-11-24T22/notes.json", "jobs/2026-11-24T22/deeper/x.json",
+		"jobs/2026-11-24T22/" + id(4) + ".json/x", "pending/" + id(5) + "/x", "jobs/" + id(6) + ".json/x", // folders named like jobs
 		"jobs/2026-11-24T22/" + ID(hour0.Add(time.Hour), 0) + ".json", // the wrong hour
 	}
 	for _, key := range foreign {
@@ -398,7 +485,7 @@ func testDamage(t *testing.T, open Open) {
 			t.Errorf("Get of the damaged %s: %v", key, err)
 		}
 	}
-	removed, err := s.Sweep(ctx, hour0.Add(time.Hour))
+	removed, err := results.New(at{o, time.Now().Add(24 * time.Hour)}).Sweep(ctx, time.Hour, time.Time{})
 	if noError(t, err); removed == 0 {
 		t.Error("Sweep removed nothing")
 	}
@@ -454,7 +541,9 @@ func testFailure(t *testing.T, open Open) {
 		_, errs["PutOutcome"] = s.PutOutcome(ctx, Done(id, 1))
 		_, errs["Pending"] = s.Pending(ctx, "", 1)
 		_, errs["Outcomes"] = s.Outcomes(ctx, "", 1)
-		_, errs["Sweep"] = s.Sweep(ctx, hour0.Add(time.Hour))
+		_, errs["Sweep"] = s.Sweep(ctx, time.Hour, time.Time{})
+		_, _, errs["PendingTimes"] = s.PendingTimes(ctx)
+		_, errs["PendingIDs"] = s.PendingIDs(ctx)
 		errs["PutPending"] = s.PutPending(ctx, Pending(id))
 		errs["DeletePending"] = s.DeletePending(ctx, id)
 		errs["Ping"] = s.Ping(ctx)
@@ -494,7 +583,7 @@ func testFailure(t *testing.T, open Open) {
 // cancelled returns a job that has ended without a result.
 func cancelled(id string) *question.Job {
 	job := Pending(id)
-	job.Status, job.Error = question.Cancelled, question.Errorf(question.CodeCancelled, "by a user").About("id", "a", "b")
+	job.Status, job.Error = question.Cancelled, question.Errorf(question.CodeCancelled, "by a user").WithParam("id", "a", "b")
 	return job
 }
 

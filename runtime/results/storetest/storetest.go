@@ -1,6 +1,6 @@
-// Package storetest holds the conformance suite of the store: Run proves a
-// results.Objects, alone and under a results.Store. Memory and Faults are there
-// for tests of what stands on a store.
+// Package storetest holds the conformance suite of the store: Run tests a
+// results.Objects, alone and under a results.Store. Memory and Faults are for tests of
+// code that uses a store.
 package storetest
 
 import (
@@ -18,14 +18,14 @@ import (
 // folder, or another prefix of a bucket. It registers their Close with t.Cleanup.
 type Open func(t *testing.T) results.Objects
 
-// Run proves that what open returns keeps the contract.
+// Run tests that the objects that open returns keep the contract.
 func Run(t *testing.T, open Open) {
 	t.Run("Objects", func(t *testing.T) { runObjects(t, open) })
 	t.Run("Store", func(t *testing.T) { runStore(t, open) })
 }
 
-// ID returns the id of a job that was made at that instant (to the millisecond);
-// of two with the same instant, the one with the smaller n is the smaller id.
+// ID returns the id of a job made at that instant (to the millisecond). For the same
+// instant, a smaller n makes a smaller id.
 func ID(at time.Time, n int) string {
 	var u uuid.UUID
 	ms := uint64(at.UnixMilli())
@@ -34,7 +34,7 @@ func ID(at time.Time, n int) string {
 	return u.String()
 }
 
-// Pending returns a job that waits.
+// Pending returns a queued job.
 func Pending(id string) *question.Job {
 	return &question.Job{
 		ID:      id,
@@ -44,7 +44,7 @@ func Pending(id string) *question.Job {
 	}
 }
 
-// Done returns a job that has ended with a result of that many rows.
+// Done returns a job that succeeded with a result of that many rows.
 func Done(id string, rows int) *question.Job {
 	keys := question.Column{Name: "location", Type: question.String, Role: question.RoleKey, Dict: []string{"Ohio", "Oklahoma"}}
 	means := question.Column{Name: "mean", Type: question.Number, Role: question.RoleValue, Unit: "%"}
@@ -57,7 +57,10 @@ func Done(id string, rows int) *question.Job {
 	job.Attempts = 1
 	job.Started, job.Finished = job.Created.Add(time.Millisecond), job.Created.Add(2*time.Millisecond)
 	job.Provenance = &question.Provenance{Dataset: "npao", DatasetDigest: "sha256:00", Plugin: "sportifs", RowsSelected: rows}
+	job.Coverage = &question.Coverage{Rows: rows + 1, Missing: 1, Mixed: []question.Mixed{{Column: "year", Title: "Year", Values: 13}}}
+	job.Caveats = []question.Caveat{{Code: question.CaveatMean, Text: "Plain means of <published> figures."}}
 	job.Result = &question.Table{Layout: question.LayoutMap, Columns: []question.Column{keys, means}}
+	job.Receipt = &question.Receipt{Dataset: "sha256:00", Plugin: "sha256:01", Request: "sha256:02", Result: job.Result.Digest(), Fuel: 1 << 40, Build: "1.2.3"}
 	return job
 }
 

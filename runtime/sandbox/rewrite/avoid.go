@@ -1,7 +1,8 @@
 package rewrite
 
-// What wazero 1.12's compiler gets wrong under register pressure is never handed to it. RATIONALE.md names each fault and where in wazero it lies, and
-// miscompiled_test.go says when a release of wazero no longer needs this file:
+// Instructions that wazero 1.12 miscompiles under register pressure are replaced, so its
+// compiler never sees them. RATIONALE.md names each fault and its place in wazero, and
+// avoid_test.go detects a release of wazero that no longer needs this file:
 //
 //   - select of f32 or f64 is written as an if;
 //   - f32.copysign, f64.copysign as shifts of integers;
@@ -10,14 +11,14 @@ package rewrite
 //   - on amd64 without BMI1, ctz and clz with popcnt and a conversion;
 //   - on arm64, rem_s and rem_u as a division, a multiplication and a subtraction.
 //
-// What is written instead is charged by the original instruction's weight, the same
-// on every processor.
+// A replacement is charged the original instruction's weight, the same on every
+// processor.
 
-// scratch says which locals of its own a function needs for that.
+// scratch says which additional locals a function needs for the replacements.
 type scratch struct {
 	i32, i64, f32, f64 bool // two each
-	// counts and rem say the same of instructions that are only avoided where they are
-	// among the faults: i32, i64.
+	// counts and rem say the same for instructions that are replaced only on processors
+	// with those faults: i32, i64.
 	counts, rem [2]bool
 }
 
@@ -30,7 +31,7 @@ func (t *scratch) forSelect(of valType) {
 	}
 }
 
-// forInstruction returns how often a local is set for that instruction.
+// forInstruction returns how often the replacement of op sets a local.
 func (t *scratch) forInstruction(op opcode) int {
 	switch op {
 	case opF32Copysign:
@@ -58,7 +59,7 @@ func (t *scratch) forInstruction(op opcode) int {
 	return 0
 }
 
-// locals are those locals, in the order in which at numbers them.
+// locals are the additional locals, in the order in which avoider numbers them.
 func (t scratch) locals(f faults) (groups []localGroup) {
 	if t.i32 || f.counts && t.counts[0] || f.rem && t.rem[0] {
 		groups = append(groups, localGroup{2, i32})
@@ -75,19 +76,20 @@ func (t scratch) locals(f faults) (groups []localGroup) {
 	return groups
 }
 
-// avoider writes the instructions of one function that wazero gets wrong.
+// avoider writes one function's instructions, replacing those that wazero miscompiles.
 type avoider struct {
-	selects  []valType // those that are left: what each selects, or unknown
+	selects  []valType // of the remaining selects: the operand type, or unknown
 	faults   faults
 	i32, i64 uint32 // the first local of each type
 	f32, f64 uint32
-	// and is set where an and stands before in the same basic block, nonzero where the
-	// instruction before is a constant other than 0, negated where an i32.eqz follows.
+	// and: an and comes before in the same basic block. nonzero: the previous instruction
+	// is a constant other than 0. negated: an i32.eqz follows.
 	and, nonzero, negated bool
 	last                  instr // its op and n
 }
 
-// read notes an instruction that r has read; each is, before it is written in any way.
+// read records an instruction that r has read. It is called for every instruction,
+// before that is written.
 func (a *avoider) read(i *instr, r *reader) {
 	a.negated = r.pos < len(r.b) && r.b[r.pos] == opI32Eqz
 	a.nonzero = (a.last.op == opI32Const || a.last.op == opI64Const) && a.last.n != 0
@@ -100,7 +102,7 @@ func (a *avoider) read(i *instr, r *reader) {
 	}
 }
 
-// opposite is the comparison that is true where one of integers by order is false.
+// opposite returns the negation of an integer order comparison.
 func opposite(op opcode) (opcode, bool) {
 	for _, lt := range []opcode{opI32LtS, opI64LtS} { // lt_s, lt_u, gt_s, gt_u, le_s, le_u, ge_s, ge_u
 		switch n := op - lt; {
@@ -118,7 +120,7 @@ func opposite(op opcode) (opcode, bool) {
 	return op, false
 }
 
-// avoider is that of a function whose scratch locals begin at local n.
+// avoider returns the avoider of a function whose scratch locals begin at local n.
 func (e *encoder) avoider(f *body, n uint32) avoider {
 	a := avoider{selects: f.selects, faults: e.cfg.faults}
 	for _, g := range f.scratch.locals(e.cfg.faults) {
@@ -137,7 +139,7 @@ func (e *encoder) avoider(f *body, n uint32) avoider {
 	return a
 }
 
-// instr writes an instruction as it was read, or what stands for it.
+// instr writes an instruction, or its replacement.
 func (a *avoider) instr(c *code, i *instr) {
 	if op, ok := opposite(i.op); ok && a.and && !a.nonzero && !a.negated {
 		c.op(op)
@@ -219,9 +221,9 @@ func copysign[T int32 | int64](c *code, sign uint32, width T, toBits, fromBits, 
 	c.op(fromBits)
 }
 
-// convert writes x -> the nearest float. What does not fit an i64 is halved first, and
-// doubled afterwards, which is exact. Its last bit stays set if the bit that falls off is:
-// so no tie comes to be where none was, and it is rounded once.
+// convert writes x -> the nearest float. A value that does not fit an i64 is halved first
+// and doubled afterwards, which is exact. The lowest bit is kept set if the bit shifted
+// out is set, so no new tie appears, and the value is rounded only once.
 //
 //	high = x >> 63
 //	float(x >> high | x & high) * float(high + 1)

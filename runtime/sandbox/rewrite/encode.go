@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// code is WebAssembly in the binary format. Numbers are in their shortest form.
+// code is encoded WebAssembly. Numbers are in their shortest form.
 type code []byte
 
 func (c *code) bytes(b ...byte) { *c = append(*c, b...) }
@@ -109,8 +109,8 @@ func (c *code) global(t globalType) {
 	}
 }
 
-// encoder writes a module. The one import that it adds stands behind the
-// original's, so the functions of the module itself move up by one.
+// encoder writes a module. It adds one import after the original's, so the indices of
+// the module's own functions move up by one.
 type encoder struct {
 	m     *module
 	cfg   Config
@@ -119,7 +119,7 @@ type encoder struct {
 
 	yield, fuel, stack uint32 // the added import and globals
 	helpers            []helper
-	refuel             uint32 // functions; 0 where the module needs none, and when it is not metered
+	refuel             uint32 // helper functions; 0 if not needed
 	fill, copy         uint32
 	grow, sized        uint32
 
@@ -145,7 +145,7 @@ func (e *encoder) function(f uint32) uint32 {
 	return f + 1
 }
 
-// typ is the index of a function type that the encoder needs.
+// typ returns the index of a function type, which it adds if necessary.
 func (e *encoder) typ(params, results []valType) uint32 {
 	var key code
 	key.valTypes(params)
@@ -250,8 +250,8 @@ func (e *encoder) module() []byte {
 	s = bodies
 	section(10, len(m.bodies)+len(e.helpers))
 
-	// An active segment is a dropped one as soon as the module is instantiated: for
-	// memory.init and data.drop the same as an empty one.
+	// An active segment counts as dropped once the module is instantiated, which for
+	// memory.init and data.drop is the same as an empty one.
 	if m.seen[opMemoryInit] || m.seen[opDataDrop] {
 		for _, d := range m.datas {
 			s.bytes(1)
@@ -296,7 +296,7 @@ func (c *code) importEntry(i importEntry) {
 	}
 }
 
-// exports writes the original's exports and the host's, and returns how many.
+// exports writes the original's exports and those for the host, and returns how many.
 func (e *encoder) exports(s *code) int {
 	n := 0
 	export := func(name string, kind byte, index uint32) {
@@ -370,7 +370,7 @@ func (e *encoder) elem(s *code, x *elemSegment) {
 	}
 }
 
-// names writes the names of functions, and returns how many.
+// names returns the function names, encoded, and how many there are.
 func (e *encoder) names() (s code, n int) {
 	e.m.functionNames(func(f uint32, name []byte) {
 		s.u32(e.function(f))

@@ -66,23 +66,28 @@ func TestWideFramesEnd(t *testing.T) {
 // frameModules are modules whose functions take much stack, and ordinary ones.
 func frameModules(t *testing.T) map[string][]byte {
 	all := map[string][]byte{"kernels": read(t, "kernels"), "guests": read(t, "guests")}
-	var err error
-	if all["a Go guest"], err = goGuest(); err != nil {
-		t.Fatal(err)
+	seeds, widths, repeats := uint64(30), []int{1, 20, 256}, []int{1, 12}
+	if testing.Short() {
+		seeds, widths, repeats = 3, []int{256}, []int{12}
+	} else {
+		var err error
+		if all["a Go guest"], err = goGuest(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	for seed := range uint64(30) {
+	for seed := range seeds {
 		all[fmt.Sprint("generated ", seed)] = generate(seed)
 		all[fmt.Sprint("generated under pressure ", seed)] = generatePressed(seed)
 	}
 	for k, typ := range genTypes {
-		for _, width := range []int{1, 20, 256} {
+		for _, width := range widths {
 			values := slices.Repeat([]valType{typ}, width)
 			for n := range values {
 				if typ == i32 || typ == f32 { // and others between
 					values[n] = genTypes[(k+n%2)%4]
 				}
 			}
-			for _, times := range []int{1, 12} {
+			for _, times := range repeats {
 				for how, body := range frameBodies {
 					all[fmt.Sprintf("%s: %d of %v %d times", how, width, values[:min(2, width)], times)] = frameModule(values, times, body)
 				}

@@ -253,7 +253,7 @@ func TestInfo(t *testing.T) {
 	}
 	_, info, err = Rewrite(wasmOf(
 		types(functype(nil)), section(2, vec(imported("env", "f", kindFunc, 0), imported("env", "g", kindGlobal, byte(i32), 1)))), Config{})
-	if want := []Import{{"env", "f", "function"}, {"env", "g", "global"}}; err != nil || !reflect.DeepEqual(info.Imports, want) {
+	if want := []Import{{"env", "f", "function", "() -> ()"}, {"env", "g", "global", ""}}; err != nil || !reflect.DeepEqual(info.Imports, want) {
 		t.Errorf("imports %v, %v", info, err)
 	}
 }

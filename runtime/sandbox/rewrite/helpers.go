@@ -1,14 +1,14 @@
 package rewrite
 
-// chunk is how many bytes one memory.fill or memory.copy touches at most
-// between two charges: what takes about as long as a slice of fuel.
+// chunk is the most bytes that one memory.fill or memory.copy touches between two
+// charges. It takes about as long as a slice of fuel.
 const chunk = 256 << 10
 
-// How a size becomes fuel: bytes are shifted right, pages left.
+// Conversion of sizes to fuel: bytes are shifted right, pages left.
 const (
-	perByte = 2  // 4 bytes a unit: 4,000 to 6,000 units a microsecond beyond the cache, as a slow loop; 13,000 within
-	perPage = 12 // 16 bytes a unit: a new page only costs something when it is touched
-	perItem = 1  // two elements of a table a unit
+	perByte = 2  // 4 bytes per unit: 4,000 to 6,000 units per microsecond outside the cache, like a slow loop; 13,000 within
+	perPage = 12 // 16 bytes per unit: a new page costs time only when it is touched
+	perItem = 1  // two table elements per unit
 )
 
 // helper is a function that the encoder adds.
@@ -52,8 +52,8 @@ func (e *encoder) writeRefuel(c *code) {
 	c.op(opGlobalSet, e.fuel)
 }
 
-// spend charges what pushed leaves on the stack as an i64, 0 or more and below
-// 2**62, so that no charge can wrap around.
+// spend charges the i64 that pushed leaves on the stack. It must be from 0 to below
+// 2**62, so that the counter cannot wrap around.
 func (e *encoder) spend(c *code, pushed func()) {
 	c.op(opGlobalGet, e.fuel)
 	pushed()
@@ -64,7 +64,7 @@ func (e *encoder) spend(c *code, pushed func()) {
 	c.op(opEnd)
 }
 
-// spendBytes charges for as many bytes as local n says.
+// spendBytes charges for n bytes; n is a local.
 func (e *encoder) spendBytes(c *code, n uint32) {
 	e.spend(c, func() {
 		c.op(opLocalGet, n)
@@ -74,7 +74,7 @@ func (e *encoder) spendBytes(c *code, n uint32) {
 	})
 }
 
-// outOfBounds leaves 1 if local address + local n is beyond the memory's end.
+// outOfBounds pushes 1 if address + n, both locals, is beyond the end of the memory.
 func (c *code) outOfBounds(address, n uint32) {
 	c.op(opLocalGet, address)
 	c.op(opI64ExtendI32)
@@ -88,14 +88,14 @@ func (c *code) outOfBounds(address, n uint32) {
 	c.op(opI64GtU)
 }
 
-// longerThanChunk leaves 1 if local n is more than a chunk.
+// longerThanChunk pushes 1 if local n is more than a chunk.
 func (c *code) longerThanChunk(n uint32) {
 	c.op(opLocalGet, n)
 	c.i32Const(chunk)
 	c.op(opI32GtU)
 }
 
-// moveLocal adds the size of a chunk to a local, or takes it away.
+// moveLocal adds the size of a chunk to a local, or subtracts it.
 func (c *code) moveLocal(op opcode, local uint32) {
 	c.op(opLocalGet, local)
 	c.i32Const(chunk)
@@ -103,8 +103,8 @@ func (c *code) moveLocal(op opcode, local uint32) {
 	c.op(opLocalSet, local)
 }
 
-// writeFill writes fill(address, value, n): memory.fill, a chunk at a time. What
-// is out of bounds traps before the first byte is written.
+// writeFill writes fill(address, value, n): memory.fill, a chunk at a time. If the range
+// is out of bounds it traps before the first byte is written.
 func (e *encoder) writeFill(c *code) {
 	const address, value, n = 0, 1, 2
 	fill := func() {
@@ -136,8 +136,8 @@ func (e *encoder) writeFill(c *code) {
 	fill()
 }
 
-// writeCopy writes copy(to, from, n): memory.copy, a chunk at a time, from the
-// end where the destination lies behind the source: they may overlap.
+// writeCopy writes copy(to, from, n): memory.copy, a chunk at a time. It goes backwards
+// if the destination is after the source, because they may overlap.
 func (e *encoder) writeCopy(c *code) {
 	const to, from, n = 0, 1, 2
 	copied := func() {
@@ -198,8 +198,8 @@ func (e *encoder) writeCopy(c *code) {
 	copied()
 }
 
-// writeGrow writes grow(pages) -> old: memory.grow. Pages are charged when they
-// have been given: to ask for too many is no crime.
+// writeGrow writes grow(pages) -> old: memory.grow. Pages are charged only if the memory
+// grew.
 func (e *encoder) writeGrow(c *code) {
 	const pages, old = 0, 1
 	c.locals([]localGroup{{1, i32}})
@@ -222,9 +222,9 @@ func (e *encoder) writeGrow(c *code) {
 	c.op(opLocalGet, old)
 }
 
-// writeSized writes sized(n) -> n: it charges for the instruction that takes n
-// next, by n elements of a table or bytes of a segment. More than a table or a
-// segment can have fails at once in that instruction, so it costs no more.
+// writeSized writes sized(n) -> n: it charges for the next instruction, which handles n
+// table elements or segment bytes. If n is more than any table or segment can have, that
+// instruction fails at once, so the charge has a maximum.
 func (e *encoder) writeSized(c *code) {
 	const n, most = 0, maxModule
 	c.locals(nil)

@@ -2,7 +2,7 @@ package rewrite
 
 import "slices"
 
-// bodies writes the code of all functions, the helpers' at the end.
+// bodies returns the code of all functions, with the helpers at the end.
 func (e *encoder) bodies() code {
 	m := e.m
 	all := make(code, 0, len(m.src)+len(m.src)/4)
@@ -45,17 +45,16 @@ func (e *encoder) plain(c *code, f *body) {
 	}
 }
 
-// A tight loop keeps the fuel counter in a local, so that its turns do not wait
-// for memory, and only writes the global. That is right as long as nothing else
-// touches the counter, which is what makes a loop tight.
+// A tight loop keeps the fuel counter in a local, so that its iterations do not wait for
+// memory, and only writes the global. That is correct as long as nothing else touches
+// the counter, which is the definition of a tight loop.
 
-// metered writes a function with its charges. Where it takes stack, its code
-// becomes a block, so that all ways out, returns too, come by the place where
-// the stack is given back. The block is where the function's own label was, so
-// no label changes.
+// metered writes a function with its charges. If it is charged for stack its code is
+// wrapped in a block, so that every exit, also a return, passes the code that gives the
+// stack back. The block takes the place of the function's own label, so no label changes.
 func (e *encoder) metered(c *code, f *body, results []valType) {
 	locals := slices.Clip(f.locals)
-	fuel := uint32(f.nlocals) // where they are needed: the counter, and the bytes to fill or copy
+	fuel := uint32(f.nlocals) // locals, if needed: the counter, and the bytes to fill or copy
 	bytes := fuel
 	if f.tight {
 		locals = append(locals, localGroup{1, i64})
@@ -139,8 +138,8 @@ func (e *encoder) metered(c *code, f *body, results []valType) {
 	}
 }
 
-// bulk writes a memory.fill or memory.copy of n bytes, n is on top of the stack:
-// few are charged and moved here, many by a helper.
+// bulk writes a memory.fill or memory.copy of n bytes; n is on top of the stack. Up to a
+// chunk is charged and moved inline, more by a helper.
 func (e *encoder) bulk(c *code, i *instr, n uint32) {
 	c.op(opLocalTee, n)
 	c.i32Const(chunk)
@@ -160,7 +159,7 @@ func (e *encoder) bulk(c *code, i *instr, n uint32) {
 	c.op(opEnd)
 }
 
-// move adds a constant to a counter, or takes it away.
+// move adds a constant to a counter, or subtracts it.
 func (e *encoder) move(c *code, counter uint32, op opcode, by int64) {
 	c.op(opGlobalGet, counter)
 	c.i64Const(by)
@@ -168,7 +167,7 @@ func (e *encoder) move(c *code, counter uint32, op opcode, by int64) {
 	c.op(opGlobalSet, counter)
 }
 
-// charge takes units of fuel.
+// charge writes code that charges fuel.
 func (e *encoder) charge(c *code, weight uint32) {
 	e.move(c, e.fuel, opI64Sub, int64(weight))
 	c.op(opGlobalGet, e.fuel)
@@ -176,7 +175,7 @@ func (e *encoder) charge(c *code, weight uint32) {
 	c.op(opEnd)
 }
 
-// chargeLocal does so where a local holds the counter.
+// chargeLocal is charge for a counter in a local.
 func (e *encoder) chargeLocal(c *code, weight uint32, fuel uint32) {
 	c.op(opLocalGet, fuel)
 	c.i64Const(int64(weight))
@@ -190,7 +189,7 @@ func (e *encoder) chargeLocal(c *code, weight uint32, fuel uint32) {
 	c.op(opEnd)
 }
 
-// enter charges for a function's entry.
+// enter writes the charges at a function's entry.
 func (e *encoder) enter(c *code, f *body) {
 	if f.entry > 0 {
 		e.move(c, e.fuel, opI64Sub, int64(f.entry))
@@ -209,10 +208,9 @@ func (e *encoder) enter(c *code, f *body) {
 	}
 }
 
-// refuelIfNegative takes an i64, and leaves a block open: that of the rare case.
-// It stands in the else branch because wazero's compiler keeps values where the
-// first of two joining branches has them: in registers, and not where the call
-// leaves them.
+// refuelIfNegative pops an i64 and leaves a block open, which runs in the rare case. It
+// is the else branch because wazero's compiler keeps values where the first of two
+// joining branches has them: in registers, not where the call leaves them.
 func (e *encoder) refuelIfNegative(c *code) {
 	c.i64Const(0)
 	c.op(opI64GeS)

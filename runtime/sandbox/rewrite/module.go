@@ -2,18 +2,23 @@ package rewrite
 
 import (
 	"bytes"
+	"encoding/binary"
+	"fmt"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
-// What one module may have at most. Every Go, Rust or C guest that we know of
-// stays well below; what a hostile one can cost is what these allow.
+// Limits on one module. Every Go, Rust or C guest that we know of stays well below;
+// they bound what a hostile module can cost.
 const (
 	maxModule    = 64 << 20 // bytes
 	maxTypes     = 20_000
 	maxArity     = 256 // parameters, or results, of one type
-	maxImports   = 256 // an engine may look through all of them for each call
+	maxImports   = 256 // an engine may search all of them for each call
 	maxFunctions = 60_000
+	maxMemories  = 16    // of which one is supported
+	maxPages     = 65536 // of a memory
 	maxTables    = 16
 	maxTableSize = 1 << 18 // elements, also as it grows
 	maxGlobals   = 1_000
@@ -21,7 +26,7 @@ const (
 	maxElems     = 20_000
 	maxItems     = 1 << 20 // of all element segments together
 	maxDatas     = 100_000
-	maxBody      = 1 << 20 // bytes of one function; it may run to its end between two yields
+	maxBody      = 1 << 20 // bytes of one function, all of which may run between two yields
 	maxLocals    = 10_000  // of one function, parameters included
 	maxNesting   = 20_000  // blocks within blocks
 	maxLoops     = 500     // loops within loops
@@ -40,9 +45,26 @@ var kindNames = [...]string{"function", "table", "memory", "global"}
 
 type funcType struct{ params, results []valType }
 
+// String returns the type in readable form: "(i32, i32) -> i64".
+func (t funcType) String() string {
+	list := func(types []valType) string {
+		names := make([]string, len(types))
+		for i, t := range types {
+			names[i] = t.String()
+		}
+		return strings.Join(names, ", ")
+	}
+	results := list(t.results)
+	if len(t.results) != 1 {
+		results = "(" + results + ")"
+	}
+	return "(" + list(t.params) + ") -> " + results
+}
+
 type limits struct {
-	min, max uint32
-	hasMax   bool
+	min, max     uint32
+	hasMax       bool
+	wide, shared bool // of later proposals: Module.unsupported is set
 }
 
 type tableType struct {
@@ -70,7 +92,7 @@ type exportEntry struct {
 	index uint32
 }
 
-// constExpr is the one instruction of a constant expression.
+// constExpr is the single instruction of a constant expression.
 type constExpr struct {
 	op  opcode
 	x   uint32 // function, global
@@ -79,7 +101,7 @@ type constExpr struct {
 	raw []byte
 }
 
-// elemItem is constExpr for the many: ref.func x, global.get x or ref.null.
+// elemItem is a compact constExpr: ref.func x, global.get x or ref.null.
 type elemItem struct {
 	op opcode
 	x  uint32
@@ -105,17 +127,17 @@ type localGroup struct {
 }
 
 type body struct {
-	at, end int // where the code stands, from the first instruction on
+	at, end int // offsets of the first instruction and of the end
 	locals  []localGroup
 	nlocals int
-	// selects has, for each select in the order of the code, the type that it selects
-	// if that is a float's; see avoid.go.
+	// selects has, for each select in code order, its operand type if that is a float;
+	// see avoid.go.
 	selects []valType
 	scratch scratch
 	metering
 }
 
-// module is a decoded module. Index spaces hold what is imported first.
+// module is a decoded module. Imports come first in each index space.
 type module struct {
 	src     []byte
 	types   []funcType
@@ -123,14 +145,18 @@ type module struct {
 	funcs   []uint32 // each function's type
 	tables  []tableType
 	memory  *limits
-	globals []globalType
-	inits   []constExpr // of the module's own globals
-	exports []exportEntry
-	start   int64 // -1: none
-	elems   []elemSegment
-	datas   []dataSegment
-	bodies  []body
-	names   []byte // the name section's contents, nil: none
+	// memories and tableEntries are for Decode: all memories that the module defines,
+	// and the initial size of its tables together.
+	memories     []limits
+	tableEntries uint64
+	globals      []globalType
+	inits        []constExpr // of the module's own globals
+	exports      []exportEntry
+	start        int64 // -1: none
+	elems        []elemSegment
+	datas        []dataSegment
+	bodies       []body
+	names        []byte // contents of the name section; nil: none
 
 	importedFuncs, importedTables, importedGlobals int
 	importedMemory                                 bool
@@ -138,28 +164,55 @@ type module struct {
 	dataCount int64           // -1: no such section
 	declared  []bool          // functions that ref.func may name
 	mutable   int             // mutable globals
-	seen      map[opcode]bool // which of the instructions that the rewriter heeds occur
-	loops     []loop          // in order of the code
+	seen      map[opcode]bool // which of the instructions that matter to the rewriter occur
+	loops     []loop          // in code order
 	expansion int64           // see maxExpansion
+
+	later       []pendingSection
+	unsupported *Error // what Rewrite refuses and Decode describes
 }
 
-// decode reads the whole module, and validates every index in it.
+// pendingSection is a section that decodeHeader has not read.
+type pendingSection struct {
+	id byte
+	r  *reader
+}
+
+// decode decodes the whole module and validates every index in it.
 func decode(b []byte) (*module, *Error) {
+	m, err := decodeHeader(b)
+	if err != nil {
+		return nil, err
+	}
+	if m.unsupported != nil {
+		return nil, m.unsupported
+	}
+	code := &reader{b: []byte{0}}
+	for _, s := range m.later {
+		if s.id == 10 { // decoded last, when everything that code may refer to is known
+			code = s.r
+			continue
+		}
+		m.section(s.r, s.id)
+		if err := s.r.end(s.id); err != nil {
+			return nil, err
+		}
+	}
+	r := &reader{b: b}
+	if m.dataCount >= 0 && int(m.dataCount) != len(m.datas) {
+		r.refusef(len(b), "the data count is %d, but there are %d data segments", m.dataCount, len(m.datas))
+		return nil, r.err
+	}
+	m.codeSection(code)
+	return m, code.err
+}
+
+// decodeHeader decodes the sections up to the exports, and finds all others.
+func decodeHeader(b []byte) (*module, *Error) {
 	m := &module{src: b, start: -1, dataCount: -1, seen: map[opcode]bool{}}
 	r := &reader{b: b}
-	switch {
-	case len(b) > maxModule:
-		r.refusef(0, "the module has %d bytes: at most %d are taken", len(b), maxModule)
-	case len(b) < 8 || !bytes.Equal(b[:4], []byte("\x00asm")):
-		r.refusef(0, "this is not a WebAssembly module")
-	case bytes.Equal(b[4:8], []byte{0x0d, 0, 1, 0}):
-		r.refusef(4, "this is a component: a core module is wanted")
-	case !bytes.Equal(b[4:8], []byte{1, 0, 0, 0}):
-		r.refusef(4, "this is not version 1 of the binary format")
-	}
-	r.pos = 8
-	order, rank := 0, [...]int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 10} // data count stands before code
-	var code *reader
+	r.header()
+	order, rank := 0, [...]int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 10} // data count comes before code
 	for !r.done() {
 		at := r.pos
 		id := r.byte()
@@ -175,37 +228,88 @@ func decode(b []byte) (*module, *Error) {
 			m.customSection(s)
 			s.pos = len(s.b)
 		case int(id) >= len(rank):
-			s.refusef(at, "section %d is not of WebAssembly 2.0", id)
+			s.refusef(at, "section %d is not part of WebAssembly 2.0", id)
 		case rank[id] <= order:
-			s.refusef(at, "section %d is out of order, or there twice", id)
+			s.refusef(at, "section %d is out of order or repeated", id)
 		default:
 			order = rank[id]
-			m.section(s, id)
-			if id == 10 { // read when all that code may name is known
-				code, s.pos = &reader{b: s.b, pos: s.pos}, len(s.b)
+			if id > 7 {
+				m.later = append(m.later, pendingSection{id, &reader{b: s.b, pos: s.pos}})
+				s.pos = len(s.b)
+			} else {
+				m.section(s, id)
 			}
 		}
-		if s.err == nil && s.pos != len(s.b) {
-			s.refusef(s.pos, "section %d has %d bytes too many", id, len(s.b)-s.pos)
-		}
 		if r.err == nil {
-			r.err = s.err
+			r.err = s.end(id)
 		}
 	}
 	if r.err != nil {
 		return nil, r.err
 	}
-	if m.dataCount >= 0 && int(m.dataCount) != len(m.datas) {
-		r.refusef(len(b), "the data count is %d, and there are %d data segments", m.dataCount, len(m.datas))
+	return m, nil
+}
+
+// end returns the error of a section, also if it has bytes left.
+func (r *reader) end(id byte) *Error {
+	if r.err == nil && r.pos != len(r.b) {
+		r.refusef(r.pos, "section %d has %d bytes too many", id, len(r.b)-r.pos)
 	}
-	if code == nil {
-		code = &reader{b: []byte{0}}
+	return r.err
+}
+
+// header reads the magic number and the version.
+func (r *reader) header() {
+	const magic = "\x00asm"
+	b := r.b
+	switch text := bytes.TrimSpace(b[:min(len(b), 256)]); {
+	case len(b) > maxModule:
+		r.refusef(0, "the module has %d bytes; the limit is %d", len(b), maxModule)
+	case bytes.HasPrefix(text, []byte("(module")), bytes.HasPrefix(text, []byte(";;")):
+		r.refusef(0, "this is WebAssembly's text format; compile it first, for example with wat2wasm")
+	case !bytes.HasPrefix(b, []byte(magic)):
+		r.refusef(0, "this is not a WebAssembly module: it does not begin with \\0asm; it looks like %s", formatOf(b))
+	case len(b) < 8:
+		r.refusef(0, "this is not a WebAssembly module: it ends after %d bytes", len(b))
 	}
-	m.codeSection(code)
-	if r.err == nil {
-		r.err = code.err
+	if r.err != nil {
+		return
 	}
-	return m, r.err
+	switch version := binary.LittleEndian.Uint32(b[4:]); version {
+	case 1:
+	case 0x1000d:
+		r.refusef(4, "this is a component of the component model; a core module is needed: build it for wasm32-wasip1, not wasip2")
+	default:
+		r.refusef(4, "this is WebAssembly of version %d; version 1 is needed", version)
+	}
+	r.pos = 8
+}
+
+// formatOf guesses what a file that is not a module is. Error messages do not quote its
+// bytes, which may be private.
+func formatOf(b []byte) string {
+	for _, f := range []struct{ start, name string }{
+		{"#!", "a script"}, {"\x1f\x8b", "a gzip file"}, {"PK", "a zip file"}, {"\x28\xb5\x2f\xfd", "a zstd file"}, {"\x7fELF", "a Linux program"}, {"MZ", "a Windows program"},
+		{"BC\xc0\xde", "LLVM bitcode"}, {"<", "HTML or XML"}, {"version https://git-lfs", "a pointer of Git LFS"},
+	} {
+		if bytes.HasPrefix(b, []byte(f.start)) {
+			return f.name
+		}
+	}
+	switch {
+	case len(b) == 0:
+		return "an empty file"
+	case utf8.Valid(b[:min(len(b), 64)]):
+		return "text"
+	}
+	return "other data"
+}
+
+// unsupportedf records something that Rewrite refuses, unless there is an error already.
+func (m *module) unsupportedf(at int, format string, args ...any) {
+	if m.unsupported == nil {
+		m.unsupported = &Error{at, fmt.Sprintf(format, args...)}
+	}
 }
 
 func (m *module) section(r *reader, id byte) {
@@ -227,19 +331,18 @@ func (m *module) section(r *reader, id byte) {
 	case 4:
 		for range r.count("tables", maxTables, 3) {
 			at := r.pos
-			t := r.table()
+			t := m.table(r)
 			if t.limits.min > maxTableSize {
-				r.refusef(at, "a table of %d elements: at most %d are taken", t.limits.min, maxTableSize)
+				m.unsupportedf(at, "a table of %d elements; the limit is %d", t.limits.min, maxTableSize)
 			}
 			m.tables = append(m.tables, t)
+			m.tableEntries += uint64(t.limits.min)
 		}
 	case 5:
-		for range r.count("memories", 1, 2) {
-			if m.memory != nil {
-				r.refusef(r.pos, "a second memory: multiple memories are not supported")
-			}
-			l := r.memory()
-			m.memory = &l
+		for range r.count("memories", maxMemories, 2) {
+			at := r.pos
+			m.memories = append(m.memories, m.limits(r, "memory", maxPages))
+			m.setMemory(at, &m.memories[len(m.memories)-1])
 		}
 	case 6:
 		for range r.count("globals", maxGlobals, 4) {
@@ -300,17 +403,15 @@ func (m *module) importEntry(r *reader) {
 		m.funcs = append(m.funcs, e.typ)
 		m.importedFuncs++
 	case kindTable:
-		e.table = r.table()
+		e.table = m.table(r)
 		if m.tables = append(m.tables, e.table); len(m.tables) > maxTables {
 			r.refusef(at, "more than %d tables", maxTables)
 		}
 		m.importedTables++
 	case kindMemory:
-		e.memory = r.memory()
-		if m.memory != nil {
-			r.refusef(at, "a second memory: multiple memories are not supported")
-		}
-		m.memory, m.importedMemory = &e.memory, true
+		e.memory = m.limits(r, "memory", maxPages)
+		m.setMemory(at, &e.memory)
+		m.importedMemory = true
 	case kindGlobal:
 		e.global = r.global()
 		m.globals = append(m.globals, e.global)
@@ -318,41 +419,48 @@ func (m *module) importEntry(r *reader) {
 	case 4:
 		r.refusef(at, "import of a tag: exception handling is not supported")
 	default:
-		r.refusef(at, "import of kind %d is not of WebAssembly 2.0", e.kind)
+		r.refusef(at, "import of kind %d is not part of WebAssembly 2.0", e.kind)
 	}
 	if reserved(e.module) {
-		r.refusef(at, "import from module %q: names that start with %q are the host's", e.module, Reserved)
+		m.unsupportedf(at, "import from module %q: names that start with %q are reserved for the host", e.module, Reserved)
 	}
 	m.imports = append(m.imports, e)
 }
 
-func (r *reader) limits(of string, most uint32) limits {
+func (m *module) limits(r *reader, of string, most uint32) limits {
 	at := r.pos
-	var l limits
-	switch flags := r.byte(); {
-	case flags <= 1:
-		l.hasMax = flags == 1
-	case flags&^7 == 0 && flags&4 != 0:
-		r.refusef(at, "a 64-bit %s: memory64 is not supported", of)
-	case flags&^7 == 0:
-		r.refusef(at, "a shared %s: threads are not supported", of)
-	default:
-		r.refusef(at, "limits %#x of a %s are not of WebAssembly 2.0", flags, of)
+	flags := r.byte()
+	l := limits{max: most, hasMax: flags&1 != 0, shared: flags&2 != 0, wide: flags&4 != 0}
+	number := r.u32
+	switch {
+	case flags > 7:
+		r.refusef(at, "limits %#x of a %s are not part of WebAssembly 2.0", flags, of)
+	case l.wide:
+		m.unsupportedf(at, "a 64-bit %s: memory64 is not supported", of)
+		number = func() uint32 { return uint32(min(r.unsigned(64), uint64(most))) }
+	case l.shared:
+		m.unsupportedf(at, "a shared %s: threads are not supported", of)
 	}
-	l.min, l.max = r.u32(), most
+	l.min = number()
 	if l.hasMax {
-		l.max = r.u32()
+		l.max = number()
 	}
 	if l.min > l.max || l.max > most {
-		r.refusef(at, "a %s of %d to %d: at most %d, in this order", of, l.min, l.max, most)
+		r.refusef(at, "a %s of %d to %d; must be in order and at most %d", of, l.min, l.max, most)
 	}
 	return l
 }
 
-func (r *reader) memory() limits { return r.limits("memory", 65536) }
+// setMemory makes l the module's memory.
+func (m *module) setMemory(at int, l *limits) {
+	if m.memory != nil {
+		m.unsupportedf(at, "a second memory: multiple memories are not supported")
+	}
+	m.memory = l
+}
 
-func (r *reader) table() tableType {
-	return tableType{r.refType(), r.limits("table", 1<<32-1)}
+func (m *module) table(r *reader) tableType {
+	return tableType{r.refType(), m.limits(r, "table", 1<<32-1)}
 }
 
 func (r *reader) global() globalType {
@@ -360,12 +468,12 @@ func (r *reader) global() globalType {
 	at := r.pos
 	c := r.byte()
 	if c > 1 {
-		r.refusef(at, "mutability %#x of a global is not of WebAssembly 2.0", c)
+		r.refusef(at, "mutability %#x of a global is not part of WebAssembly 2.0", c)
 	}
 	return globalType{t, c == 1}
 }
 
-// constExpr reads a constant expression. Its type is checked by the engine.
+// constExpr reads a constant expression. The engine checks its type.
 func (m *module) constExpr(r *reader) constExpr {
 	if r.failed() {
 		return constExpr{}
@@ -382,7 +490,7 @@ func (m *module) constExpr(r *reader) constExpr {
 			r.refusef(i.at, "global %d in a constant expression is not imported and immutable", i.x)
 		}
 	default:
-		r.refusef(i.at, "instruction %#x in a constant expression is not of WebAssembly 2.0", uint16(i.op))
+		r.refusef(i.at, "instruction %#x in a constant expression is not part of WebAssembly 2.0", uint16(i.op))
 	}
 	if r.instr(&end); end.op != opEnd {
 		r.refusef(end.at, "a constant expression of more than one instruction is not supported")
@@ -396,7 +504,7 @@ func (m *module) checkFunc(r *reader, at int, f uint32) {
 	}
 }
 
-// declare notes that ref.func may name a function.
+// declare records that ref.func may refer to a function.
 func (m *module) declare(f uint32) {
 	if m.declared == nil {
 		m.declared = make([]bool, len(m.funcs))
@@ -426,10 +534,10 @@ func (m *module) exportSection(r *reader) {
 		case 4:
 			r.refusef(at, "export %q of a tag: exception handling is not supported", e.name)
 		default:
-			r.refusef(at, "export %q of kind %d is not of WebAssembly 2.0", e.name, e.kind)
+			r.refusef(at, "export %q of kind %d is not part of WebAssembly 2.0", e.name, e.kind)
 		}
 		if reserved(e.name) {
-			r.refusef(at, "export %q: names that start with %q are the host's", e.name, Reserved)
+			m.unsupportedf(at, "export %q: names that start with %q are reserved for the host", e.name, Reserved)
 		}
 		if seen[e.name] {
 			r.refusef(at, "export %q is there twice", e.name)
@@ -450,7 +558,7 @@ func (m *module) elem(r *reader, left *int) {
 	e := elemSegment{flags: r.u32(), elem: funcref}
 	passive, second, exprs := e.flags&1 != 0, e.flags&2 != 0, e.flags&4 != 0
 	if e.flags > 7 {
-		r.refusef(at, "element segment of kind %d is not of WebAssembly 2.0", e.flags)
+		r.refusef(at, "element segment of kind %d is not part of WebAssembly 2.0", e.flags)
 	}
 	if !passive {
 		if second {
@@ -466,7 +574,7 @@ func (m *module) elem(r *reader, left *int) {
 		e.elem = r.refType()
 	case passive || second:
 		if r.byte() != 0 {
-			r.refusef(at, "an element segment of something else than functions is not of WebAssembly 2.0")
+			r.refusef(at, "an element segment of something else than functions is not part of WebAssembly 2.0")
 		}
 	}
 	n := r.count("elements, all segments together", *left, 1)
@@ -502,17 +610,17 @@ func (m *module) data(r *reader) {
 	d := dataSegment{active: flags != 1}
 	switch {
 	case flags > 2:
-		r.refusef(at, "data segment of kind %d is not of WebAssembly 2.0", flags)
+		r.refusef(at, "data segment of kind %d is not part of WebAssembly 2.0", flags)
 	case flags == 2 && r.u32() != 0:
 		r.refusef(at, "a memory other than 0: multiple memories are not supported")
 	case d.active && m.memory == nil:
-		r.refusef(at, "data segment %d is for a memory, and there is none", len(m.datas))
+		r.refusef(at, "data segment %d is for a memory, but there is none", len(m.datas))
 	case d.active:
 		switch c := m.constExpr(r); c.op {
 		case opI32Const:
 			d.offset = uint32(c.n)
 		case opGlobalGet:
-			r.refusef(at, "data segment %d stands at an imported global's value, which is not supported", len(m.datas))
+			r.refusef(at, "the offset of data segment %d is an imported global, which is not supported", len(m.datas))
 		default:
 			r.refusef(at, "the offset of data segment %d is not an i32", len(m.datas))
 		}
@@ -524,16 +632,16 @@ func (m *module) data(r *reader) {
 	m.datas = append(m.datas, d)
 }
 
-// customSection keeps the functions' names; no other custom section survives:
-// what they say of code offsets (.debug_*, branch hints) would be wrong.
+// customSection keeps the function names. All other custom sections are dropped, since
+// the code offsets in them (.debug_*, branch hints) would be wrong.
 func (m *module) customSection(r *reader) {
 	if name := r.name(); name == "name" && !r.failed() {
 		m.names = r.b[r.pos:]
 	}
 }
 
-// functionNames reads the functions' names for stack traces. A name section
-// cannot make a module invalid: from the first odd thing on it is ignored.
+// functionNames reads the function names, for stack traces. A name section cannot make
+// a module invalid: everything from the first error on is ignored.
 func (m *module) functionNames(each func(f uint32, name []byte)) {
 	r := &reader{b: m.names}
 	for !r.done() {

@@ -4,7 +4,7 @@ package rewrite
 // high byte and the number behind it in the low one.
 type opcode uint16
 
-// The opcodes that the rewriter treats in some way of their own.
+// The opcodes that the rewriter treats specially.
 const (
 	opUnreachable  opcode = 0x00
 	opNop          opcode = 0x01
@@ -48,7 +48,7 @@ const (
 	opTableFill    opcode = 0xfc11
 )
 
-// What the rewriter writes itself, or writes in other instructions.
+// Opcodes that the rewriter emits or replaces.
 const (
 	opI32Eqz         = 0x45
 	opI32Eq          = 0x46
@@ -105,11 +105,11 @@ const (
 	blockEmpty = 0x40
 )
 
-// imm says what follows an opcode.
+// imm is the kind of immediates that follow an opcode.
 type imm byte
 
 const (
-	immUnknown   imm = iota // the opcode is not of WebAssembly 2.0
+	immUnknown   imm = iota // the opcode is not part of WebAssembly 2.0
 	immNone                 // nothing
 	immBlock                // a block type
 	immLabel                // a label
@@ -135,8 +135,8 @@ const (
 	immRefType // a reference type
 )
 
-// form is what the rewriter knows of an opcode: its immediates and its weight
-// in units of fuel, about the machine instructions that it becomes.
+// form is an opcode's immediates and its weight in units of fuel, which is about the
+// number of machine instructions that it becomes.
 type form struct {
 	imm    imm
 	weight byte
@@ -153,8 +153,8 @@ const (
 	weightHost    = 160 // leaves for Go code and comes back
 	weightGrow    = 1000
 	weightCall    = 10 + weightFree
-	// weightFree is what a function may weigh whose entry is not charged: each call
-	// of any function has paid it.
+	// weightFree is the weight up to which a function's entry is not charged. The
+	// weight of a call instruction covers it.
 	weightFree = 40
 )
 
@@ -206,7 +206,7 @@ func oneByteForms() (f [256]form) {
 	set(0xba, 0xba, immNone, weightAvoided) // f64.convert_i64_u
 	set(0xd0, 0xd0, immRefType, weightPlain)
 	set(0xd1, 0xd1, immNone, weightPlain)
-	set(0xd2, 0xd2, immFunc, weightHost) // ref.func asks the engine's Go code
+	set(0xd2, 0xd2, immFunc, weightHost) // ref.func calls Go code of the engine
 	return f
 }
 
@@ -237,7 +237,7 @@ type instr struct {
 	labels []uint32 // of a br_table, without the last one (x); valid until the next instruction
 }
 
-// instr reads an instruction. It knows nothing of what an index may be.
+// instr reads an instruction. It does not check indices.
 func (r *reader) instr(i *instr) {
 	i.at = r.pos // before: the order in one assignment is not defined
 	i.op = opcode(r.byte())
@@ -245,7 +245,7 @@ func (r *reader) instr(i *instr) {
 	case 0xfc:
 		sub := r.u32()
 		if sub >= uint32(len(misc)) {
-			r.refusef(i.at, "instruction 0xfc %#x is not of WebAssembly 2.0", sub)
+			r.refusef(i.at, "instruction 0xfc %#x is not part of WebAssembly 2.0", sub)
 			return
 		}
 		i.form, i.op = misc[sub], 0xfc00|opcode(sub)
@@ -319,11 +319,11 @@ func (r *reader) blockType(i *instr) {
 		r.refusef(at, "block type v128: %s", noVectors)
 	}
 	if _, ok := valTypeNames[valType(i.n&0x7f)]; !ok || i.n < -0x40 {
-		r.refusef(at, "block type %#x is not of WebAssembly 2.0", i.n&0x7f)
+		r.refusef(at, "block type %#x is not part of WebAssembly 2.0", i.n&0x7f)
 	}
 }
 
-// proposalOf says where an unknown opcode comes from.
+// proposalOf names the proposal that an unknown opcode belongs to.
 func proposalOf(op opcode) string {
 	switch {
 	case op >= 0x06 && op <= 0x0a, op == 0x18, op == 0x19, op == 0x1f:
@@ -337,6 +337,6 @@ func proposalOf(op opcode) string {
 	case op == 0xfe:
 		return "belongs to threads, which are not supported"
 	default:
-		return "is not of WebAssembly 2.0"
+		return "is not part of WebAssembly 2.0"
 	}
 }

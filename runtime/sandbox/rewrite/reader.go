@@ -5,23 +5,23 @@ import (
 	"unicode/utf8"
 )
 
-// Error is why a module is refused, and where.
+// Error says why a module is refused, and where.
 type Error struct {
-	Offset int    // byte offset in the module that was handed in
-	Reason string // names what is refused
+	Offset int // byte offset in the original module
+	Reason string
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("at byte %#x: %s", e.Offset, e.Reason) }
 
-// reader walks over a module. The first error stays: every read after it gives
-// zero values, so that loops ask fail() once a turn instead of at each read.
+// reader reads a module. The first error sticks: later reads return zero values, so a
+// loop needs to check for an error only once per iteration.
 type reader struct {
 	b   []byte // the module up to where this reader may read
 	pos int
 	err *Error
 }
 
-// refusef notes that something at offset at is refused, unless something was before.
+// refusef records an error at offset at, unless there is one already.
 func (r *reader) refusef(at int, format string, args ...any) {
 	if r.err == nil {
 		r.err = &Error{at, fmt.Sprintf(format, args...)}
@@ -33,17 +33,17 @@ func (r *reader) done() bool   { return r.err != nil || r.pos >= len(r.b) }
 
 func (r *reader) byte() byte {
 	if r.err != nil || r.pos >= len(r.b) {
-		r.refusef(r.pos, "the module ends in the middle of something")
+		r.refusef(r.pos, "the module ends unexpectedly")
 		return 0
 	}
 	r.pos++
 	return r.b[r.pos-1]
 }
 
-// bytes returns the next n bytes of the module itself: not to be written to.
+// bytes returns the next n bytes, which alias the module and are read-only.
 func (r *reader) bytes(n uint32) []byte {
 	if r.err != nil || uint64(n) > uint64(len(r.b)-r.pos) {
-		r.refusef(r.pos, "the module ends in the middle of something")
+		r.refusef(r.pos, "the module ends unexpectedly")
 		return nil
 	}
 	r.pos += int(n)
@@ -56,22 +56,27 @@ func (r *reader) u32() uint32 {
 		r.pos++
 		return uint32(r.b[r.pos-1])
 	}
-	at, v := r.pos, uint32(0)
-	for shift := 0; shift < 35; shift += 7 {
+	return uint32(r.unsigned(32))
+}
+
+// unsigned reads an unsigned LEB128 number of at most bits bits: 32 or 64.
+func (r *reader) unsigned(bits int) uint64 {
+	at, v := r.pos, uint64(0)
+	for shift := 0; shift < bits; shift += 7 {
 		c := r.byte()
-		if shift == 28 && c > 0x0f {
+		if left := bits - shift; left < 7 && c>>left != 0 {
 			break
 		}
-		v |= uint32(c&0x7f) << shift
+		v |= uint64(c&0x7f) << shift
 		if c < 0x80 {
 			return v
 		}
 	}
-	r.refusef(at, "a number does not fit 32 bits")
+	r.refusef(at, "a number does not fit %d bits", bits)
 	return 0
 }
 
-// signed reads a signed LEB128 number of at most the given bits: 32, 33 or 64.
+// signed reads a signed LEB128 number of at most bits bits: 32, 33 or 64.
 func (r *reader) signed(bits int) int64 {
 	at, v := r.pos, int64(0)
 	for shift := 0; shift < bits; shift += 7 {
@@ -94,9 +99,9 @@ func (r *reader) signed(bits int) int64 {
 	return 0
 }
 
-// count reads how many of something follow: at most limit, and no more than
-// there are bytes left at size bytes each or more, so that a few bytes cannot ask for
-// much memory.
+// count reads the number of items that follow: at most limit, and at most as many as
+// the remaining bytes can hold at size bytes each. So a short module cannot make us
+// allocate much memory.
 func (r *reader) count(what string, limit, size int) int {
 	at := r.pos
 	n := int64(r.u32())
@@ -104,16 +109,16 @@ func (r *reader) count(what string, limit, size int) int {
 	case r.err != nil:
 		return 0
 	case n > int64(limit):
-		r.refusef(at, "%d %s: at most %d are taken", n, what, limit)
+		r.refusef(at, "%d %s; the limit is %d", n, what, limit)
 		return 0
 	case n*int64(size) > int64(len(r.b)-r.pos):
-		r.refusef(at, "%d %s: more than there are bytes", n, what)
+		r.refusef(at, "%d %s, more than there are bytes", n, what)
 		return 0
 	}
 	return int(n)
 }
 
-// index reads an index into a space of n things.
+// index reads an index into a space of n items.
 func (r *reader) index(what string, n int) uint32 {
 	at := r.pos
 	i := r.u32()
@@ -133,12 +138,12 @@ func (r *reader) name() string {
 	return string(b)
 }
 
-// noVectors is why code with vectors is refused, and how to build without them.
-// RATIONALE.md has the reason.
+// noVectors says that vectors are refused and how to build without them. RATIONALE.md
+// has the reason.
 const noVectors = "vector instructions (SIMD) are not supported; build without them: " +
 	"clang -mno-simd128, rustc -C target-feature=-simd128"
 
-// valType is a value type as the binary format writes it.
+// valType is a value type as encoded in the binary format.
 type valType byte
 
 const (
@@ -166,7 +171,7 @@ func (r *reader) valType() valType {
 		r.refusef(at, "value type v128: %s", noVectors)
 	}
 	if _, ok := valTypeNames[t]; !ok {
-		r.refusef(at, "value type %#x is not of WebAssembly 2.0", byte(t))
+		r.refusef(at, "value type %#x is not part of WebAssembly 2.0", byte(t))
 	}
 	return t
 }
@@ -175,7 +180,7 @@ func (r *reader) refType() valType {
 	at := r.pos
 	t := r.valType()
 	if !t.isRef() {
-		r.refusef(at, "%s where a reference type must stand", t)
+		r.refusef(at, "%s where a reference type is required", t)
 	}
 	return t
 }

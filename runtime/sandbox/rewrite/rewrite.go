@@ -1,20 +1,20 @@
-// Package rewrite changes a guest's WebAssembly when it is loaded, so that any
-// engine can run a stranger's code safely and start it again at no cost:
+// Package rewrite instruments a guest's WebAssembly when it is loaded, so that any
+// engine can run untrusted code safely and restart it cheaply:
 //
-//   - Fuel: the guest pays for what it does, by weight, out of a counter. When a
-//     slice of it is spent, the guest calls the host, which may stop it.
-//   - Stack: nested calls pay for the native stack that they take. When there is
-//     none left, the guest calls the host as well.
-//   - Image: what initialises an instance (active data segments, the start
-//     function) comes out, and every mutable number becomes settable, so that the
-//     host can do it once and start each job from a copy of the state after it.
+//   - Fuel: the guest pays for its instructions, by weight, from a counter. When a
+//     slice of fuel is spent the guest calls the host, which may stop it.
+//   - Stack: nested calls pay for the native stack that they use. When none is left
+//     the guest also calls the host.
+//   - Image: everything that initialises an instance (active data segments, the start
+//     function) is taken out, and every mutable global that holds a number is exported.
+//     So the host can initialise once and start each job from a copy of that state.
 //
-// Nothing else changes: results, memory and traps are the original's. What is
-// spent depends on module and input alone, never on the machine or the clock.
+// Nothing else changes: results, memory and traps are those of the original. The fuel
+// spent depends only on module and input, never on the machine or the clock.
 //
-// It decodes WebAssembly 2.0 and refuses every later proposal. Time and memory
-// are linear in the module's size. Nothing here has state: every function may be
-// called from many goroutines.
+// The package decodes WebAssembly 2.0 and refuses later proposals. Time and memory are
+// linear in the module's size. There is no global state: all functions are safe for
+// concurrent use.
 package rewrite
 
 import (
@@ -24,26 +24,26 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// What a rewritten module imports and exports. An original that uses a name that
-// starts with Reserved, as an import's module or an export, is refused.
+// Names that a rewritten module imports and exports. A module that already uses a name
+// that starts with Reserved, for an import's module or an export, is refused.
 const (
 	Reserved = "__lestats"
 
 	// Module and Yield name the import, (fuel, stack i64) -> i64, that the guest
-	// calls when fuel or stack is below 0. It gets both counters and returns the
-	// next slice: units of fuel that the guest may spend until the next call.
-	// Negative fuel is what the guest has overdrawn, so what it spent since the
-	// last call is the slice less fuel. Negative stack means too deep a recursion:
-	// the host must stop the guest. It stops a guest by panicking.
+	// calls when its fuel or stack counter is below 0. The host gets both counters and
+	// returns the next slice: the fuel that the guest may spend until the next call.
+	// The fuel spent since the last call is the previous slice minus fuel, which may be
+	// negative. Negative stack means that calls nest too deeply: the host must stop the
+	// guest. It stops a guest by panicking.
 	Module = Reserved
 	Yield  = "yield"
 
-	// Fuel is a mutable i64 global: what is left of the slice. It is 0 at first, so
-	// the guest yields as soon as it begins.
+	// Fuel is a mutable i64 global: the rest of the slice. It starts at 0, so the guest
+	// yields as soon as it begins.
 	Fuel = Reserved + ".fuel"
-	// Stack is a mutable i64 global: bytes of native stack that are left, as
-	// estimated. A guest that was stopped or has trapped leaves it too low: set it
-	// before each call that starts anew.
+	// Stack is a mutable i64 global: the estimated bytes of native stack that are left.
+	// It is too low after a guest was stopped or has trapped, so the host sets it before
+	// each call.
 	Stack = Reserved + ".stack"
 	// Start is the start function, () -> (), where the original has one.
 	Start = Reserved + ".start"
@@ -56,41 +56,41 @@ const DefaultStack = 4 << 20
 
 // Config says how a module is rewritten.
 type Config struct {
-	// Unmetered leaves fuel and stack alone: for comparison, or for a guest that is
-	// trusted. Nothing is imported then.
+	// Unmetered leaves out fuel and stack, for comparison or for trusted guests. Nothing
+	// is imported then.
 	Unmetered bool
-	// Stack is what the global Stack holds at first, in bytes; 0: DefaultStack.
+	// Stack is the initial value of the global Stack, in bytes; 0: DefaultStack.
 	Stack int64
 
-	faults faults // beside those of the processor that it runs on
+	faults faults // in addition to those of the current processor
 }
 
-// faults are those of wazero's compiler that depend on the processor; see avoid.go.
+// faults are the bugs of wazero's compiler that depend on the processor; see avoid.go.
 type faults struct {
 	counts bool // ctz and clz
 	rem    bool // rem_s and rem_u
 }
 
-// here are the faults on the processor that this runs on. wazero's own test of it is the
-// same: without these, it does without the instructions for ctz and clz.
+// here are the faults on the current processor. The conditions are those under which
+// wazero does not use the instructions for ctz and clz.
 var here = faults{
 	counts: runtime.GOARCH == "amd64" && (!cpu.X86.HasBMI1 || !cpu.X86.HasBMI2 || !cpu.X86.HasPOPCNT),
 	rem:    runtime.GOARCH == "arm64",
 }
 
-// Info is what the host has to know of a rewritten module.
+// Info is what the host needs to know about a rewritten module.
 type Info struct {
 	// Imports are the original's, in order.
 	Imports []Import
-	// Data is to be written to memory before anything runs, in order.
+	// Data must be written to memory, in order, before anything runs.
 	Data []Data
-	// HasStart says that the function exported as Start is to be called after that.
+	// HasStart reports that the function exported as Start must be called after that.
 	HasStart bool
-	// Globals are the module's own mutable globals that hold a number.
+	// Globals are the mutable globals with a numeric type that the module defines.
 	Globals []Global
-	// Unrestorable names what an instance remembers and the host cannot put back:
-	// instructions that change tables or drop segments, and mutable globals of
-	// reference type. If there is any, each job needs a new instance.
+	// Unrestorable names what changes state that the host cannot restore: instructions
+	// that change tables or drop segments, and mutable globals of reference type. If it
+	// is not empty, each job needs a new instance.
 	Unrestorable []string
 }
 
@@ -98,26 +98,27 @@ type Info struct {
 type Import struct {
 	Module, Name string
 	Kind         string // function, table, memory or global
+	Type         string // of a function: "(i32, i32) -> i64"
 }
 
 // Data is a former active data segment.
 type Data struct {
 	Offset uint32 // address of the first byte
-	Bytes  []byte // part of the original: not to be written to
+	Bytes  []byte // part of the original; read-only
 }
 
 // Global is a mutable global.
 type Global struct {
 	Index  uint32 // in the original
-	Export string // the name under which the host reads and sets it
+	Export string // name of its export
 	Type   string // i32, i64, f32 or f64
 }
 
 func reserved(name string) bool { return strings.HasPrefix(name, Reserved) }
 
-// Rewrite returns the rewritten module. An error is an *Error: why the module is
-// refused. A module whose indices are right but whose operands have the wrong
-// types passes; an engine refuses it as it would have refused the original.
+// Rewrite returns the rewritten module. An error is an *Error, which says why the
+// module is refused. Indices are checked, operand types are not: the engine refuses a
+// rewritten module with wrong types as it would have refused the original.
 func Rewrite(wasm []byte, cfg Config) ([]byte, *Info, error) {
 	m, err := decode(wasm)
 	if err != nil {
@@ -131,10 +132,7 @@ func Rewrite(wasm []byte, cfg Config) ([]byte, *Info, error) {
 }
 
 func (m *module) info() *Info {
-	info := &Info{HasStart: m.start >= 0}
-	for _, e := range m.imports {
-		info.Imports = append(info.Imports, Import{e.module, e.name, kindNames[e.kind]})
-	}
+	info := &Info{Imports: m.importList(), HasStart: m.start >= 0}
 	for _, d := range m.datas {
 		if d.active {
 			info.Data = append(info.Data, Data{d.offset, d.bytes})
@@ -161,7 +159,7 @@ func (m *module) info() *Info {
 	return info
 }
 
-// ownMutable calls each for every mutable global that is not imported.
+// ownMutable calls each for every mutable global that the module defines.
 func (m *module) ownMutable(each func(i uint32, t valType)) {
 	for i, g := range m.globals {
 		if i >= m.importedGlobals && g.mutable {

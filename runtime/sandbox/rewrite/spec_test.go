@@ -33,9 +33,9 @@ func engine() wazero.RuntimeConfig {
 	return wazero.NewRuntimeConfigCompiler().WithCoreFeatures(api.CoreFeaturesV2).WithMemoryLimitPages(65536)
 }
 
-// world is one of the two in which a test's commands are carried out: with the
+// specRuntime is one of the two runtimes that execute a test's commands: with the
 // modules as they are, or rewritten.
-type world struct {
+type specRuntime struct {
 	ctx       context.Context
 	rt        wazero.Runtime
 	rewritten bool
@@ -45,10 +45,10 @@ type world struct {
 	last      api.Module
 }
 
-func newWorld(t *testing.T, rewritten bool, spectest []byte) *world {
+func newSpecRuntime(t *testing.T, rewritten bool, spectest []byte) *specRuntime {
 	t.Helper()
 	ctx := context.Background()
-	w := &world{ctx: ctx, rt: wazero.NewRuntimeWithConfig(ctx, engine()), rewritten: rewritten, named: map[string]api.Module{}}
+	w := &specRuntime{ctx: ctx, rt: wazero.NewRuntimeWithConfig(ctx, engine()), rewritten: rewritten, named: map[string]api.Module{}}
 	t.Cleanup(func() { _ = w.rt.Close(ctx) })
 	w.host = &host{slice: 500}
 	w.host.register(t, w.rt)
@@ -59,7 +59,7 @@ func newWorld(t *testing.T, rewritten bool, spectest []byte) *world {
 }
 
 // instantiate does what an engine does, or for a rewritten module the host.
-func (w *world) instantiate(wasm []byte, name string) error {
+func (w *specRuntime) instantiate(wasm []byte, name string) error {
 	w.last = nil
 	info := &Info{}
 	if w.rewritten {
@@ -96,7 +96,7 @@ func initialise(ctx context.Context, mod api.Module, info *Info) error {
 	return nil
 }
 
-func (w *world) module(name string) api.Module {
+func (w *specRuntime) module(name string) api.Module {
 	if name != "" {
 		return w.named[name]
 	}
@@ -104,7 +104,7 @@ func (w *world) module(name string) api.Module {
 }
 
 // do carries out an action; its outcome is values, or how it ended.
-func (w *world) do(a *specAction, args []uint64) (out []uint64, end string) {
+func (w *specRuntime) do(a *specAction, args []uint64) (out []uint64, end string) {
 	mod := w.module(a.Module)
 	if mod == nil {
 		return nil, "no module"
@@ -187,10 +187,10 @@ func (v specValue) bits(t *testing.T) (bits []uint64, ok bool) {
 }
 
 // unsupported is of the reasons for which a valid module of the tests is refused.
-var unsupported = []string{"stands at an imported global's value", noVectors}
+var unsupported = []string{"is an imported global, which is not supported", noVectors}
 
 // TestSpecification carries out every command of the core specification's tests
-// in two worlds: the modules plain, and rewritten. All outcomes are the same,
+// in two runtimes: with the modules plain, and rewritten. All outcomes are the same,
 // and they are the expected ones.
 func TestSpecification(t *testing.T) {
 	if testing.Short() {
@@ -209,7 +209,7 @@ func TestSpecification(t *testing.T) {
 	total, refused := 0, 0
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
-			r := &specRun{t: t, dir: filepath.Dir(file), plain: newWorld(t, false, spectest), rewritten: newWorld(t, true, spectest)}
+			r := &specRun{t: t, dir: filepath.Dir(file), plain: newSpecRuntime(t, false, spectest), rewritten: newSpecRuntime(t, true, spectest)}
 			b, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
@@ -229,7 +229,7 @@ func TestSpecification(t *testing.T) {
 			refused += r.refused
 		})
 	}
-	t.Logf("%d assertions hold in both worlds; %d modules are refused for vectors, or for a data segment at an imported global's value", total, refused)
+	t.Logf("%d assertions hold in both runtimes; %d modules are refused for vectors, or for a data segment at an imported global's value", total, refused)
 	if total < 26_000 {
 		t.Errorf("only %d assertions: where are the tests?", total)
 	}
@@ -241,7 +241,7 @@ func TestSpecification(t *testing.T) {
 type specRun struct {
 	t                *testing.T
 	dir              string
-	plain, rewritten *world
+	plain, rewritten *specRuntime
 	as               string // the name under which the next command's module is registered
 	assertions       int
 	refused          int
@@ -301,7 +301,7 @@ func (r *specRun) command(c *specCommand) {
 	}
 }
 
-// same compares the values of both worlds, and with the expected ones.
+// same compares the values of both runtimes, and with the expected ones.
 func (r *specRun) same(at string, c *specCommand, plain, rewritten []uint64) {
 	if c.Type != "assert_return" {
 		return
@@ -316,7 +316,7 @@ func (r *specRun) same(at string, c *specCommand, plain, rewritten []uint64) {
 		}
 		p, w := plain[from:to], rewritten[from:to]
 		switch v.Type {
-		case "funcref": // an address in each world
+		case "funcref": // an address in each runtime
 			p, w = []uint64{min(p[0], 1)}, []uint64{min(w[0], 1)}
 		case "i32", "f32": // the upper half is anything
 			p, w = []uint64{uint64(uint32(p[0]))}, []uint64{uint64(uint32(w[0]))}

@@ -1,18 +1,17 @@
 package rewrite
 
-// This pass knows the types of what lies on the operand stack, for one reason:
-// wazero 1.12 on amd64 miscompiles some instructions of numbers under register
-// pressure, and each of those is written in other instructions (see avoid.go). An
-// untyped select does not say what it selects.
+// This pass tracks the types on the operand stack for one reason: wazero 1.12 on amd64
+// miscompiles some numeric instructions under register pressure, so they are replaced
+// (see avoid.go), and an untyped select does not name its operand type.
 //
-// As everywhere here, code is not checked: what is not well typed the engine refuses.
+// Types are not checked; the engine refuses code that is not well typed.
 
-// unknown is the type of a value in code that nothing leads to.
+// unknown is the type of a value in unreachable code.
 const unknown valType = 0
 
 func (s *scanner) push(ts ...valType) { s.types = append(s.types, ts...) }
 
-// pop takes n values off the stack and returns the type of the last one.
+// pop pops n values and returns the type of the last one.
 func (s *scanner) pop(n int) (t valType) {
 	floor := s.labels[len(s.labels)-1].floor
 	for range n {
@@ -25,11 +24,11 @@ func (s *scanner) pop(n int) (t valType) {
 	return t
 }
 
-// unreached forgets the stack of a block behind an instruction that does not go on.
+// unreached clears the block's stack after an instruction that does not fall through.
 func (s *scanner) unreached() { s.types = s.types[:s.labels[len(s.labels)-1].floor] }
 
-// operands follows what an instruction does to the operand stack. It comes before
-// the labels are changed by it, and after every index was checked.
+// operands applies an instruction to the operand stack. It is called before the labels
+// change, and after all indices have been checked.
 func (s *scanner) operands(i *instr) {
 	m := s.m
 	switch op := i.op; {
@@ -93,7 +92,7 @@ func (s *scanner) operands(i *instr) {
 	}
 }
 
-// enterBlock begins a block, of which l is the label.
+// enterBlock begins the block with label l.
 func (s *scanner) enterBlock(l *label, t funcType) {
 	if l.kind == labelIf {
 		s.pop(1)
@@ -108,13 +107,13 @@ func (s *scanner) elseBlock(l *label) {
 	s.types = append(s.types[:l.floor], l.typ.params...)
 }
 
-// leaveBlock leaves the results of a block that has ended.
+// leaveBlock ends a block, leaving its results.
 func (s *scanner) leaveBlock(l *label) {
 	s.types = append(s.types[:l.floor], l.typ.results...)
 }
 
-// signature returns how many values an instruction without indices takes and what it
-// leaves (unknown: nothing). The numbers are those of the specification's appendix.
+// signature returns how many values an instruction without indices pops, and the type
+// that it pushes (unknown: none). The opcodes are those of the specification's appendix.
 func signature(op opcode) (pops int, pushed valType) {
 	switch {
 	case op>>8 == 0xfc:
@@ -184,7 +183,7 @@ func signature(op opcode) (pops int, pushed valType) {
 	case op >= 0xb7 && op <= 0xbb || op == 0xbf:
 		return 1, f64
 	case op == opRefNull || op == opRefFunc:
-		return 0, funcref // which kind of reference makes no difference
+		return 0, funcref // the kind of reference does not matter here
 	default: // ref.is_null
 		return 1, i32
 	}

@@ -2,66 +2,65 @@ package rewrite
 
 import "slices"
 
-// This pass walks over each function's code once. It checks every index
-// against the original's index spaces, and weighs the code for the meter.
+// This pass goes over each function's code once. It checks every index against the
+// original's index spaces, and weighs the code for the meter.
 //
-// Types of operands are not checked here, only followed (see types.go). What the rewriter inserts takes
-// nothing from the operand stack and leaves nothing on it, what it replaces has
-// the same type (a call of a helper for memory.fill, a branch for a return),
-// and no index means something else than before. So the rewritten code is well
-// typed exactly if the original is, and the engine checks the rewritten code.
+// Operand types are tracked (see types.go) but not checked. Code that the rewriter
+// inserts leaves the operand stack as it was, code that replaces an instruction has the
+// same type (a call of a helper for memory.fill, a branch for a return), and no index
+// changes its meaning. So the rewritten code is well typed exactly if the original is,
+// and the engine checks the rewritten code.
 
 const (
-	// maxExpansion bounds what an engine makes of code that is short in bytes: the
-	// values that blocks, branches and calls pass, the globals that it loads again
-	// after a call, the locals that meet where paths join. wazero's compiler takes
-	// time by the square of how deep blocks lie within each other: 6 KB of loops,
-	// with 300 locals, took it 20 seconds. A unit is about 30 ns of its time, so
-	// this is 10 seconds; a Go guest of 4 MB comes to 40 million.
+	// maxExpansion bounds what code that is short in bytes can expand to in an engine:
+	// values that blocks, branches and calls pass, globals that are reloaded after a
+	// call, locals that are merged where paths join. The time of wazero's compiler grows
+	// with the square of the nesting depth: 6 KB of loops with 300 locals took 20 s. A
+	// unit is about 30 ns of its time, so this is 10 s; a Go guest of 4 MB has 40 million.
 	maxExpansion = 256 << 20
 	perValue     = 16  // units for a value that is passed
 	perLoop      = 256 // for a local in a loop, times the loops around it
-	perCase      = 512 // for a label of a br_table: an edge of its own, 8 us
-	// It also walks up the dominators of each basic block: 40 KB that are 10,000
-	// br_ifs in a row took it 1.5 seconds, 240 KB 80. Each block costs a unit for each
-	// one before it, and a branch one for every 64 others to the same label.
+	perCase      = 512 // for a label of a br_table, which becomes an edge: 8 us
+	// The compiler also walks up the dominators of each basic block: 10,000 br_ifs in a
+	// row (40 KB) took 1.5 s, 240 KB took 80 s. Each block costs one unit for each block
+	// before it, and each branch one for every 64 other branches to the same label.
 	perBranches = 64
-	// maxFrame bounds, in bytes, what one function may take of the stack.
+	// maxFrame is the largest stack frame of one function, in bytes.
 	maxFrame = 1 << 20
-	// frameBase is what any frame has, in bytes: return address, frame pointer, the room
-	// that wazero wants to have left. A function saves up to savedRegisters, 16 bytes
-	// each; a short one has no use for all of them.
+	// frameBase is the size of the smallest frame, in bytes: return address, frame pointer
+	// and wazero's reserve. A function saves up to savedRegisters registers of 16 bytes
+	// each; a short function does not use all of them.
 	frameBase      = 80
 	savedRegisters = 13
-	// largeFrame is from where on the frame of a function that calls no other is charged.
+	// largeFrame is the size from which the frame of a leaf function is charged.
 	largeFrame = 4 << 10
-	// near is how many values on top of the operand stack are used so soon that they
+	// near is how many values at the top of the operand stack are used so soon that they
 	// stay in registers.
 	near = 2
 )
 
-// metering is what a function's code is charged.
+// metering is what a function is charged.
 type metering struct {
 	entry uint32 // units at its entry; 0: its callers have paid, see weightFree
-	frame uint32 // bytes of stack that it takes at most, with what it passes to others
-	deep  bool   // its frame is charged: it calls others, or it is large
+	frame uint32 // upper bound on its stack frame in bytes, arguments of calls included
+	deep  bool   // its frame is charged: it calls functions, or the frame is large
 	tight bool   // it has a tight loop
-	bulk  bool   // it fills or copies as many bytes as it finds out when it runs
+	bulk  bool   // it fills or copies a number of bytes that is only known at run time
 }
 
-// loop is what a loop's turn is charged.
+// loop is what one iteration of a loop is charged.
 type loop struct {
-	weight uint32 // 0: it is unreachable
-	tight  bool   // nothing in it, nor in the loops within, touches the counter
+	weight uint32 // 0: unreachable
+	tight  bool   // nothing in it or in nested loops touches the counter
 }
 
-// region is the code whose weight is charged at one place: a function's body,
-// or a loop's, without the loops within. All branches but those to a loop's
-// head lead forward, so each instruction of a region runs at most once between
-// two charges; what is charged is the weight of its heaviest path.
+// region is the code whose weight is charged at one place: the body of a function or a
+// loop, without nested loops. All branches except those to a loop's head lead forward,
+// so each instruction of a region runs at most once between two charges. The charge is
+// the weight of the heaviest path.
 type region struct {
-	path int64 // weight of the heaviest path to here; dead: none leads here
-	most int64 // the greatest path so far
+	path int64 // weight of the heaviest path to here; dead: unreachable
+	most int64 // weight of the heaviest path so far
 	loop int   // index into module.loops; -1: a function's body
 }
 
@@ -79,37 +78,37 @@ const (
 
 type label struct {
 	kind   labelKind
-	region int   // the region in which the code behind its end lies
+	region int   // region of the code after its end
 	before int64 // of an if: the path to it
-	exit   int64 // heaviest path of a branch to its end; dead: none
+	exit   int64 // heaviest path of a branch to its end; dead: no branch
 	arity  int   // values that a branch to it carries
 	uses   int   // uses of locals before it
 	sets   int   // changes of locals before it
-	spends int   // of a loop: what touches the counter before it
+	spends int   // of a loop: instructions before it that touch the counter
 	from   int   // branches to it
-	floor  int   // values on the stack beneath the block
+	floor  int   // height of the operand stack below the block
 	typ    funcType
 }
 
-// scanner is the state within one function.
+// scanner is the state of the pass within one function.
 type scanner struct {
 	m       *module
 	r       *reader
 	f       *body
 	labels  []label
-	types   []valType // of the values on the stack
+	types   []valType // of the values on the operand stack
 	locals  []valType // of the function's locals
 	regions []region
 	uses    int  // of locals
 	sets    int  // changes of locals
-	joined  int  // values of locals that may come from two paths, all labels together
+	joined  int  // values of locals merged where paths join, all labels together
 	spends  int  // instructions that become, or may become, a call
-	slots   int  // values that may need a place on the stack, beside those of locals
-	kept    int  // the lowest values on the operand stack: those among slots
-	passed  int  // values that one call passes on the stack, at most
+	slots   int  // values that may need a stack slot, not counting locals
+	kept    int  // how many values at the bottom of the operand stack slots includes
+	passed  int  // the most values that one call passes on the stack
 	blocks  int  // instructions that begin a basic block
 	moves   bool // it moves memory or elements, for which wazero saves all registers
-	calls   bool // it calls a function of this module, or one that a table holds
+	calls   bool // it calls a function of this module, or through a table
 }
 
 func (m *module) codeSection(r *reader) {
@@ -127,7 +126,7 @@ func (m *module) codeSection(r *reader) {
 		size := r.u32()
 		switch {
 		case size > maxBody:
-			r.refusef(at, "function %d has %d bytes: at most %d are taken", m.importedFuncs+k, size, maxBody)
+			r.refusef(at, "function %d has %d bytes; the limit is %d", m.importedFuncs+k, size, maxBody)
 		case uint64(size) > uint64(len(r.b)-r.pos):
 			r.refusef(at, "function %d is longer than the section", m.importedFuncs+k)
 		}
@@ -174,7 +173,7 @@ func (s *scanner) function(f *body, t funcType) {
 		instructions++
 	}
 	if s.r.pos != len(s.r.b) {
-		s.r.refusef(s.r.pos, "a function has %d bytes behind its end", len(s.r.b)-s.r.pos)
+		s.r.refusef(s.r.pos, "a function has %d bytes after its end", len(s.r.b)-s.r.pos)
 	}
 	// A call weighs more than that, so only calls in loops leave an entry free: no
 	// tree of calls is.
@@ -188,7 +187,7 @@ func (s *scanner) function(f *body, t funcType) {
 	}
 	frame := frameBase + 16*saved + 8*(s.slots+s.sets+s.joined+s.passed)
 	if frame > maxFrame {
-		s.r.refusef(at, "a function that may take %d bytes of stack: at most %d are granted", frame, maxFrame)
+		s.r.refusef(at, "a function that may take %d bytes of stack; the limit is %d", frame, maxFrame)
 	}
 	f.frame, f.deep = uint32(frame), s.calls || frame > largeFrame
 }
@@ -266,7 +265,7 @@ func (s *scanner) instruction(i *instr, previous int64) {
 		if i.op == opCall {
 			s.call(m.types[m.funcs[i.x]], int(i.x) < m.importedFuncs)
 		} else if m.declared == nil || !m.declared[i.x] {
-			s.r.refusef(i.at, "ref.func of function %d, which is named nowhere outside of code", i.x)
+			s.r.refusef(i.at, "ref.func of function %d, which is not declared outside of code", i.x)
 		}
 	case immTypeTable:
 		if s.index(i, "type", i.x, len(m.types)) && s.index(i, "table", i.y, len(m.tables)) {
@@ -294,7 +293,7 @@ func (s *scanner) instruction(i *instr, previous int64) {
 		s.index(i, "table", i.y, len(m.tables))
 	case immData, immDataMem:
 		if m.dataCount < 0 {
-			s.r.refusef(i.at, "a data segment is named, and there is no data count")
+			s.r.refusef(i.at, "a data segment is used, but there is no data count section")
 		}
 		s.index(i, "data segment", i.x, len(m.datas))
 	}
@@ -356,7 +355,7 @@ func constant(i *instr) int64 {
 func small(n int64) bool { return n >= 0 && n <= 1024 }
 
 // fixedRegisters tells that an instruction has its operands in certain registers on amd64,
-// out of which it drives other values: division, and shifts by what is no constant.
+// out of which it drives other values: division, and shifts by what is not a constant.
 func fixedRegisters(op opcode) bool {
 	return op >= 0x6d && op <= 0x70 || op >= 0x74 && op <= 0x78 || op >= 0x7f && op <= 0x82 || op >= 0x86 && op <= 0x8a
 }
@@ -394,7 +393,7 @@ func (s *scanner) open(i *instr) {
 		t = s.m.types[i.n]
 	}
 	if len(s.labels) > maxNesting {
-		s.r.refusef(i.at, "more than %d blocks within each other", maxNesting)
+		s.r.refusef(i.at, "more than %d nested blocks", maxNesting)
 	}
 	s.values(len(t.params) + len(t.results))
 	s.slots += len(t.params) + len(t.results)
@@ -413,7 +412,7 @@ func (s *scanner) open(i *instr) {
 			inner.path = dead
 		}
 		if s.regions = append(s.regions, inner); len(s.regions) > maxLoops+1 {
-			s.r.refusef(i.at, "more than %d loops within each other", maxLoops)
+			s.r.refusef(i.at, "more than %d nested loops", maxLoops)
 		}
 		s.m.loops = append(s.m.loops, loop{})
 		l.spends = s.spends

@@ -9,13 +9,13 @@ import (
 	"sync"
 )
 
-// sources is what Rewrite's output depends on beside the module: all of this package.
+// sources is what Rewrite's output depends on besides the module: this package.
 //
-//go:embed avoid.go encode.go helpers.go instrument.go module.go opcodes.go reader.go rewrite.go types.go validate.go version.go
+//go:embed avoid.go encode.go header.go helpers.go instrument.go module.go opcodes.go reader.go rewrite.go types.go validate.go version.go
 var sources embed.FS
 
-// Version tells rewritings apart: two that differ were made by different sources of
-// this package, or for processors with other faults. It is for caches.
+// Version identifies the rewriter, for caches. It differs for different sources of this
+// package, and for processors with different faults.
 var Version = sync.OnceValue(func() string {
 	h := sha256.New()
 	files, err := fs.Glob(sources, "*.go")

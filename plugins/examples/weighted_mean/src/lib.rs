@@ -14,10 +14,10 @@ static SURVEY: StringParam =
     StringParam { title: "Survey question", required: true, select: true, ..StringParam::new("question", &QUESTION) };
 
 static STATE: CodeResult = CodeResult { title: "State", ..CodeResult::new(&LOCATION) };
-static MEAN: NumberResult = NumberResult { title: "Weighted mean", unit_of: Some(&VALUE), ..NumberResult::new("mean") };
-static MEAN_LOW: NumberResult = NumberResult { title: "95 % interval, low", unit_of: Some(&VALUE), ..NumberResult::new("low") };
-static MEAN_HIGH: NumberResult = NumberResult { title: "95 % interval, high", unit_of: Some(&VALUE), ..NumberResult::new("high") };
-static ASKED: IntegerResult = IntegerResult { title: "Sample size", unit_of: Some(&SAMPLE_SIZE), ..IntegerResult::new("sample_size") };
+static MEAN: NumberResult = NumberResult { title: "Weighted mean", unit_of: Some(&VALUE), shows: "estimate", ..NumberResult::new("mean") };
+static MEAN_LOW: NumberResult = NumberResult { title: "95 % interval, low", unit_of: Some(&VALUE), shows: "low", ..NumberResult::new("low") };
+static MEAN_HIGH: NumberResult = NumberResult { title: "95 % interval, high", unit_of: Some(&VALUE), shows: "high", ..NumberResult::new("high") };
+static ASKED: IntegerResult = IntegerResult { title: "Sample size", unit_of: Some(&SAMPLE_SIZE), shows: "count", ..IntegerResult::new("sample_size") };
 
 static PLUGIN: Plugin = Plugin {
     name: "weighted_mean",
@@ -31,7 +31,9 @@ static PLUGIN: Plugin = Plugin {
         description: "The mean of every state's values, weighted by sample size, with its 95 % interval if the samples are independent.",
         params: &[&SURVEY],
         result: Result { keys: &[&STATE], values: &[&MEAN, &MEAN_LOW, &MEAN_HIGH, &ASKED], layout: "map", chart: "map" },
+        example: r#"{"question": "Percent of adults aged 18 years and older who have obesity"}"#,
         answer: weighted_means,
+        ..Question::NEW
     }],
     ..Plugin::NEW
 };

@@ -97,6 +97,13 @@ export function abort(message: string | null, file: string | null, line: u32, co
   unreachable();
 }
 
+/** Ends the job: the host shows the last words to the plugin's author. */
+function forgotten(what: string, name: string, list: string): void {
+  const asked = question;
+  log(Level.Err, what + ' "' + name + '" is not listed; add its handle to ' + list + (asked && list != "columns of the plugin" ? " of the question " + asked.name : ""));
+  unreachable();
+}
+
 const ERR_FAILED: u32 = 1, ERR_BAD_PARAM: u32 = 2, ERR_NO_DATA: u32 = 3, ERR_DATASET: u32 = 4;
 
 /** Why there is no answer. */
@@ -126,46 +133,55 @@ export class Filter {
 /** A handle to a column of the dataset: listed in Plugin.columns. */
 export class Column extends Filter {
   name: string = "";
+  /**
+   * A dataset without such a column fits the plugin nevertheless. Then no row has a value,
+   * and a dictionary is empty. See Question.needs.
+   */
+  optional: bool = false;
   /** @internal */ data: usize = 0;
-  /** @internal */ wire: usize = 0; // as the directory has it
+  /** @internal */ raw: usize = 0; // as the directory has it; 0: the plugin does not list the column
   kind(): u32 { return 0; }
+  /** @internal */ @inline listed(): usize {
+    if (!this.raw) forgotten("the column", this.name, "columns of the plugin");
+    return this.raw;
+  }
 
   /** How many rows of the dataset have no value. */
-  missing(): u32 { return load<u32>(this.wire, 32); }
-  /** The dataset's unit, "%" for one, or "". */
-  unit(): string { return String.UTF8.decodeUnsafe(load<u32>(this.wire, 52), load<u32>(this.wire, 56)); }
+  missing(): u32 { return load<u32>(this.listed(), 32); }
+  /** The dataset's unit, such as "%", or "". */
+  unit(): string { return String.UTF8.decodeUnsafe(load<u32>(this.listed(), 52), load<u32>(this.raw, 56)); }
 }
 
 /** A column of f64. */
 export class NumberColumn extends Column {
   kind(): u32 { return FLOAT64; }
-  /** The numbers of all rows of the dataset. What a missing row holds has no meaning. */
-  values(): Float64View { return changetype<Float64View>(this.data); }
+  /** The numbers of all rows of the dataset. The value of a missing row is undefined. */
+  values(): Float64View { this.listed(); return changetype<Float64View>(this.data); }
 }
 
 /** A column of i64. */
 export class IntegerColumn extends Column {
   kind(): u32 { return INT64; }
-  /** The integers of all rows of the dataset. What a missing row holds has no meaning. */
-  values(): Int64View { return changetype<Int64View>(this.data); }
+  /** The integers of all rows of the dataset. The value of a missing row is undefined. */
+  values(): Int64View { this.listed(); return changetype<Int64View>(this.data); }
 }
 
 /**
- * A column of strings: a code a row, and a dictionary that says what each stands
+ * A column of strings: one code per row, and a dictionary that says what each stands
  * for. It ascends bytewise, so comparing codes compares strings.
  */
 export class StringColumn extends Column {
   kind(): u32 { return STRING; }
-  /** The codes of all rows of the dataset. What a missing row holds has no meaning. */
-  codes(): Int32View { return changetype<Int32View>(this.data); }
+  /** The codes of all rows of the dataset. The value of a missing row is undefined. */
+  codes(): Int32View { this.listed(); return changetype<Int32View>(this.data); }
   /** The size of the dictionary: codes are from 0 up to below it. */
-  count(): i32 { return load<i32>(this.wire, 36); }
+  count(): i32 { return load<i32>(this.listed(), 36); }
   /** The string that a code stands for: a copy. */
   text(code: i32): string {
     const at = this.start(code);
     return String.UTF8.decodeUnsafe(at, this.start(code + 1) - at);
   }
-  /** The code of a string, or -1 where the column has no such value. */
+  /** The code of a string, or -1 if the column has no such value. */
   code(text: string): i32 {
     const b = new Buffer();
     b.text(text);
@@ -180,10 +196,10 @@ export class StringColumn extends Column {
     return -1;
   }
   /** Passes the rows whose value has this code. */
-  is(code: i32): Filter { return { valid: this.valid, codes_: this.data, code_: code }; }
+  is(code: i32): Filter { this.listed(); return { valid: this.valid, codes_: this.data, code_: code }; }
 
   private start(code: i32): usize {
-    return load<usize>(this.wire, 44) + load<usize>(load<usize>(this.wire, 40) + (<usize>code << 2));
+    return load<usize>(this.listed(), 44) + load<usize>(load<usize>(this.raw, 40) + (<usize>code << 2));
   }
 }
 
@@ -261,10 +277,16 @@ export class Job {
   /** Run i of the selected rows, which ascend and do not touch. */
   range(i: u32): Range { return changetype<Range>(this.ranges_ + (<usize>i << 3)); }
   /** The selected rows that pass every filter. */
-  rows(filters: Filter[] = []): Rows { return { filters, ranges: this.ranges_, left: this.rangeCount }; }
+  rows(filters: Filter[] = []): Rows {
+    for (let i = 0; i < filters.length; i++) {
+      const f = filters[i];
+      if (f instanceof Column) (f as Column).listed();
+    }
+    return { filters, ranges: this.ranges_, left: this.rangeCount };
+  }
   /** Writes a line to the host's log. */
   log(level: Level, text: string): void { log(level, text); }
-  /** Tells the host that done of total steps are behind. */
+  /** Tells the host that done of total steps are complete. */
   progress(done: i64, total: i64): void { importProgress(done, total); }
 }
 
@@ -272,14 +294,20 @@ export class Job {
 
 /** A handle to a parameter of a question: listed in Question.params. */
 export class Param {
-  name: string = ""; // [a-z][a-z0-9_]*; "where" is taken
+  name: string = ""; // [a-z][a-z0-9_]*; "where" is reserved
   title: string = "";
   description: string = "";
   required: bool = false;
   list: bool = false; // takes one value or an array of them
   select: bool = false; // with column: only the rows that have the value reach the question
   /** How many values were given: 0 where it was left out. */
-  length: i32 = 0;
+  get length(): i32 {
+    const asked = question;
+    if (this.asker == null || this.asker != asked) forgotten("the parameter", this.name, "params");
+    return this.count;
+  }
+  /** @internal */ asker: Question | null = null; // whose the values are
+  /** @internal */ count: i32 = 0;
   /** @internal */ given: usize = 0;
 
   kind(): u32 { return 0; }
@@ -302,12 +330,13 @@ export class StringParam extends Param {
   }
 }
 
-/** Takes a number, or a value of a column of numbers. NaN is no bound and no default. */
+/** Takes a number, or a value of a column of numbers. NaN stands for no bound and no default. */
 export class NumberParam extends Param {
   column: NumberColumn | null = null;
   min: f64 = NaN;
   max: f64 = NaN;
   fallback: f64 = NaN;
+  /** Value i. */
   at(i: i32): f64 { return load<f64>(this.given + (<usize>i << 3)); }
   /** What was given, or otherwise. */
   get(otherwise: f64 = NaN): f64 { return this.length ? this.at(0) : otherwise; }
@@ -321,7 +350,7 @@ export class NumberParam extends Param {
   }
 }
 
-/** Takes an integer, or a value of a column of integers. i64.MIN_VALUE is no bound and no default. */
+/** Takes an integer, or a value of a column of integers. i64.MIN_VALUE stands for no bound and no default. */
 export class IntegerParam extends Param {
   column: IntegerColumn | null = null;
   min: i64 = i64.MIN_VALUE;
@@ -381,13 +410,27 @@ export class ResultColumn {
   title: string = "";
   unit: string = ""; // "%", "years"; of figures
   unitOf: Column | null = null; // takes the dataset's unit of this column; of figures
+  /**
+   * What a column of figures is, for the host's pictures, headlines and notes: "estimate",
+   * "mean" (a plain mean of the measure), "mean_difference", "difference" (of two
+   * values, or a limit of its interval), "low" and "high" (limits of the interval), "count",
+   * "rank", or "". A result has at most one of each, but two of "rank", the best and the
+   * worst, and three of "difference".
+   */
+  shows: string = "";
   /** The number of rows so far. */
   length: u32 = 0;
+  /** @internal */ asker: Question | null = null; // whose the rows are
   /** @internal */ data: Buffer = new Buffer();
   /** @internal */ missing: Buffer = new Buffer();
 
   kind(): u32 { return 0; }
   label(): string { return this.name; }
+  /** Adds n rows to the count. */
+  /** @internal */ @inline more(n: u32): void {
+    if (this.asker == null || this.asker != question) forgotten("the result's column", this.label(), "keys or values of the result");
+    this.length += n;
+  }
   /** Adds a row without a value. */
   appendMissing(): void {
     store<u32>(this.missing.more(4), this.length);
@@ -421,11 +464,11 @@ export class CodeResult extends ResultColumn {
   /** Adds a row. */
   append(code: i32): void { this.extend(1)[0] = code; }
   /** Adds n rows and returns them, to be filled in before the next call. */
-  extend(n: u32): Int32View { this.length += n; return changetype<Int32View>(this.data.more(n << 2)); }
+  extend(n: u32): Int32View { this.more(n); return changetype<Int32View>(this.data.more(n << 2)); }
   blank(): void { this.append(0); }
   place(c: usize): void {
     super.place(c);
-    const from = this.column.wire;
+    const from = this.column.listed();
     store<u32>(c, load<u32>(from, 12) & 1, 12);
     memory.copy(c + 36, from + 36, 16);
   }
@@ -437,7 +480,7 @@ export class NumberResult extends ResultColumn {
   /** Adds a row. */
   append(value: f64): void { this.extend(1)[0] = value; }
   /** Adds n rows and returns them, to be filled in before the next call. */
-  extend(n: u32): Float64View { this.length += n; return changetype<Float64View>(this.data.more(n << 3)); }
+  extend(n: u32): Float64View { this.more(n); return changetype<Float64View>(this.data.more(n << 3)); }
   blank(): void { this.append(0); }
 }
 
@@ -447,7 +490,7 @@ export class IntegerResult extends ResultColumn {
   /** Adds a row. */
   append(value: i64): void { this.extend(1)[0] = value; }
   /** Adds n rows and returns them, to be filled in before the next call. */
-  extend(n: u32): Int64View { this.length += n; return changetype<Int64View>(this.data.more(n << 3)); }
+  extend(n: u32): Int64View { this.more(n); return changetype<Int64View>(this.data.more(n << 3)); }
   blank(): void { this.append(0); }
 }
 
@@ -458,7 +501,8 @@ export class StringResult extends ResultColumn {
   kind(): u32 { return STRING; }
   /** Adds a row; the text is copied. */
   append(text: string): void {
-    store<u32>(this.data.more(4), this.length++);
+    this.more(1);
+    store<u32>(this.data.more(4), this.length - 1);
     this.bytes.text(text);
     store<u32>(this.offsets.more(4), this.bytes.len);
   }
@@ -484,7 +528,7 @@ export class Result {
   keys: ResultColumn[] = [];
   values: ResultColumn[] = []; // at least one
   layout: string = ""; // "rows", "map", "nested" or "record"
-  chart: string = ""; // "bar", "line", "map", "none", or "": the page decides
+  chart: string = ""; // "bar", "dots" (with intervals), "line", "map", "none", or "": the page decides
 
   /** @internal */ at(i: i32): ResultColumn {
     return i < this.keys.length ? this.keys[i] : this.values[i - this.keys.length];
@@ -499,11 +543,19 @@ export class Question {
   description: string = "";
   params: Param[] = [];
   result: Result = new Result();
+  /** Optional columns that the question cannot do without: a dataset that lacks one does not have the question. */
+  needs: Column[] = [];
+  /**
+   * The JSON body of a request that shows the question at its best:
+   * '{"state": "Ohio", "where": {"year": 2020}}', with every required parameter. The host's pages and
+   * commands use it unless their dataset lacks its values. "": they choose the values.
+   */
+  example: string = "";
   /** Appends rows to each of the result's columns. To append nothing is to find no data. */
   answer: (job: Job) => Failure | null = (job: Job): Failure | null => null;
 }
 
-/** A plugin as its manifest tells of it. */
+/** A plugin as described by its manifest. */
 export class Plugin {
   name: string = "";
   version: string = "";
@@ -569,6 +621,7 @@ class Encoder {
       this.optional("title", c.title);
       this.optional("unit", c.unit);
       if (unitOf) this.pair("unit_of", unitOf.name);
+      this.optional("shows", c.shows);
       this.end("}");
     }
     this.end("]");
@@ -586,6 +639,7 @@ class Encoder {
       this.begin("", "{");
       this.pair("name", p.columns[i].name);
       this.pair("type", typeName(p.columns[i].kind()));
+      this.flag("optional", p.columns[i].optional);
       this.end("}");
     }
     this.end("]");
@@ -618,6 +672,12 @@ class Encoder {
     this.optional("layout", q.result.layout);
     this.optional("chart", q.result.chart);
     this.end("}");
+    if (q.needs.length) {
+      this.begin("needs", "[");
+      for (let i = 0; i < q.needs.length; i++) this.text(q.needs[i].name);
+      this.end("]");
+    }
+    if (q.example != "") this.scalar("example", q.example);
     this.end("}");
   }
 }
@@ -629,6 +689,7 @@ function typeName(kind: u32): string { return kind == FLOAT64 ? "number" : kind 
 let plugin: Plugin = new Plugin();
 let manifest: Buffer = new Buffer();
 let opened: bool = false;
+let question: Question | null = null; // while it is answered
 let datasetRows: u32 = 0;
 const job: Job = new Job();
 
@@ -682,14 +743,14 @@ function directory(at: usize, len: u32): Failure | null {
   opened = false;
   if (load<u32>(at, 12) != <u32>columns.length || size < 64) return failed("the directory: its columns are not those that were asked for");
   for (let i = 0; i < columns.length; i++) {
-    const c = columns[i], wire = load<u32>(at, 20) + i * size;
-    if (load<u32>(wire, 8) != c.kind() || load<u32>(wire, 16) % 64 || load<u32>(wire, 24) % 64) {
-      return failed("the directory: the column " + c.name + " is not of the type that was asked for, or misaligned");
+    const c = columns[i], raw = load<u32>(at, 20) + i * size;
+    if (load<u32>(raw, 8) != c.kind() || load<u32>(raw, 16) % 64 || load<u32>(raw, 24) % 64) {
+      return failed("the directory: the column " + c.name + " does not have the requested type, or misaligned");
     }
-    c.wire = heap.alloc(64);
-    memory.copy(c.wire, wire, 64);
-    c.data = load<u32>(wire, 16);
-    c.valid = load<u32>(wire, 24);
+    c.raw = heap.alloc(64);
+    memory.copy(c.raw, raw, 64);
+    c.data = load<u32>(raw, 16);
+    c.valid = load<u32>(raw, 24);
   }
   opened = true;
   datasetRows = load<u32>(at, 8);
@@ -706,18 +767,23 @@ export function lestats_v1_answer(at: usize, len: u32): u64 {
   }
   if (load<u32>(at, 8) >= <u32>plugin.questions.length) return fail(failed("the request: there is no such question"), []);
   const q = plugin.questions[load<u32>(at, 8)], params = q.params;
-  if (load<u32>(at, 12) != <u32>params.length) return fail(failed("the request: its parameters are not those of the question"), []);
+  if (load<u32>(at, 12) != <u32>params.length) return fail(failed("the request: its parameters do not match those of the question"), []);
   for (let i = 0; i < params.length; i++) {
     const p = load<u32>(at, 20) + i * load<u32>(at, 16);
     if (load<u32>(p) != params[i].kind()) return fail(failed("the request: " + params[i].name + " is not of the kind that was declared"), []);
-    params[i].length = load<u32>(p, 8);
+    params[i].asker = q;
+    params[i].count = load<u32>(p, 8);
     params[i].given = load<u32>(p, 12);
   }
   job.rangeCount = load<u32>(at, 24);
   job.ranges_ = load<u32>(at, 28);
   job.selected = load<u32>(at, 32);
   const result = q.result, count = result.length;
-  for (let i = 0; i < count; i++) result.at(i).reset();
+  for (let i = 0; i < count; i++) {
+    result.at(i).reset();
+    result.at(i).asker = q;
+  }
+  question = q;
 
   const f = q.answer(job);
   if (f) return fail(f, params);
@@ -725,7 +791,10 @@ export function lestats_v1_answer(at: usize, len: u32): u64 {
   const rows = result.at(0).length, out = zeros(64 + 64 * count);
   for (let i = 0; i < count; i++) {
     const c = result.at(i);
-    if (c.length != rows) return fail(failed("the result's columns differ in length: " + c.label()), params);
+    if (c.length != rows) {
+      return fail(failed("the result's column " + result.at(0).label() + " has " + rows.toString() + " rows, " + c.label() + " has " + c.length.toString() +
+        "; for each row append to every column"), params);
+    }
     c.place(out + 64 + 64 * i);
   }
   if (!rows) return fail(noData("no selected row has what the question needs"), params);

@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 
+import { Session } from "../assembly/testing.mjs";
+
 const here = (path) => new URL(path, import.meta.url);
 const golden = (name) => readFileSync(here(`../../../abi/testdata/${name}`));
 const module = new WebAssembly.Module(readFileSync(here("../build/golden.wasm")));
@@ -75,6 +77,11 @@ test("alloc", () => {
   const g = new Guest();
   assert.equal(g.exports.lestats_v1_alloc(1, 3), 0);
   assert.equal(g.exports.lestats_v1_alloc(100, 65536) % 65536, 0);
+});
+
+test("optional columns may be left out", () => {
+  const session = new Session(readFileSync(here("../build/optional.wasm")), { city: ["Bern", null, "Chur"], year: [2000, 2001, null] });
+  assert.deepEqual(session.ask("counts").map(({ n }) => n), [3, 1, 3, 0, 2]);
 });
 
 test("misuse", () => {

@@ -30,7 +30,8 @@ const example: Plugin = {
 
 const city: StringColumn = { name: "city" };
 const score: NumberColumn = { name: "score" };
-const year: IntegerColumn = { name: "year" };
+const year: IntegerColumn = { name: "year", optional: true };
+const remark: StringColumn = { name: "remark", optional: true }; // which the dataset does not have
 const cityParam: StringParam = { name: "city", title: "City", description: "Some.", column: city, required: true, list: true };
 const least: NumberParam = { name: "least", min: 0.5, max: 99.5, fallback: 10.5 };
 const yearParam: IntegerParam = { name: "year", min: -5, max: 9 };
@@ -39,23 +40,25 @@ const exact: BooleanParam = { name: "exact", fallback: 0 };
 const scoreParam: NumberParam = { name: "score", column: score, select: true };
 const cityResult: CodeResult = { column: city };
 const note: StringResult = { name: "note", title: "Note" };
-const scoreResult: NumberResult = { name: "score", unitOf: score };
-const n: IntegerResult = { name: "n", unit: "rows" };
+const scoreResult: NumberResult = { name: "score", unitOf: score, shows: "mean" };
+const n: IntegerResult = { name: "n", unit: "rows", shows: "count" };
 
 const kinds: Plugin = {
-  name: "kinds", version: "1.0.0", description: 'Every kind: "quoted" \\ \t.', homepage: "about:blank", columns: [city, score, year],
+  name: "kinds", version: "1.0.0", description: 'Every kind: "quoted" \\ \t.', homepage: "about:blank", columns: [city, score, year, remark],
   questions: [
-    { name: "first", result: { values: [n], layout: "record" } },
+    { name: "first", result: { values: [n], layout: "record" }, needs: [year, remark] },
     {
       name: "echo", title: "Echo", description: "Says what it was given.",
       params: [cityParam, least, yearParam, mode, exact, scoreParam],
       result: { keys: [cityResult, note], values: [scoreResult, n], layout: "rows", chart: "none" },
+      needs: [year], example: '{"city":["Oslo"],"where":{"year":{"min":-5}}}',
       answer: (job: Job): Failure | null => {
         if (yearParam.length) return badParam(yearParam, "the year " + yearParam.get().toString() + " is not to be given");
         if (!exact.get()) return failed("exact is false");
         if (scoreParam.get() != 7.25 || score.unit() != "%" || year.missing() != 4) return failed("the score's, its unit or the missing years");
         if (city.code("Chur") != 1 || city.code("Chu") != -1 || city.code("Zürich") != 2) return failed("the codes");
         if (job.selected != 19 || job.rangeCount != 3 || job.range(1).start != 20) return failed("the ranges");
+        if (remark.code("none") != -1 || remark.count() || remark.missing() != 70 || job.rows([remark]).next()) return failed("the remarks");
         job.log(Level.Warn, "careful");
         job.progress(3, 7);
         const bound = least.get(), ending = mode.get() == 1 ? "!" : "";

@@ -1,10 +1,10 @@
-use crate::job::{id, Data};
+use crate::job::{forgotten_column, id, Data};
 use crate::memory::Memory;
 use crate::results::Output;
 use crate::{abi, failed, manifest, no_data, Answer, Error, Job, Plugin, Question};
 use alloc::{format, string::String, vec::Vec};
 
-/// A plugin at work in one memory: the functions of the contract, which
+/// A plugin running in one memory: the functions of the contract, which
 /// [`crate::serve!`] exports. Natively, in a block of bytes, it is what tests drive.
 pub struct Guest {
     plugin: &'static Plugin,
@@ -79,7 +79,12 @@ impl Guest {
             let d = r.declare();
             let n = o.rows(d.kind);
             if *rows.get_or_insert(n) != n {
-                return Err(failed(format!("the result's columns differ in length: {}", d.name)));
+                let first = q.result.keys.iter().chain(q.result.values).next().map_or("", |r| r.declare().name);
+                let rows = rows.unwrap_or(0);
+                return Err(failed(format!(
+                    "the result's column {first} has {rows} rows, {} has {n}; for each row append to every column",
+                    d.name
+                )));
             }
             let mut c = abi::Column { type_: d.kind, null_count: o.missing.len() as u32, ..Default::default() };
             (c.data, c.data_len) = match d.kind {
@@ -89,7 +94,7 @@ impl Guest {
             };
             if let Some(of) = d.of {
                 let from = self.job.columns.iter().find(|(key, _)| *key == id(of));
-                let from = from.expect("a result's column is not listed in Plugin::columns").1.wire;
+                let from = from.unwrap_or_else(|| forgotten_column(of)).1.wire;
                 c.flags = from.flags & abi::SORTED_DICT;
                 (c.dict_count, c.dict_offsets) = (from.dict_count, from.dict_offsets);
                 (c.dict_bytes, c.dict_bytes_len) = (from.dict_bytes, from.dict_bytes_len);
@@ -158,19 +163,19 @@ impl Guest {
                     wire: w,
                 })
             });
-            self.job.columns.push((id(*c), data.ok_or("a buffer is misaligned or outside of the memory")?));
+            self.job.columns.push((id(*c), data.ok_or("a buffer is misaligned or outside the memory")?));
         }
         (self.rows, self.opened) = (d.rows, true);
         self.job.selected = rows;
-        // Once an instance: it may stay.
+        // Leaked once per instance, which is acceptable.
         self.job.ranges = if rows > 0 { alloc::vec![abi::Range { start: 0, count: d.rows }].leak() } else { &[] };
         Ok(())
     }
 
     fn request(&mut self, at: u32, len: u32) -> Result<&'static Question, &'static str> {
         const SHORT: &str = "it is too short, not of version 1, or came before the dataset";
-        const PARAMS: &str = "its parameters are not those of the question";
-        const RANGES: &str = "its row ranges are out of order or outside of the dataset";
+        const PARAMS: &str = "its parameters do not match those of the question";
+        const RANGES: &str = "its row ranges are out of order or outside the dataset";
         let m = &self.memory;
         let r: abi::Request = m.read(at, len, abi::Request::SIZE).ok_or(SHORT)?;
         if !self.opened || r.size < abi::Request::SIZE || r.size > len || r.version != abi::VERSION {

@@ -17,6 +17,7 @@ pub(crate) fn id<T: ?Sized>(handle: &T) -> *const u8 {
 }
 
 /// A column of the dataset as open found it, which lives as long as the instance.
+#[derive(Clone, Copy)]
 pub(crate) struct Data {
     pub numbers: &'static [f64],
     pub integers: &'static [i64],
@@ -61,7 +62,7 @@ impl Job {
         memory::log(level as u32, text);
     }
 
-    /// Tells the host that done of total steps are behind.
+    /// Tells the host that done of total steps are complete.
     pub fn progress(&self, done: i64, total: i64) {
         memory::progress(done, total);
     }
@@ -79,23 +80,32 @@ impl Job {
     pub(crate) fn data(&self, c: &dyn Column) -> &Data {
         match self.columns.iter().find(|(key, _)| *key == id(c)) {
             Some((_, data)) => data,
-            None => panic!("a column is not listed in Plugin::columns"),
+            None => forgotten_column(c),
         }
     }
 
     pub(crate) fn values(&self, p: &dyn Param) -> &'static [u64] {
         match self.params.iter().find(|(key, _)| *key == id(p)) {
             Some((_, values)) => values,
-            None => panic!("a parameter is not listed in the question's params"),
+            None => forgotten("parameter", p.name(), "params of the Question"),
         }
     }
 
     pub(crate) fn output(&mut self, r: &dyn ResultColumn) -> &mut Output {
         match self.outputs.iter_mut().find(|(key, _)| *key == id(r)) {
             Some((_, output)) => output,
-            None => panic!("a column is not listed in the question's result"),
+            None => forgotten("result column", r.declare().name, "keys or values of the question's Result"),
         }
     }
+}
+
+pub(crate) fn forgotten_column(c: &dyn Column) -> ! {
+    forgotten("column", c.name(), "columns of the Plugin")
+}
+
+#[cold]
+fn forgotten(what: &str, name: &str, list: &str) -> ! {
+    panic!("the {what} \"{name}\" is not listed; add a reference to its static to {list}")
 }
 
 /// Narrows down the selected rows. A [`Column`] passes the rows that have a

@@ -41,7 +41,7 @@
 //! ```
 //!
 //! What is declared doubles as a typed handle, and holds no data: everything that
-//! a question reads and writes goes by its [`Job`]. A handle is a `static`, for it
+//! a question reads and writes goes through its [`Job`]. A handle must be a `static`, because it
 //! is known by its address. A panic ends the job; the host's log has its text.
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 
@@ -54,6 +54,8 @@ mod manifest;
 mod memory;
 mod params;
 mod results;
+#[cfg(all(feature = "std", not(target_arch = "wasm32")))]
+pub mod testing;
 
 pub use guest::Guest;
 pub use job::{Filter, Is, Job, Level, Rows};
@@ -63,7 +65,7 @@ pub use results::{CodeResult, Codes, IntegerResult, Integers, NumberResult, Numb
 
 use alloc::string::String;
 
-/// A plugin as its manifest tells of it; `..Plugin::NEW` is for what is left out.
+/// A plugin as described by its manifest; `..Plugin::NEW` fills in the rest.
 pub struct Plugin {
     pub name: &'static str,
     pub version: &'static str,
@@ -80,7 +82,7 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    /// What is left out.
+    /// Defaults for the fields that are left out.
     pub const NEW: Plugin =
         Plugin { name: "", version: "", title: "", description: "", license: "", homepage: "", columns: &[], questions: &[], open: None };
 }
@@ -92,15 +94,22 @@ pub struct Question {
     pub description: &'static str,
     pub params: &'static [&'static dyn Param],
     pub result: Result,
+    /// Optional columns that the question cannot do without: a dataset that lacks one does
+    /// not have the question.
+    pub needs: &'static [&'static dyn Column],
+    /// The JSON body of a request that shows the question at its best:
+    /// `r#"{"state": "Ohio", "where": {"year": 2020}}"#`, with every required parameter. The host's pages
+    /// and commands use it unless their dataset lacks its values. "": they choose the values.
+    pub example: &'static str,
     /// Appends rows to each of the result's columns. To append nothing is to
     /// find no data.
     pub answer: fn(&mut Job) -> Answer,
 }
 
 impl Question {
-    /// What is left out.
+    /// Defaults for the fields that are left out.
     pub const NEW: Question =
-        Question { name: "", title: "", description: "", params: &[], result: Result::NEW, answer: |_| Ok(()) };
+        Question { name: "", title: "", description: "", params: &[], result: Result::NEW, needs: &[], example: "", answer: |_| Ok(()) };
 }
 
 /// Declares the table that answers a question.
@@ -110,12 +119,12 @@ pub struct Result {
     pub values: &'static [&'static dyn ResultColumn],
     /// "rows", "map", "nested" or "record".
     pub layout: &'static str,
-    /// "bar", "line", "map", "none", or "": the page decides.
+    /// "bar", "dots" (with intervals), "line", "map", "none", or "": the page decides.
     pub chart: &'static str,
 }
 
 impl Result {
-    /// What is left out.
+    /// Defaults for the fields that are left out.
     pub const NEW: Result = Result { keys: &[], values: &[], layout: "", chart: "" };
 }
 
@@ -169,6 +178,10 @@ pub trait Column: Sync {
     fn name(&self) -> &'static str;
     /// One of abi::FLOAT64, INT64 and STRING.
     fn kind(&self) -> u32;
+    /// A dataset without this column fits the plugin nevertheless.
+    fn optional(&self) -> bool {
+        false
+    }
 }
 
 macro_rules! column {
@@ -176,16 +189,19 @@ macro_rules! column {
         $(#[$doc])*
         pub struct $name {
             pub name: &'static str,
+            /// A dataset without such a column fits the plugin nevertheless. Then no row has a
+            /// value, and a dictionary is empty. See [`Question::needs`].
+            pub optional: bool,
         }
         impl $name {
             pub const fn new(name: &'static str) -> $name {
-                $name { name }
+                $name { name, optional: false }
             }
             /// How many rows of the dataset have no value.
             pub fn missing(&self, job: &Job) -> usize {
                 job.data(self).wire.null_count as usize
             }
-            /// The dataset's unit, "%" for one, or "".
+            /// The dataset's unit, such as "%", or "".
             pub fn unit(&self, job: &Job) -> &'static str {
                 job.data(self).unit
             }
@@ -196,6 +212,9 @@ macro_rules! column {
             }
             fn kind(&self) -> u32 {
                 $kind
+            }
+            fn optional(&self) -> bool {
+                self.optional
             }
         }
         impl Filter for $name {
@@ -217,28 +236,28 @@ column!(
     abi::INT64
 );
 column!(
-    /// A column of strings: a code a row, and a dictionary that says what each
+    /// A column of strings: one code per row, and a dictionary that says what each
     /// stands for. It ascends bytewise, so comparing codes compares strings.
     StringColumn,
     abi::STRING
 );
 
 impl NumberColumn {
-    /// The numbers of all rows of the dataset. What a missing row holds has no meaning.
+    /// The numbers of all rows of the dataset. The value of a missing row is undefined.
     pub fn values(&self, job: &Job) -> &'static [f64] {
         job.data(self).numbers
     }
 }
 
 impl IntegerColumn {
-    /// The integers of all rows of the dataset. What a missing row holds has no meaning.
+    /// The integers of all rows of the dataset. The value of a missing row is undefined.
     pub fn values(&self, job: &Job) -> &'static [i64] {
         job.data(self).integers
     }
 }
 
 impl StringColumn {
-    /// The codes of all rows of the dataset. What a missing row holds has no meaning.
+    /// The codes of all rows of the dataset. The value of a missing row is undefined.
     pub fn codes(&self, job: &Job) -> &'static [i32] {
         job.data(self).codes
     }

@@ -21,6 +21,7 @@ pub(crate) fn manifest(p: &Plugin) -> String {
             e.object(|e| {
                 e.pair("name", c.name());
                 e.pair("type", type_name(c.kind()));
+                e.flag("optional", c.optional());
             })
         });
         e.list("questions", p.questions, |e, q| e.object(|e| question(e, q)));
@@ -44,6 +45,10 @@ fn question(e: &mut Encoder, q: &Question) {
         e.optional("layout", q.result.layout);
         e.optional("chart", q.result.chart);
     });
+    if !q.needs.is_empty() {
+        e.list("needs", q.needs, |e, c| e.text(c.name()));
+    }
+    e.scalar("example", Some(q.example).filter(|text| !text.is_empty()));
 }
 
 fn result(e: &mut Encoder, r: &dyn ResultColumn) {
@@ -54,6 +59,7 @@ fn result(e: &mut Encoder, r: &dyn ResultColumn) {
         e.optional("title", d.title);
         e.optional("unit", d.unit);
         e.optional("unit_of", d.unit_of.map_or("", |c| c.name()));
+        e.optional("shows", d.shows);
     });
 }
 

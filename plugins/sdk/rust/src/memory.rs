@@ -15,7 +15,7 @@ pub(crate) struct Memory {
 
 impl Memory {
     /// The values at an address, which live as long as the instance, or `None`
-    /// where they are misaligned or outside of the memory.
+    /// where they are misaligned or outside the memory.
     pub fn view<T: 'static>(&self, at: u32, count: usize) -> Option<&'static [T]> {
         if count == 0 {
             return Some(&[]);
@@ -211,7 +211,7 @@ mod native {
     }
 
     impl Guest {
-        /// Sets a plugin to work natively in a block that stands for the linear
+        /// Runs a plugin natively in a block that stands for the linear
         /// memory: addresses are offsets into it.
         ///
         /// # Safety

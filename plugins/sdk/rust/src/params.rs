@@ -1,20 +1,34 @@
 use crate::manifest::Encoder;
+#[cfg(all(feature = "std", not(target_arch = "wasm32")))]
+use crate::{testing::Value, Column};
 use crate::{abi, IntegerColumn, Job, NumberColumn, StringColumn};
 
 /// A handle to a parameter of a question, listed in [`crate::Question::params`].
-/// One may serve several questions.
+/// The same handle may be used by several questions.
 pub trait Param: Sync {
+    #[doc(hidden)]
+    fn name(&self) -> &'static str;
     #[doc(hidden)]
     fn kind(&self) -> u32;
     #[doc(hidden)]
     fn declare(&self, e: &mut Encoder);
+    /// The contract's encoding of a value, or of the default; `None` if there is none.
+    #[doc(hidden)]
+    #[cfg(all(feature = "std", not(target_arch = "wasm32")))]
+    fn encode(&self, value: Option<Value>, job: &Job) -> Option<u64>;
+    /// The column whose rows it selects.
+    #[doc(hidden)]
+    #[cfg(all(feature = "std", not(target_arch = "wasm32")))]
+    fn selects(&self) -> Option<&'static dyn Column> {
+        None
+    }
 }
 
 macro_rules! param {
     ($(#[$doc:meta])* $name:ident -> $value:ty, |$v:ident| $convert:expr, $($(#[$field_doc:meta])* $field:ident: $type:ty,)*) => {
         $(#[$doc])*
         pub struct $name {
-            /// `[a-z][a-z0-9_]*`; "where" is taken.
+            /// `[a-z][a-z0-9_]*`; "where" is reserved.
             pub name: &'static str,
             pub title: &'static str,
             pub description: &'static str,
@@ -131,6 +145,9 @@ macro_rules! tail {
 }
 
 impl Param for StringParam {
+    fn name(&self) -> &'static str {
+        self.name
+    }
     fn kind(&self) -> u32 {
         abi::PARAM_COLUMN
     }
@@ -139,11 +156,25 @@ impl Param for StringParam {
         e.optional("default", self.default);
         tail!(self, e, self.select);
     }
+    #[cfg(all(feature = "std", not(target_arch = "wasm32")))]
+    fn encode(&self, value: Option<Value>, job: &Job) -> Option<u64> {
+        match value.unwrap_or(Value::Text(self.default)) {
+            Value::Text(text) => self.of.code(job, text).map(|code| code as u64),
+            _ => None,
+        }
+    }
+    #[cfg(all(feature = "std", not(target_arch = "wasm32")))]
+    fn selects(&self) -> Option<&'static dyn Column> {
+        Some(self.of).filter(|_| self.select).map(|c| c as &dyn Column)
+    }
 }
 
 macro_rules! numeric {
-    ($name:ident, $kind:expr, $word:literal) => {
+    ($name:ident, $kind:expr, $word:literal, $value:ident, |$v:ident| $encode:expr) => {
         impl Param for $name {
+            fn name(&self) -> &'static str {
+                self.name
+            }
             fn kind(&self) -> u32 {
                 self.of.map_or($kind, |_| abi::PARAM_COLUMN)
             }
@@ -154,13 +185,27 @@ macro_rules! numeric {
                 e.scalar("default", self.default);
                 tail!(self, e, self.select);
             }
+            #[cfg(all(feature = "std", not(target_arch = "wasm32")))]
+            fn encode(&self, value: Option<Value>, _: &Job) -> Option<u64> {
+                match value.or(self.default.map(Value::$value)) {
+                    Some(Value::$value($v)) => Some($encode),
+                    _ => None,
+                }
+            }
+            #[cfg(all(feature = "std", not(target_arch = "wasm32")))]
+            fn selects(&self) -> Option<&'static dyn Column> {
+                self.of.filter(|_| self.select).map(|c| c as &dyn Column)
+            }
         }
     };
 }
-numeric!(NumberParam, abi::PARAM_NUMBER, "number");
-numeric!(IntegerParam, abi::PARAM_INTEGER, "integer");
+numeric!(NumberParam, abi::PARAM_NUMBER, "number", Number, |v| v.to_bits());
+numeric!(IntegerParam, abi::PARAM_INTEGER, "integer", Integer, |v| v as u64);
 
 impl Param for ChoiceParam {
+    fn name(&self) -> &'static str {
+        self.name
+    }
     fn kind(&self) -> u32 {
         abi::PARAM_CHOICE
     }
@@ -170,9 +215,19 @@ impl Param for ChoiceParam {
         e.optional("default", self.default);
         tail!(self, e, false);
     }
+    #[cfg(all(feature = "std", not(target_arch = "wasm32")))]
+    fn encode(&self, value: Option<Value>, _: &Job) -> Option<u64> {
+        match value.unwrap_or(Value::Text(self.default)) {
+            Value::Text(text) => self.choices.iter().position(|c| *c == text).map(|i| i as u64),
+            _ => None,
+        }
+    }
 }
 
 impl Param for BooleanParam {
+    fn name(&self) -> &'static str {
+        self.name
+    }
     fn kind(&self) -> u32 {
         abi::PARAM_BOOLEAN
     }
@@ -180,5 +235,12 @@ impl Param for BooleanParam {
         head!(self, e, "boolean", "");
         e.scalar("default", self.default);
         tail!(self, e, false);
+    }
+    #[cfg(all(feature = "std", not(target_arch = "wasm32")))]
+    fn encode(&self, value: Option<Value>, _: &Job) -> Option<u64> {
+        match value.or(self.default.map(Value::Boolean)) {
+            Some(Value::Boolean(on)) => Some(u64::from(on)),
+            _ => None,
+        }
     }
 }

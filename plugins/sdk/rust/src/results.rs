@@ -14,6 +14,7 @@ pub struct Declared {
     pub title: &'static str,
     pub unit: &'static str,
     pub unit_of: Option<&'static dyn Column>,
+    pub shows: &'static str,
     pub kind: u32,
     pub of: Option<&'static StringColumn>,
 }
@@ -40,7 +41,7 @@ impl CodeResult {
 impl ResultColumn for CodeResult {
     fn declare(&self) -> Declared {
         let name = if self.name.is_empty() { self.of.name } else { self.name };
-        Declared { name, title: self.title, unit: "", unit_of: None, kind: abi::STRING, of: Some(self.of) }
+        Declared { name, title: self.title, unit: "", unit_of: None, shows: "", kind: abi::STRING, of: Some(self.of) }
     }
 }
 
@@ -62,7 +63,7 @@ impl StringResult {
 
 impl ResultColumn for StringResult {
     fn declare(&self) -> Declared {
-        Declared { name: self.name, title: self.title, unit: "", unit_of: None, kind: abi::STRING, of: None }
+        Declared { name: self.name, title: self.title, unit: "", unit_of: None, shows: "", kind: abi::STRING, of: None }
     }
 }
 
@@ -76,10 +77,16 @@ macro_rules! figures {
             pub unit: &'static str,
             /// Takes the dataset's unit of this column.
             pub unit_of: Option<&'static dyn Column>,
+            /// What it is, for the host's pictures, headlines and notes: "estimate", "mean" (a
+            /// plain mean of the measure), "mean_difference", "difference" (of
+            /// two values, or a limit of its interval), "low" and "high" (limits of the
+            /// interval), "count", "rank", or "". A result has at most one of each, but two of
+            /// "rank", the best and the worst, and three of "difference".
+            pub shows: &'static str,
         }
         impl $name {
             pub const fn new(name: &'static str) -> $name {
-                $name { name, title: "", unit: "", unit_of: None }
+                $name { name, title: "", unit: "", unit_of: None, shows: "" }
             }
             /// Where the job's figures go.
             pub fn column<'a>(&self, job: &'a mut Job) -> $columns<'a> {
@@ -88,7 +95,7 @@ macro_rules! figures {
         }
         impl ResultColumn for $name {
             fn declare(&self) -> Declared {
-                Declared { name: self.name, title: self.title, unit: self.unit, unit_of: self.unit_of, kind: $kind, of: None }
+                Declared { name: self.name, title: self.title, unit: self.unit, unit_of: self.unit_of, shows: self.shows, kind: $kind, of: None }
             }
         }
     };

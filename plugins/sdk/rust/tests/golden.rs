@@ -50,7 +50,9 @@ fn state_mean(job: &mut Job) -> Answer {
 
 static CITY: StringColumn = StringColumn::new("city");
 static SCORE: NumberColumn = NumberColumn::new("score");
-static YEAR: IntegerColumn = IntegerColumn::new("year");
+static YEAR: IntegerColumn = IntegerColumn { optional: true, ..IntegerColumn::new("year") };
+/// Which the dataset does not have.
+static REMARK: StringColumn = StringColumn { optional: true, ..StringColumn::new("remark") };
 static CITY_PARAM: StringParam =
     StringParam { title: "City", description: "Some.", required: true, list: true, ..StringParam::new("city", &CITY) };
 static LEAST: NumberParam = NumberParam { min: Some(0.5), max: Some(99.5), default: Some(10.5), ..NumberParam::new("least") };
@@ -60,20 +62,27 @@ static EXACT: BooleanParam = BooleanParam { default: Some(false), ..BooleanParam
 static SCORE_PARAM: NumberParam = NumberParam { of: Some(&SCORE), select: true, ..NumberParam::new("score") };
 static CITY_RESULT: CodeResult = CodeResult::new(&CITY);
 static NOTE: StringResult = StringResult { title: "Note", ..StringResult::new("note") };
-static SCORE_RESULT: NumberResult = NumberResult { unit_of: Some(&SCORE), ..NumberResult::new("score") };
-static N: IntegerResult = IntegerResult { unit: "rows", ..IntegerResult::new("n") };
+static SCORE_RESULT: NumberResult = NumberResult { unit_of: Some(&SCORE), shows: "mean", ..NumberResult::new("score") };
+static N: IntegerResult = IntegerResult { unit: "rows", shows: "count", ..IntegerResult::new("n") };
 
 static KINDS: Plugin = Plugin {
     description: "Every kind: \"quoted\" \\ \t.",
     homepage: "about:blank",
-    columns: &[&CITY, &SCORE, &YEAR],
+    columns: &[&CITY, &SCORE, &YEAR, &REMARK],
     questions: &[
-        Question { result: Result { values: &[&N], layout: "record", ..Result::NEW }, name: "first", ..Question::NEW },
+        Question {
+            result: Result { values: &[&N], layout: "record", ..Result::NEW },
+            needs: &[&YEAR, &REMARK],
+            name: "first",
+            ..Question::NEW
+        },
         Question {
             title: "Echo",
             description: "Says what it was given.",
             params: &[&CITY_PARAM, &LEAST, &YEAR_PARAM, &MODE, &EXACT, &SCORE_PARAM],
             result: Result { keys: &[&CITY_RESULT, &NOTE], values: &[&SCORE_RESULT, &N], layout: "rows", chart: "none" },
+            needs: &[&YEAR],
+            example: r#"{"city":["Oslo"],"where":{"year":{"min":-5}}}"#,
             name: "echo",
             answer: echo,
             ..Question::NEW
@@ -96,6 +105,7 @@ fn echo(job: &mut Job) -> Answer {
     assert_eq!((SCORE_PARAM.get(job), SCORE.unit(job), YEAR.missing(job)), (Some(7.25), "%", 4));
     assert_eq!((CITY.code(job, "Chur"), CITY.code(job, "Chu"), CITY.code(job, "Züri"), CITY.count(job)), (Some(1), None, None, 3));
     assert_eq!((job.selected(), job.ranges().len()), (19, 3));
+    assert_eq!((REMARK.code(job, "none"), REMARK.count(job), REMARK.missing(job), job.rows(&[&REMARK]).next()), (None, 0, 70, None));
     for i in 0..CITY_PARAM.len(job) {
         let code = CITY_PARAM.at(job, i);
         for row in job.rows(&[&SCORE, &YEAR, &CITY.is(code)]) {
@@ -227,4 +237,31 @@ fn kinds() {
     assert_eq!(code(&memory, packed), abi::ERR_DATASET);
     let packed = guest.open(at, 31);
     assert_eq!(code(&memory, packed), abi::ERR_DATASET);
+}
+
+// In a plugin's own test an optional column may be left out.
+static COUNTS: Plugin = Plugin {
+    columns: &[&CITY, &YEAR, &REMARK],
+    questions: &[Question {
+        result: Result { values: &[&N], ..Result::NEW },
+        name: "counts",
+        answer: |job| {
+            for n in [YEAR.missing(job), REMARK.missing(job), REMARK.count(job), job.rows(&[&YEAR]).count(), job.rows(&[&CITY]).count()] {
+                N.column(job).append(n as i64);
+            }
+            Ok(())
+        },
+        ..Question::NEW
+    }],
+    name: "counts",
+    version: "1.0.0",
+    ..Plugin::NEW
+};
+
+#[test]
+fn optional_columns_in_a_test() {
+    let mut session = testing::Session::open(&COUNTS, &[testing::strings("city", &["Bern", "Chur", ""])]).unwrap();
+    let table = session.ask("counts", &[]).unwrap();
+    let counts: Vec<_> = (0..table.rows).map(|row| table.number("n", row)).collect();
+    assert_eq!(counts, [3.0, 3.0, 0.0, 0.0, 2.0].map(Some));
 }

@@ -38,7 +38,9 @@ function answer(job: Job): Failure | null {
 serve({
   name: "my_plugin", version: "1.0.0", columns: [question, location, value],
   questions: [{
-    name: "my_plugin", title: "How far the values of each state lie apart", params: [survey, least],
+    name: "my_plugin", title: "Spread of each state's values", params: [survey, least],
     result: { keys: [state], values: [spread], layout: "map", chart: "bar" }, answer,
+    // What the server's pages, plugin check and plugin run ask with.
+    example: '{"question": "Percent of adults aged 18 years and older who have obesity", "least": 24}',
   }],
 });

@@ -23,9 +23,11 @@ static PLUGIN: Plugin = Plugin {
     columns: &[&QUESTION, &LOCATION, &VALUE],
     questions: &[Question {
         name: "my_plugin",
-        title: "How far the values of each state lie apart",
+        title: "Spread of each state's values",
         params: &[&SURVEY, &LEAST],
         result: Result { keys: &[&STATE], values: &[&SPREAD], layout: "map", chart: "bar" },
+        // What the server's pages, plugin check and plugin run ask with.
+        example: r#"{"question": "Percent of adults aged 18 years and older who have obesity", "least": 24}"#,
         answer,
         ..Question::NEW
     }],
@@ -53,4 +55,25 @@ fn answer(job: &mut Job) -> Answer {
         }
     }
     Ok(())
+}
+
+// The same code runs natively, in a test, where a debugger works: cargo test
+#[cfg(test)]
+mod tests {
+    use super::PLUGIN;
+    use lestats::testing::*;
+
+    #[test]
+    fn spread() {
+        let dataset = [
+            strings("question", &["obesity", "obesity", "obesity", "obesity", "smoking"]),
+            strings("location", &["Ohio", "Utah", "Ohio", "Utah", "Utah"]),
+            numbers("value", &[30.0, 20.0, 34.5, f64::NAN, 90.0]),
+        ];
+        let mut session = Session::open(&PLUGIN, &dataset).unwrap();
+        let answer = session.ask("my_plugin", &[("question", Text("obesity")), ("least", Number(1.0))]).unwrap();
+        assert_eq!((answer.rows, answer.text("location", 0), answer.number("spread", 0)), (1, Some("Ohio"), Some(4.5)));
+        let answer = session.ask("my_plugin", &[("question", Text("obesity"))]).unwrap(); // and the default of least
+        assert_eq!(answer.rows, 2);
+    }
 }

@@ -20,14 +20,22 @@ var (
 	key   = &sdk.CodeResult{Of: state}
 	mean  = &sdk.NumberResult{Name: "mean", UnitOf: value}
 	text  = &sdk.StringResult{Name: "text"}
+
+	// Columns that the dataset does not have, or has with another type.
+	low    = &sdk.NumberColumn{Name: "low", Optional: true}
+	asked  = &sdk.IntegerColumn{Name: "asked", Optional: true}
+	remark = &sdk.StringColumn{Name: "remark", Optional: true}
+	number = &sdk.NumberColumn{Name: "year", Optional: true}
+	noted  = &sdk.CodeResult{Of: remark}
 )
 
 func init() {
 	said := sdk.Result{Values: []sdk.ResultColumn{text}, Layout: sdk.LayoutRecord}
 	sdk.Serve(&sdk.Plugin{
-		Name: "goguest", Version: "1", Columns: []sdk.Column{state, value},
+		Name: "goguest", Version: "1", Columns: []sdk.Column{state, value, low, asked, remark, number},
 		Questions: []*sdk.Question{
 			{Name: "mean", Result: sdk.Result{Keys: []sdk.ResultColumn{key}, Values: []sdk.ResultColumn{mean}, Layout: sdk.LayoutMap}, Answer: means},
+			{Name: "optional", Result: sdk.Result{Values: []sdk.ResultColumn{noted, text}}, Answer: optional},
 			{Name: "world", Result: said, Answer: world},
 			{Name: "remembers", Result: said, Answer: remembers},
 			{Name: "panics", Result: said, Answer: func(*sdk.Job) error { panic("on purpose") }},
@@ -68,6 +76,20 @@ func means(job *sdk.Job) error {
 			mean.Column(job).Append(sums[i] / counts[i])
 		}
 	}
+	return nil
+}
+
+func optional(job *sdk.Job) error {
+	_, found := remark.Code(job, "none")
+	counts := fmt.Sprint(len(low.Values(job)), low.Missing(job), len(asked.Values(job)), asked.Missing(job), len(remark.Codes(job)), remark.Missing(job),
+		remark.Count(job), found, number.Missing(job), low.Unit(job) == "")
+	for _, c := range []sdk.Column{low, asked, remark, number} {
+		for range job.Rows(c) {
+			counts += " a row has a value"
+		}
+	}
+	noted.Column(job).AppendMissing()
+	text.Column(job).Append(counts)
 	return nil
 }
 

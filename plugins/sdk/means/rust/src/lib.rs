@@ -16,10 +16,10 @@ static PLUGIN: Plugin = Plugin {
     questions: &[Question {
         name: "means_rust",
         title: "Mean of each state",
-        description: "",
         params: &[&SURVEY],
         result: Result { keys: &[&STATE], values: &[&MEAN], layout: "map", chart: "none" },
         answer: means,
+        ..Question::NEW
     }],
     ..Plugin::NEW
 };
