@@ -86,6 +86,8 @@ type Config struct {
 
 	// Pages are the routes for people. That at / is what a browser gets of the index.
 	Pages []Page
+	// Mounts are routes that other rooms serve.
+	Mounts []Mount
 	// ErrorPage writes an error as a page, with its status, for the routes of Pages and for
 	// browsers that ask for what is not there. Without it errors are always JSON.
 	ErrorPage func(w http.ResponseWriter, r *http.Request, v View, e *question.Error)

@@ -43,6 +43,7 @@ func (a *api) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	shared := a.share(w, r)
+	r = r.WithContext(question.WithOrigin(r.Context(), &question.Origin{Request: w.id}))
 	switch {
 	case shared && preflight(r): // browsers send it without a key
 		a.route(w, r)

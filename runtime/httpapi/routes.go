@@ -212,7 +212,7 @@ func (a *api) table() []route {
 			ID: "ready", Method: get, Path: "/readyz", Group: "Service", Summary: "Readiness: 200 when jobs would be answered", serve: a.ready, Probe: true, AnyQuery: true,
 			Answers: []answer{{http.StatusOK, "A job would be answered now.", probe, nil}}, Codes: notAccepted,
 		},
-	}, a.pages()...)
+	}, slices.Concat(a.mounts(), a.pages())...)
 }
 
 // Reserved reports whether the API has a route of its own at /api/name, so that no

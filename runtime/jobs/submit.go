@@ -14,7 +14,8 @@ const reserve = 500 * time.Millisecond
 
 // Submit accepts a question. The job that it returns is in the store: it survives
 // the death of this process, and it may have ended already. The pool keeps
-// the request, which must not be modified afterwards.
+// the request, which must not be modified afterwards. The job has client and trace from
+// the context's question.Origin.
 //
 // Errors are *question.Error: those of Runner.Check and Queue.Send, CodeShuttingDown,
 // CodeQueueFull and CodeStoreUnavailable. After an error the job was not accepted. Once a
@@ -30,7 +31,7 @@ func (p *Pool) submit(ctx context.Context, req question.Request, retryOf string)
 	if ctx.Err() != nil {
 		return nil, gaveUp(ctx)
 	}
-	e, err := p.admit(req, retryOf)
+	e, err := p.admit(ctx, req, retryOf)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +56,7 @@ func (p *Pool) submit(ctx context.Context, req question.Request, retryOf string)
 }
 
 // admit reserves a place for a job.
-func (p *Pool) admit(req question.Request, retryOf string) (*entry, error) {
+func (p *Pool) admit(ctx context.Context, req question.Request, retryOf string) (*entry, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.full(); err != nil {
@@ -67,7 +68,11 @@ func (p *Pool) admit(req question.Request, retryOf string) (*entry, error) {
 	}
 	e := newEntry(id)
 	e.submitted = true
-	e.job = &question.Job{ID: id, Status: question.Queued, Request: req, Created: p.now(), RetryOf: retryOf}
+	from := question.OriginOf(ctx)
+	e.job = &question.Job{
+		ID: id, Status: question.Queued, Request: req, Created: p.now(), RetryOf: retryOf,
+		Client: from.Client.Name, Trace: from.Trace,
+	}
 	p.live[id] = e
 	p.intake++
 	return e, nil

@@ -34,6 +34,8 @@ type Job struct {
 	Finished   time.Time   `json:"finished,omitzero"`
 	Attempts   int         `json:"attempts"`           // number of starts, without interrupted ones
 	RetryOf    string      `json:"retry_of,omitempty"` // the job that this one repeats
+	Client     string      `json:"client,omitempty"`   // name of the key that it was sent with; "": none
+	Trace      string      `json:"trace,omitempty"`    // W3C traceparent of the request that submitted it; "": none
 	Provenance *Provenance `json:"provenance,omitempty"`
 	Coverage   *Coverage   `json:"coverage,omitempty"`
 	Caveats    []Caveat    `json:"caveats,omitempty"`
