@@ -159,7 +159,7 @@ func (c *Config) pool(ctx context.Context) (jobs.Config, error) {
 	pool := jobs.Config{Intake: c.Queue, Retention: c.Retention, OnDemand: c.Function}
 	switch {
 	case c.QueueURL != "":
-		q, err := queue.Open(ctx, queue.Config{URL: c.QueueURL, Log: c.Log})
+		q, err := queue.Open(queue.Config{URL: c.QueueURL, Log: c.Log})
 		if err != nil {
 			return pool, err
 		}
