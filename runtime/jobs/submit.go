@@ -66,9 +66,10 @@ func (p *Pool) admit(ctx context.Context, req question.Request, retryOf string) 
 	if err != nil {
 		return nil, question.Errorf(question.CodeInternal, "no id can be made: %w", err)
 	}
+	from := question.OriginOf(ctx)
+	id = question.TagID(id, from.Client.Name)
 	e := newEntry(id)
 	e.submitted = true
-	from := question.OriginOf(ctx)
 	e.job = &question.Job{
 		ID: id, Status: question.Queued, Request: req, Created: p.now(), RetryOf: retryOf,
 		Client: from.Client.Name, Trace: from.Trace,
