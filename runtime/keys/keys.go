@@ -201,7 +201,7 @@ func parseLine(line []byte) (*Key, error) {
 	return e.key()
 }
 
-// key returns the key of an entry that is complete.
+// key returns the key of an entry.
 func (e *entry) key() (*Key, error) {
 	k := &Key{Name: e.Name, Rate: e.Rate, Admin: e.Admin}
 	switch {
@@ -209,32 +209,41 @@ func (e *entry) key() (*Key, error) {
 		return nil, errors.New("name: it is missing")
 	case e.Hash == nil:
 		return nil, errors.New("hash: it is missing")
-	case e.Burst != nil && e.Rate == 0:
-		return nil, errors.New("burst: it needs a rate, such as rate: 5/s")
-	case e.Burst != nil && (*e.Burst < 1 || *e.Burst > maxBurst):
+	case e.Burst != nil && *e.Burst < 1: // 0 stands for the default elsewhere
 		return nil, fmt.Errorf("burst: it is %d; it takes 1 to %d", *e.Burst, maxBurst)
 	case e.Questions != nil && len(*e.Questions) == 0:
 		return nil, errors.New("questions: the list is empty; leave it out to allow all")
 	}
 	k.Hash = *e.Hash
-	if k.Rate > 0 {
-		k.Burst = k.Rate.burst()
-	}
 	if e.Burst != nil {
 		k.Burst = *e.Burst
 	}
 	if e.Questions != nil {
-		for _, name := range *e.Questions {
-			if !question.ValidName(name) {
-				return nil, fmt.Errorf("questions: %.100q is not the name of a question", name)
-			}
-		}
 		k.Questions = *e.Questions
 	}
-	return k, nil
+	return k, k.Complete()
 }
 
-// burst returns how many requests may come at once by default: those of one second.
+// Complete sets the default of the burst and refuses what cannot be in a file.
+func (k *Key) Complete() error {
+	switch {
+	case k.Burst != 0 && k.Rate == 0:
+		return errors.New("burst: it needs a rate, such as 5/s")
+	case k.Burst < 0 || k.Burst > maxBurst:
+		return fmt.Errorf("burst: it is %d; it takes 1 to %d", k.Burst, maxBurst)
+	case k.Burst == 0:
+		k.Burst = k.Rate.burst()
+	}
+	for _, name := range k.Questions {
+		if !question.ValidName(name) {
+			return fmt.Errorf("questions: %.100q is not the name of a question", name)
+		}
+	}
+	return nil
+}
+
+// burst returns how many requests may come at once by default: those of one second; 0
+// without a rate.
 func (r Rate) burst() int { return int(math.Ceil(float64(r))) }
 
 // line returns the key as a line of the file.

@@ -165,6 +165,11 @@ func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Reason: err.Error(), cause: errors.Unwrap(err)}
 }
 
+// UnknownJob is the error of a job that is not there, or that the client may not see.
+func UnknownJob(id string) *Error {
+	return Errorf(CodeUnknownJob, "there is no job %s; it may have been removed after its time", id).WithParam("id")
+}
+
 // WithParam sets the parameter at fault and suggestions for its value, and returns e.
 func (e *Error) WithParam(param string, hint ...string) *Error {
 	e.Param, e.Hint = param, hint
