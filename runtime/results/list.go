@@ -108,10 +108,10 @@ func (s *Store) Outcomes(ctx context.Context, f question.JobFilter, before strin
 	defer r.report()
 	l := newListing(r, f, limit)
 	first := since(f)
+	if before != "" {
+		hours = slices.DeleteFunc(hours, func(hour time.Time) bool { return hour.After(at) })
+	}
 	for _, hour := range slices.Backward(hours) {
-		if before != "" && hour.After(at) {
-			continue
-		}
 		if !hour.Add(time.Hour).After(f.Since) {
 			break
 		}
