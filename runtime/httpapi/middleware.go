@@ -21,7 +21,7 @@ const unframed = "default-src 'none'; frame-ancestors 'none'"
 // ServeHTTP answers a request. It always writes a status, recovers from panics and logs
 // one line.
 func (a *api) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	w := &response{ResponseWriter: rw, api: a, header: r.Header, request: r, head: r.Method == http.MethodHead, id: requestID(r.Header), start: time.Now()}
+	w := &response{ResponseWriter: rw, api: a, header: r.Header, head: r.Method == http.MethodHead, id: requestID(r.Header), start: time.Now()}
 	if r.Body != nil && r.Body != http.NoBody { // an adapter may leave it out
 		w.body, w.waits = http.MaxBytesReader(rw, r.Body, a.cfg.MaxBody), r.Header.Get("Expect") != "" && r.ProtoAtLeast(1, 1)
 	}
@@ -36,22 +36,28 @@ func (a *api) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		// other one sees another end of the body, so nothing may follow it.
 		h.Set("Connection", "close")
 	}
-	defer a.finish(w, r)
+	origin := &question.Origin{Request: w.id}
+	r = r.WithContext(question.WithOrigin(r.Context(), origin))
+	w.request = r
+	defer a.finish(w, r) // of this r: the mux notes the pattern in it
 
 	if !a.allowsHost(r.Host) {
 		w.fail(a.errHost(r.Host))
 		return
 	}
 	shared := a.share(w, r)
-	r = r.WithContext(question.WithOrigin(r.Context(), &question.Origin{Request: w.id}))
 	switch {
 	case shared && preflight(r): // browsers send it without a key
 		a.route(w, r)
 	case a.csrf.Check(r) != nil:
 		w.fail(question.Errorf(question.CodeForbidden, "a page of another site may not send %s requests here", r.Method))
-	case !a.hasClientKey(r):
-		w.fail(a.errKey(w, r))
 	default:
+		client, err := a.client(w, r)
+		if err != nil {
+			w.fail(err)
+			return
+		}
+		origin.Client = client
 		a.route(w, r)
 	}
 }
