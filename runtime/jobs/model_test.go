@@ -132,11 +132,6 @@ func (p *process) Get(ctx context.Context, id string) (job *question.Job, err er
 	return job, err
 }
 
-func (p *process) Pending(ctx context.Context, after string, limit int) (jobs []*question.Job, err error) {
-	err = p.call(func() (err error) { jobs, err = p.Store.Pending(ctx, after, limit); return err })
-	return jobs, err
-}
-
 func (p *process) PendingIDs(ctx context.Context) (ids []string, err error) {
 	err = p.call(func() (err error) { ids, err = p.Store.PendingIDs(ctx); return err })
 	return ids, err
@@ -147,9 +142,9 @@ func (p *process) PendingTimes(ctx context.Context) (written map[string]time.Tim
 	return written, now, err
 }
 
-func (p *process) Outcomes(ctx context.Context, before string, limit int) (jobs []*question.Job, err error) {
-	err = p.call(func() (err error) { jobs, err = p.Store.Outcomes(ctx, before, limit); return err })
-	return jobs, err
+func (p *process) List(ctx context.Context, f question.JobFilter, before string, limit int) (page question.JobPage, err error) {
+	err = p.call(func() (err error) { page, err = p.Store.List(ctx, f, before, limit); return err })
+	return page, err
 }
 
 func (p *process) Send(ctx context.Context, id string) error {
@@ -443,7 +438,8 @@ func (m *model) lookAll(p *process) {
 	for _, id := range m.ids() {
 		m.look(p, id)
 	}
-	jobs, err := p.pool.List(context.Background(), "", 1000)
+	page, err := p.pool.List(context.Background(), question.JobFilter{}, "", 1000)
+	jobs := page.Jobs
 	for i, job := range jobs {
 		if i > 0 && jobs[i-1].ID <= job.ID {
 			m.breachf("List is not newest first: %s, %s", jobs[i-1].ID, job.ID)
@@ -476,7 +472,7 @@ func (m *model) rest() {
 		time.Sleep(30 * m.cfg.TimeLimit)
 		synctest.Wait()
 		m.revive()
-		if pending, err := m.store.Pending(ctx, "", 0); err == nil && len(pending) == 0 {
+		if pending, err := m.store.Pending(ctx, question.JobFilter{}, "", 0); err == nil && len(pending.Jobs) == 0 {
 			break
 		}
 	}
@@ -491,9 +487,9 @@ func (m *model) rest() {
 			m.breachf("at rest %s has not ended", id)
 		}
 	}
-	pending, err := m.store.Pending(ctx, "", 0)
-	if err != nil || len(pending) > 0 {
-		m.breachf("at rest %d jobs are pending (%v): %s", len(pending), err, text(pending[0]))
+	pending, err := m.store.Pending(ctx, question.JobFilter{}, "", 0)
+	if err != nil || len(pending.Jobs) > 0 {
+		m.breachf("at rest %d jobs are pending (%v): %s", len(pending.Jobs), err, text(pending.Jobs[0]))
 	}
 	for _, p := range m.processes {
 		p.pool.Drain()

@@ -135,8 +135,7 @@ type Store interface {
 	DeletePending(ctx context.Context, id string) error
 	PutOutcome(ctx context.Context, job *question.Job) (created bool, err error)
 	Get(ctx context.Context, id string) (*question.Job, error)
-	Pending(ctx context.Context, after string, limit int) ([]*question.Job, error)
-	Outcomes(ctx context.Context, before string, limit int) ([]*question.Job, error)
+	List(ctx context.Context, f question.JobFilter, before string, limit int) (question.JobPage, error)
 	// PendingIDs returns the ids of the pending jobs, also if nothing can be written.
 	PendingIDs(ctx context.Context) ([]string, error)
 	// PendingTimes returns when the record of each pending job was last written, and what

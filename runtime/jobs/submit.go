@@ -72,8 +72,9 @@ func (p *Pool) admit(ctx context.Context, req question.Request, retryOf string) 
 	if err != nil {
 		return nil, question.Errorf(question.CodeInternal, "no id can be made: %w", err)
 	}
-	e := newEntry(id)
 	from := question.OriginOf(ctx)
+	id = question.TagID(id, from.Client.Name)
+	e := newEntry(id)
 	e.submitted, e.request = true, from.Request
 	e.job = &question.Job{
 		ID: id, Status: question.Queued, Request: req, Created: p.now(), RetryOf: retryOf,
