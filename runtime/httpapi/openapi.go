@@ -84,7 +84,7 @@ func (a *api) document(under string) object {
 	if a.cfg.AdminKey != "" {
 		keys[adminKey] = object{"type": "http", "scheme": "bearer", "description": "The admin key that the server was started with."}
 	}
-	if a.cfg.ClientKey != "" {
+	if a.keyed() {
 		keys[clientKey] = object{"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The key that clients were given."}
 	}
 	return object{
@@ -110,19 +110,16 @@ func (a *api) document(under string) object {
 
 const clientKey, adminKey = "client_key", "admin_key"
 
-// security returns the keys that a route needs.
+// security returns the keys of which a route needs one.
 func (a *api) security(r *route) []object {
-	keys := object{}
-	if a.cfg.ClientKey != "" && !r.Probe {
-		keys[clientKey] = []string{}
+	keys := []object{}
+	if a.cfg.AdminKey != "" && r.Admin {
+		keys = append(keys, object{adminKey: []string{}})
 	}
-	if r.Admin && a.cfg.AdminKey != "" {
-		keys[adminKey] = []string{}
+	if a.keyed() && !r.Probe && (!r.Admin || a.cfg.Keys != nil || a.cfg.AdminKey == "") {
+		keys = append(keys, object{clientKey: []string{}})
 	}
-	if len(keys) == 0 {
-		return []object{}
-	}
-	return []object{keys}
+	return keys
 }
 
 // operation returns the description of a route in the form of OpenAPI.
@@ -259,7 +256,7 @@ func errorResponse(status int, codes []question.Code, page bool) object {
 		out["content"].(object)[htmlType] = object{"schema": text}
 	}
 	switch {
-	case slices.ContainsFunc(codes, func(code question.Code) bool { return code.Info().RetryAfter > 0 }):
+	case status == http.StatusTooManyRequests, slices.ContainsFunc(codes, func(code question.Code) bool { return code.Info().RetryAfter > 0 }):
 		out["headers"] = object{"Retry-After": header("Retry-After")}
 	case status == http.StatusMethodNotAllowed:
 		out["headers"] = object{"Allow": header("Allow")}
