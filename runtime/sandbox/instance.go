@@ -30,6 +30,7 @@ type instance struct {
 	memory linearMemory
 	meter  meter
 	wasi   wasiHost
+	tracer *tracer // of the job, in a plugin of LoadTraced; nil: it is not followed
 	ctx    callContext
 
 	functions map[string]api.Function // found so far
@@ -294,7 +295,11 @@ func (in *instance) call(ctx context.Context, export string, args ...uint64) (ui
 func (in *instance) callNamed(ctx context.Context, export, where string, args ...uint64) (uint64, *question.Error) {
 	copy(in.stack[:], args)
 	in.meter.stack.Set(in.plugin.limits.Stack)
-	if err := in.function(export).CallWithStack(in.context(ctx), in.stack[:]); err != nil {
+	err := in.function(export).CallWithStack(in.context(ctx), in.stack[:])
+	if in.tracer != nil {
+		in.tracer.returned()
+	}
+	if err != nil {
 		return 0, in.failure(ctx, where, err)
 	}
 	return in.stack[0], nil
@@ -326,8 +331,22 @@ func (in *instance) dropDeepFunctions() {
 	}
 }
 
-// failure turns the error of a call into the guest into a *question.Error.
+// failure turns the error of a call into the guest into a *question.Error, whose cause says
+// where in the guest it happened.
 func (in *instance) failure(ctx context.Context, where string, err error) *question.Error {
+	frames := in.plugin.frames(err)
+	failed := in.reason(ctx, where, err)
+	if len(frames) == 0 {
+		return failed
+	}
+	if failed.Code == question.CodePluginTrap {
+		in.plugin.log.InfoContext(ctx, "a plugin trapped", "where", where, "stack", strings.Join(frames, " < "))
+	}
+	return question.Errorf(failed.Code, "%s%w", failed.Reason, &stackError{frames, failed.Unwrap()})
+}
+
+// reason is failure without where it happened.
+func (in *instance) reason(ctx context.Context, where string, err error) *question.Error {
 	var (
 		halted  stopped
 		exited  exit

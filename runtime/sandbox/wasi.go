@@ -145,10 +145,10 @@ func indexHost() (signatures map[string]string, names []string) {
 
 // instantiateHost adds the host functions that a guest imports to r. They find their
 // instance in the context of the call.
-func instantiateHost(ctx context.Context, r wazero.Runtime, imports []rewrite.Import) error {
+func instantiateHost(ctx context.Context, r wazero.Runtime, info *rewrite.Info) error {
 	builders := map[string]wazero.HostModuleBuilder{}
-	for _, f := range hostFuncs {
-		if !slices.ContainsFunc(imports, func(i rewrite.Import) bool { return i.Module == f.module && i.Name == f.name }) {
+	for n, f := range hostFuncs {
+		if !slices.ContainsFunc(info.Imports, func(i rewrite.Import) bool { return i.Module == f.module && i.Name == f.name }) {
 			continue
 		}
 		b, ok := builders[f.module]
@@ -162,16 +162,26 @@ func instantiateHost(ctx context.Context, r wazero.Runtime, imports []rewrite.Im
 			if !ok {
 				panic(misuse("a host function was called outside of a job"))
 			}
+			if in.tracer != nil {
+				in.tracer.enter(placeHost - int32(n))
+			}
 			in.meter.charge(hostCall)
 			result := f.fn(ctx, &in.wasi, mod.Memory(), stack)
+			if in.tracer != nil {
+				in.tracer.leave()
+			}
 			if len(results) > 0 {
 				stack[0] = uint64(result)
 			}
 		})
 		b.NewFunctionBuilder().WithGoModuleFunction(fn, params, results).Export(f.name)
 	}
-	builders[rewrite.Module] = r.NewHostModuleBuilder(rewrite.Module).NewFunctionBuilder().
+	own := r.NewHostModuleBuilder(rewrite.Module).NewFunctionBuilder().
 		WithGoModuleFunction(api.GoModuleFunc(yield), []api.ValueType{api.ValueTypeI64, api.ValueTypeI64}, []api.ValueType{api.ValueTypeI64}).Export(rewrite.Yield)
+	if info.Sites != nil {
+		own = own.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(trace), []api.ValueType{api.ValueTypeI32}, nil).Export(rewrite.Trace)
+	}
+	builders[rewrite.Module] = own
 	for name, b := range builders {
 		if _, err := b.Instantiate(ctx); err != nil {
 			return fmt.Errorf("the host's module %s: %w", name, err)
