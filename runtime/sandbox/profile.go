@@ -38,6 +38,7 @@ type Place struct {
 	Func   int    // index of the function in the module; -1: it is none of the plugin's
 	Name   string // as the module has it, or of its export; "" if it has none
 	Offset uint32 // of the instruction in the module, bytes
+	Entry  bool   // it is the function as a whole: what is outside of its loops is paid at its entry
 }
 
 // Places that are not sites of the guest; those of host functions go down from placeHost.
@@ -238,16 +239,16 @@ func (t *tracer) place(info *rewrite.Info, n int32) Place {
 	switch {
 	case n >= 0:
 		s := t.sites[n]
-		return Place{int(s.Func), info.Names[s.Func], s.Offset}
+		return Place{int(s.Func), info.Names[s.Func], s.Offset, s.Entry}
 	case n == placeDeeper:
-		return Place{-1, NameDeeper, 0}
+		return Place{Func: -1, Name: NameDeeper}
 	case n == placeOther:
-		return Place{-1, NameOther, 0}
+		return Place{Func: -1, Name: NameOther}
 	case n == placeRoot:
-		return Place{-1, NameHost, 0}
+		return Place{Func: -1, Name: NameHost}
 	default:
 		f := &hostFuncs[placeHost-n]
-		return Place{-1, f.module + "." + f.name, 0}
+		return Place{Func: -1, Name: f.module + "." + f.name}
 	}
 }
 
