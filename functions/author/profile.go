@@ -25,7 +25,7 @@ type Profiled struct {
 	Question  string             `json:"question"`
 	Asked     string             `json:"asked"`
 	Fuel      int64              `json:"fuel"`           // units; the sum of flat
-	Names     bool               `json:"names"`          // the module names its functions
+	Names     bool               `json:"names"`          // the module names all functions that spent fuel
 	Lines     bool               `json:"lines"`          // the module says which lines its code comes from
 	Functions []ProfiledFunction `json:"functions"`      // most flat fuel first
 	Output    string             `json:"output"`         // the file with the profile
@@ -97,7 +97,7 @@ func Profile(ctx context.Context, cfg wire.EngineConfig, file string, choose Cho
 // describe fills the profile from what was seen.
 func (o *Profiled) describe(wasm []byte, seen *sandbox.Profile, p *sandbox.Plugin) {
 	names, err := symbolsOf(wasm)
-	o.Lines = len(names.lines) > 0
+	o.Names, o.Lines = true, len(names.lines) > 0
 	b := pprofBuilder{names: names, functions: map[source]*profile.Function{}, locations: map[sandbox.Place]*profile.Location{}, totals: map[*profile.Function]*ProfiledFunction{}}
 	m := p.Manifest()
 	b.begin(filepath.Base(o.Plugin), p.Digest(), len(wasm))
@@ -107,7 +107,7 @@ func (o *Profiled) describe(wasm []byte, seen *sandbox.Profile, p *sandbox.Plugi
 	}
 	for i := range seen.Paths {
 		at := &seen.Paths[i]
-		o.Names = o.Names || at.Place.Func >= 0 && at.Place.Name != ""
+		o.Names = o.Names && (at.Fuel == 0 || at.Place.Name != "")
 		b.sample(seen.Paths, i)
 	}
 	for i := range seen.Stopped {

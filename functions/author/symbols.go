@@ -29,8 +29,8 @@ type subprogram struct {
 // inlined is a function that was inlined.
 type inlined struct {
 	span
-	name string
-	call source // where it was called; its name is ""
+	source
+	call lineRow // where it was called
 }
 
 // span is the addresses from low to high, exclusive.
@@ -77,7 +77,7 @@ func symbolsOf(wasm []byte) (s *symbols, err error) {
 			}
 		}
 	}
-	read := dwarfReader{d: d, s: s, names: map[dwarf.Offset]string{}}
+	read := dwarfReader{d: d, s: s, known: map[dwarf.Offset]source{}}
 	if err := read.all(); err != nil {
 		return &symbols{code: code}, fmt.Errorf("its debug information cannot be read: %w", err)
 	}
@@ -120,12 +120,33 @@ func customSections(wasm []byte) (named map[string][]byte, code uint64) {
 type dwarfReader struct {
 	d     *dwarf.Data
 	s     *symbols
-	names map[dwarf.Offset]string
-	files []*dwarf.LineFile // of the current compilation unit
+	known map[dwarf.Offset]source
+	units []unit // in order
 }
 
-// all reads all compilation units.
+// unit is a compilation unit: where it begins, and the files that its entries number.
+type unit struct {
+	at    dwarf.Offset
+	files []*dwarf.LineFile
+}
+
+// all reads all compilation units: first their lines and files, because functions refer to
+// those of other units.
 func (r *dwarfReader) all() error {
+	for units := r.d.Reader(); ; units.SkipChildren() {
+		e, err := units.Next()
+		if err != nil {
+			return err
+		}
+		if e == nil {
+			break
+		}
+		if e.Tag == dwarf.TagCompileUnit {
+			if err := r.unit(e); err != nil {
+				return err
+			}
+		}
+	}
 	entries := r.d.Reader()
 	var sub []int // for each open entry: the index of its subprogram, -1 if it has none
 	for {
@@ -144,20 +165,16 @@ func (r *dwarfReader) all() error {
 			own = sub[len(sub)-1]
 		}
 		switch e.Tag {
-		case dwarf.TagCompileUnit:
-			if err := r.unit(e); err != nil {
-				return err
-			}
 		case dwarf.TagSubprogram:
 			own = -1
 			if spans := r.spans(e); len(spans) == 1 { // one function of WebAssembly is one range
 				own = len(r.s.subs)
-				r.s.subs = append(r.s.subs, subprogram{spans[0], source{r.name(e), r.file(e, dwarf.AttrDeclFile), number(e, dwarf.AttrDeclLine)}, nil})
+				r.s.subs = append(r.s.subs, subprogram{spans[0], r.origin(e), nil})
 			}
 		case dwarf.TagInlinedSubroutine:
 			if own >= 0 {
 				for _, at := range r.spans(e) {
-					r.s.subs[own].inlined = append(r.s.subs[own].inlined, inlined{at, r.name(e), source{"", r.file(e, dwarf.AttrCallFile), number(e, dwarf.AttrCallLine)}})
+					r.s.subs[own].inlined = append(r.s.subs[own].inlined, inlined{at, r.origin(e), lineRow{0, r.file(e, dwarf.AttrCallFile), number(e, dwarf.AttrCallLine)}})
 				}
 			}
 		}
@@ -169,14 +186,13 @@ func (r *dwarfReader) all() error {
 
 // unit reads the lines of a compilation unit.
 func (r *dwarfReader) unit(e *dwarf.Entry) error {
-	r.files = nil
 	lines, err := r.d.LineReader(e)
 	if err != nil || lines == nil {
 		return err
 	}
-	r.files = lines.Files()
-	var first = true // of a sequence
-	dead := false    // the linker has removed the function
+	r.units = append(r.units, unit{e.Offset, lines.Files()})
+	first := true // of a sequence
+	dead := false // the linker has removed the function
 	for {
 		var row dwarf.LineEntry
 		if err := lines.Next(&row); errors.Is(err, io.EOF) {
@@ -215,37 +231,49 @@ func (r *dwarfReader) spans(e *dwarf.Entry) (out []span) {
 	return out
 }
 
-// name returns the name of an entry, or of the one that it refers to.
-func (r *dwarfReader) name(e *dwarf.Entry) string {
+// origin returns the function that an entry describes, with the line where it begins. What
+// an entry does not say, the one that it refers to does.
+func (r *dwarfReader) origin(e *dwarf.Entry) (out source) {
 	for _, attr := range []dwarf.Attr{dwarf.AttrLinkageName, dwarf.AttrName} {
-		if name, ok := e.Val(attr).(string); ok && name != "" {
-			return sandbox.Readable(name)
+		if name, ok := e.Val(attr).(string); ok && out.Name == "" {
+			out.Name = sandbox.Readable(name)
 		}
 	}
+	out.File, out.Line = r.file(e, dwarf.AttrDeclFile), number(e, dwarf.AttrDeclLine)
 	for _, attr := range []dwarf.Attr{dwarf.AttrAbstractOrigin, dwarf.AttrSpecification} {
 		at, ok := e.Val(attr).(dwarf.Offset)
 		if !ok {
 			continue
 		}
-		if _, known := r.names[at]; !known {
-			r.names[at] = "" // it may refer to itself
+		from, known := r.known[at]
+		if !known {
+			r.known[at] = from // it may refer to itself
 			others := r.d.Reader()
 			others.Seek(at)
 			if next, err := others.Next(); err == nil && next != nil {
-				r.names[at] = r.name(next)
+				from = r.origin(next)
 			}
+			r.known[at] = from
 		}
-		return r.names[at]
+		out.Name = cmp.Or(out.Name, from.Name)
+		if out.File == "" {
+			out.File, out.Line = from.File, from.Line
+		}
 	}
-	return ""
+	return out
 }
 
 // file returns the name of the file that an attribute has the number of, "" if there is none.
 func (r *dwarfReader) file(e *dwarf.Entry, attr dwarf.Attr) string {
-	if n := number(e, attr); n >= 0 && n < len(r.files) && r.files[n] != nil {
-		return r.files[n].Name
+	own, exact := slices.BinarySearchFunc(r.units, e.Offset, func(u unit, at dwarf.Offset) int { return cmp.Compare(u.at, at) })
+	if !exact {
+		own--
 	}
-	return ""
+	n := number(e, attr)
+	if own < 0 || n < 0 || n >= len(r.units[own].files) || r.units[own].files[n] == nil {
+		return ""
+	}
+	return r.units[own].files[n].Name
 }
 
 // number returns an attribute that is a number, 0 if there is none.
@@ -271,22 +299,25 @@ func (s *symbols) at(p *sandbox.Place) []source {
 	if p.Entry {
 		return []source{own}
 	}
-	line := s.line(pc)
-	chain := []source{{own.Name, cmp.Or(line.file, own.File), cmp.Or(line.line, own.Line)}}
-	if sub == nil {
-		return chain
-	}
-	for i := range sub.inlined {
-		call := &sub.inlined[i]
-		if !call.has(pc) || call.name == "" {
-			continue
+	chain := []source{own}
+	if sub != nil {
+		for i := range sub.inlined {
+			if call := &sub.inlined[i]; call.has(pc) && call.source.Name != "" {
+				chain[0].setLine(call.call)
+				chain = slices.Insert(chain, 0, call.source)
+			}
 		}
-		inner := chain[0]
-		chain[0].File, chain[0].Line = call.call.File, call.call.Line
-		inner.Name = call.name
-		chain = slices.Insert(chain, 0, inner)
 	}
+	chain[0].setLine(s.line(pc))
 	return chain
+}
+
+// setLine sets the line, if it is in the function's file: a line of another file comes from
+// code that a compiler has mixed in without saying from which function.
+func (s *source) setLine(at lineRow) {
+	if at.line > 0 && (s.File == "" || at.file == s.File) {
+		s.File, s.Line = at.file, at.line
+	}
 }
 
 // subprogram returns the function that has code at an address, nil if none is known.

@@ -103,6 +103,7 @@ func (e *encoder) metered(c *code, f *body, index uint32) {
 			}
 			c.instr(&i)
 			if loop.weight > 0 {
+				here.Offset = uint32(r.pos) // what comes from a line is the loop's body
 				e.tell(c, here)
 			}
 			switch {
