@@ -308,14 +308,17 @@ func (s *symbols) at(p *sandbox.Place) []source {
 			}
 		}
 	}
-	chain[0].setLine(s.line(pc))
+	var low uint64
+	if sub != nil {
+		low = sub.low
+	}
+	chain[0].setLine(s.line(low, pc, chain[0].File))
 	return chain
 }
 
-// setLine sets the line, if it is in the function's file: a line of another file comes from
-// code that a compiler has mixed in without saying from which function.
+// setLine sets the line, if it is known.
 func (s *source) setLine(at lineRow) {
-	if at.line > 0 && (s.File == "" || at.file == s.File) {
+	if at.line > 0 {
 		s.File, s.Line = at.file, at.line
 	}
 }
@@ -332,11 +335,16 @@ func (s *symbols) subprogram(at uint64) *subprogram {
 	return &s.subs[n]
 }
 
-// line returns the line that the code at an address comes from.
-func (s *symbols) line(at uint64) lineRow {
+// line returns the line that the code at an address comes from. With a file, it is the last
+// one before the address that is in this file: where compilers mix in code from another file
+// without saying from which function, it is the line that is executed. Code before low does
+// not count.
+func (s *symbols) line(low, at uint64, file string) lineRow {
 	n, _ := slices.BinarySearchFunc(s.lines, at+1, func(row lineRow, at uint64) int { return cmp.Compare(row.at, at) })
-	if n == 0 {
-		return lineRow{}
+	for n--; n >= 0 && s.lines[n].at >= low; n-- {
+		if row := s.lines[n]; file == "" || row.file == file && row.line > 0 {
+			return row
+		}
 	}
-	return s.lines[n-1]
+	return lineRow{}
 }
