@@ -25,13 +25,14 @@ import (
 // it, and all later instances (slots) start as a copy of that image. Each then runs
 // jobs, and after every job it is reset or closed.
 type instance struct {
-	plugin *Plugin
-	mod    api.Module
-	memory linearMemory
-	meter  meter
-	wasi   wasiHost
-	tracer *tracer // of the job, in a plugin of LoadTraced; nil: it is not followed
-	ctx    callContext
+	plugin  *Plugin
+	mod     api.Module
+	memory  linearMemory
+	meter   meter
+	wasi    wasiHost
+	running string  // what of the guest the host calls
+	tracer  *tracer // of the job, in a plugin of LoadTraced; nil: it is not followed
+	ctx     callContext
 
 	functions map[string]api.Function // found so far
 	globals   []api.MutableGlobal     // those of the image
@@ -295,6 +296,7 @@ func (in *instance) call(ctx context.Context, export string, args ...uint64) (ui
 func (in *instance) callNamed(ctx context.Context, export, where string, args ...uint64) (uint64, *question.Error) {
 	copy(in.stack[:], args)
 	in.meter.stack.Set(in.plugin.limits.Stack)
+	in.running = where
 	err := in.function(export).CallWithStack(in.context(ctx), in.stack[:])
 	if in.tracer != nil {
 		in.tracer.returned()

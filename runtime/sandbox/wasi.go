@@ -31,6 +31,7 @@ type wasiHost struct {
 	rand              *rand.ChaCha8
 	log               guestLog
 	logLimit, logLeft uint64 // bytes: Limits.Log, and what is left of it
+	handled           uint64 // bytes that were logged or filled with random numbers, of all jobs
 }
 
 const (
@@ -122,13 +123,16 @@ const (
 	errnoSpipe   = 70
 )
 
-// hostFunc is one function that guests may import. Its parameters are on the stack.
-// fn returns its result, which is ignored if sig has none.
+// hostFunc is one function that guests may import. fn returns its result, which is ignored
+// if sig has none.
 type hostFunc struct {
 	module, name string
 	sig          string
-	fn           func(ctx context.Context, w *wasiHost, mem api.Memory, stack []uint64) uint32
+	fn           hostFn
 }
+
+// hostFn has its parameters on the stack.
+type hostFn func(ctx context.Context, w *wasiHost, mem api.Memory, stack []uint64) uint32
 
 // hostSignatures and hostNames list the host functions by "module.name".
 var hostSignatures, hostNames = indexHost()
@@ -165,8 +169,12 @@ func instantiateHost(ctx context.Context, r wazero.Runtime, info *rewrite.Info) 
 			if in.tracer != nil {
 				in.tracer.enter(placeHost - int32(n))
 			}
+			call := f.fn
+			if in.plugin.engine.cfg.HostCalls != nil {
+				call = in.watched(&f)
+			}
 			in.meter.charge(hostCall)
-			result := f.fn(ctx, &in.wasi, mod.Memory(), stack)
+			result := call(ctx, &in.wasi, mod.Memory(), stack)
 			if in.tracer != nil {
 				in.tracer.leave()
 			}
@@ -212,13 +220,13 @@ func valueTypes(sig string) (params, results []api.ValueType) {
 }
 
 // answers returns a host function that always returns errno.
-func answers(errno uint32) func(context.Context, *wasiHost, api.Memory, []uint64) uint32 {
+func answers(errno uint32) hostFn {
 	return func(context.Context, *wasiHost, api.Memory, []uint64) uint32 { return errno }
 }
 
 // stdio returns a host function that returns errno for descriptors 0 to 2, and EBADF
 // for all others.
-func stdio(errno uint32) func(context.Context, *wasiHost, api.Memory, []uint64) uint32 {
+func stdio(errno uint32) hostFn {
 	return func(_ context.Context, _ *wasiHost, _ api.Memory, stack []uint64) uint32 {
 		if uint32(stack[0]) > 2 {
 			return errnoBadf
@@ -287,6 +295,7 @@ func logLine(ctx context.Context, w *wasiHost, mem api.Memory, stack []uint64) u
 	if !ok {
 		panic(misuse(fmt.Sprintf("it logged %d bytes at %#x, outside its memory", n, ptr)))
 	}
+	w.handled += uint64(len(text))
 	w.chargeLog(min(uint64(len(text)), maxLogLine))
 	if w.log.open() {
 		w.meter.charge(hostLine)
@@ -381,6 +390,7 @@ func fdWrite(ctx context.Context, w *wasiHost, mem api.Memory, stack []uint64) u
 			return errnoInval
 		}
 		total += uint32(len(text))
+		w.handled += uint64(len(text))
 		for len(text) > 0 {
 			n := min(len(text), hostChunk)
 			w.chargeLog(uint64(n))
@@ -453,6 +463,7 @@ func randomGet(_ context.Context, w *wasiHost, mem api.Memory, stack []uint64) u
 	if !ok {
 		return errnoFault
 	}
+	w.handled += uint64(len(b))
 	for len(b) > 0 {
 		n := min(len(b), hostChunk)
 		w.charge(16 * uint64(n))
