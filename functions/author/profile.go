@@ -25,7 +25,7 @@ type Profiled struct {
 	Question  string             `json:"question"`
 	Asked     string             `json:"asked"`
 	Fuel      int64              `json:"fuel"`           // units; the sum of flat
-	Names     bool               `json:"names"`          // the module names all functions that spent fuel
+	Names     bool               `json:"names"`          // the module names all functions that were called
 	Lines     bool               `json:"lines"`          // the module says which lines its code comes from
 	Functions []ProfiledFunction `json:"functions"`      // most flat fuel first
 	Output    string             `json:"output"`         // the file with the profile
@@ -81,7 +81,12 @@ func Profile(ctx context.Context, cfg wire.EngineConfig, file string, choose Cho
 	if err != nil {
 		return nil, err
 	}
-	bound, err := m.Bind(req, w.Dataset)
+	return profileJob(ctx, w, p, file, wasm, req)
+}
+
+// profileJob has a plugin of LoadTraced answer a request. wasm is the plugin's file.
+func profileJob(ctx context.Context, w *wire.Workbench, p *sandbox.Plugin, file string, wasm []byte, req question.Request) (*Profiled, error) {
+	bound, err := p.Manifest().Bind(req, w.Dataset)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +112,7 @@ func (o *Profiled) describe(wasm []byte, seen *sandbox.Profile, p *sandbox.Plugi
 	}
 	for i := range seen.Paths {
 		at := &seen.Paths[i]
-		o.Names = o.Names && (at.Fuel == 0 || at.Place.Name != "")
+		o.Names = o.Names && (at.Fuel+at.Calls == 0 || at.Place.Name != "")
 		b.sample(seen.Paths, i)
 	}
 	for i := range seen.Stopped {

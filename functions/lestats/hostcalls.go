@@ -34,7 +34,7 @@ func (h *hostCalls) show(call sandbox.HostCall) {
 func (h *hostCalls) end() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	text := humanize.Comma(int64(h.calls)) + " calls of the host"
+	text := "calls of the host: " + humanize.Comma(int64(h.calls))
 	if h.calls > maxHostCalls {
 		text += fmt.Sprintf(", of which the first %s are shown", humanize.Comma(maxHostCalls))
 	}
