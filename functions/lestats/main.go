@@ -177,6 +177,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 	}
 	fmt.Fprintf(errs, "lestats: %s\n", wire.Explain(err))
+	for _, function := range sandbox.StackOf(err) {
+		fmt.Fprintf(errs, "  in %s\n", function)
+	}
 	if asksJSON(command) && !out.used {
 		printError(stdout, err)
 	}
