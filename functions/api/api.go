@@ -202,6 +202,11 @@ func (m *Main) handler() (http.Handler, error) {
 		cfg.Jobs = onDemand{m.base.Pool, m.cfg.QueueURL == ""}
 		cfg.NoShutdown = "a cloud function has one process per request; to stop it, set its reserved concurrency to 0"
 	}
+	assistants, err := m.assistants(cfg.Jobs.Answer)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Mounts = append(cfg.Mounts, assistants)
 	site, err := m.site(cfg.Jobs)
 	if err != nil {
 		return nil, err
