@@ -3,14 +3,16 @@ package mcp
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"mime"
 	"net/http"
-	"slices"
 	"strings"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
@@ -26,6 +28,10 @@ func (s *Server) Post(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	m, err := jsonrpc.DecodeMessage(body)
+	if err != nil {
+		return question.Errorf(question.CodeBadRequest, "this is not a message of JSON-RPC 2.0: %.300s", question.Visible(err.Error()))
+	}
 	given := r.WithContext(context.WithValue(r.Context(), leftKey{}, r.Context()))
 	given.Body, given.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	given.Header = maps.Clone(r.Header)
@@ -34,13 +40,13 @@ func (s *Server) Post(w http.ResponseWriter, r *http.Request) error {
 	given.Header.Del("Last-Event-ID")
 	out := &buffer{header: http.Header{}}
 	s.server().http.ServeHTTP(out, given)
-	return out.send(w)
+	return out.send(w, m)
 }
 
 // message reads one message, and refuses what no version of the protocol sends.
 func message(r *http.Request) ([]byte, error) {
 	given := r.Header.Get("Content-Type")
-	if kind, _, err := mime.ParseMediaType(given); err != nil || kind != "application/json" {
+	if kind, _, err := mime.ParseMediaType(given); err != nil || kind != jsonType {
 		return nil, question.Errorf(question.CodeUnsupportedMediaType, "the Content-Type is %.100q; a message is application/json", given).WithParam("Content-Type", "application/json")
 	}
 	if r.Body == nil {
@@ -60,13 +66,23 @@ func message(r *http.Request) ([]byte, error) {
 }
 
 // checkMessage refuses what is not one JSON object: of text in UTF-8, without a duplicate
-// name, which parsers disagree on, and not nested deeper than any message is.
+// name, which parsers disagree on, and not nested deeper than any message is; and an id that
+// would not come back as it is.
 func checkMessage(body []byte) error {
-	_, err := question.ParseRequest("", body)
-	if e := question.AsError(err); e != nil && e.Code == question.CodeMalformedJSON {
-		return e
+	m, err := question.ParseRequest("", body)
+	if err != nil {
+		return err
 	}
-	return nil
+	id, ok := m.Params["id"]
+	if _, isText := id.(string); !ok || id == nil || isText {
+		return nil
+	}
+	if number, ok := id.(json.Number); ok {
+		if n, err := number.Int64(); err == nil && n < question.MaxExact && n > -question.MaxExact {
+			return nil
+		}
+	}
+	return question.Errorf(question.CodeBadRequest, "the id is %.40q; it takes a text, or an integer of at most 53 bits", fmt.Sprint(id)).WithParam("id")
 }
 
 // buffer holds the SDK's response: it is JSON and bounded, except to a client that asks for a
@@ -96,29 +112,36 @@ func (b *buffer) Write(p []byte) (int, error) {
 // Flush implements http.Flusher.
 func (b *buffer) Flush() {}
 
-// send sends the response. What the SDK refuses in plain text is an error as every route has
-// it.
-func (b *buffer) send(w http.ResponseWriter) error {
-	kind := b.header.Get("Content-Type")
-	switch {
-	case b.status == 0: // the client has left
+// send sends the response to m. What the SDK refuses in plain text is an error as every route
+// has it if the HTTP request is wrong, and else the error of this call.
+func (b *buffer) send(w http.ResponseWriter, m jsonrpc.Message) error {
+	if b.status == 0 { // the client has left
 		return question.Errorf(question.CodeTimeLimit, "the answer was not there in time")
-	case b.status >= http.StatusBadRequest && !strings.HasPrefix(kind, "application/json"):
-		code := question.CodeBadRequest
-		if b.status == http.StatusRequestEntityTooLarge {
-			code = question.CodeBodyTooLarge
+	}
+	status, kind, body := b.status, b.header.Get("Content-Type"), b.body.Bytes()
+	if status >= http.StatusBadRequest && kind != jsonType {
+		reason := question.Visible(strings.TrimPrefix(strings.TrimSpace(b.body.String()), "Bad Request: "))
+		call, ok := m.(*jsonrpc.Request)
+		switch {
+		case strings.Contains(reason, "protocol version"):
+			return question.Errorf(question.CodeBadRequest, "%.300s", reason).WithParam("Mcp-Protocol-Version", sdk.SupportedProtocolVersions()...)
+		case status != http.StatusBadRequest || !ok || !call.IsCall():
+			return question.Errorf(question.CodeBadRequest, "%.300s", reason)
 		}
-		reason := strings.TrimPrefix(strings.TrimSpace(b.body.String()), "Bad Request: ")
-		e := question.Errorf(code, "%.300s", question.Visible(reason))
-		if strings.Contains(reason, "protocol version") {
-			e = e.WithParam("Mcp-Protocol-Version", slices.Clone(sdk.SupportedProtocolVersions())...)
+		failure := &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: reason}
+		if strings.HasPrefix(reason, "JSON RPC not handled") {
+			failure = &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: fmt.Sprintf("there is no method %.100q", call.Method)}
 		}
-		return e
+		var err error
+		if body, err = jsonrpc.EncodeMessage(&jsonrpc.Response{ID: call.ID, Error: failure}); err != nil {
+			return err
+		}
+		status, kind = http.StatusOK, jsonType
 	}
 	if kind != "" {
 		w.Header().Set("Content-Type", kind)
 	}
-	w.WriteHeader(b.status)
-	_, _ = w.Write(b.body.Bytes()) // the client may have left
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client may have left
 	return nil
 }

@@ -109,8 +109,13 @@ type columnBody struct {
 func (s *Server) column(name string, p page, matches func(string) bool) (*columnBody, string, error) {
 	c, ok := s.cfg.Schema.Column(name)
 	if !ok {
-		return nil, "", question.Errorf(question.CodeUnknownValue, "the dataset has no column %.100q; the resource %s lists them", name, datasetURI).
-			Suggest("column", question.Nearest(name, s.columnNames()))
+		const most = 20
+		names := s.columnNames()
+		e := question.Errorf(question.CodeUnknownValue, "the dataset has no column %.100q; the resource %s lists them", name, datasetURI)
+		if near := question.Nearest(name, names); len(near) > 0 {
+			return nil, "", e.Suggest("column", near)
+		}
+		return nil, "", e.WithParam("column", names[:min(len(names), most)]...)
 	}
 	v := s.valuesOf(c)
 	all := slices.DeleteFunc(slices.Clone(v.list), func(v string) bool { return !matches(v) })
