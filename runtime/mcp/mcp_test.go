@@ -535,7 +535,7 @@ func TestRun(t *testing.T) {
 	}
 	slices.Sort(got)
 	want := []string{
-		"0", "7", "<nil> -32600 a message has at most 1048576 bytes", "<nil> -32600 invalid message version",
+		"0", "7", "<nil> -32600 a message has at most 1048576 bytes", "<nil> -32600 this is not a message of JSON-RPC 2.0",
 		"<nil> -32700 the body is a list; it must be a JSON object", "<nil> -32700 the body is not JSON",
 	}
 	if !slices.EqualFunc(got, want, strings.HasPrefix) {
@@ -695,4 +695,16 @@ func FuzzPost(f *testing.F) {
 			t.Errorf("%d %q", status, text)
 		}
 	})
+}
+
+// BenchmarkPost is the cost of a call beside its answer.
+func BenchmarkPost(b *testing.B) {
+	s, _ := newServer(b)
+	message := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"mean","arguments":{"city":"City 0001","_limit":50}}}`
+	b.ReportAllocs()
+	for b.Loop() {
+		if status, body := post(s, message, nil); status != http.StatusOK || !strings.Contains(body, `"total":250`) {
+			b.Fatal(status, body)
+		}
+	}
 }

@@ -162,8 +162,12 @@ func (t *stream) Read(ctx context.Context) (jsonrpc.Message, error) {
 		case next.err != nil:
 			return nil, t.settle(ctx, next.err)
 		}
-		if err := checkMessage(next.text); err != nil {
-			if err := t.refuse(jsonrpc.CodeParseError, question.AsError(err).Reason); err != nil {
+		if _, err := checkMessage(next.text); err != nil {
+			e, code := question.AsError(err), int64(jsonrpc.CodeInvalidRequest)
+			if e.Code == question.CodeMalformedJSON {
+				code = jsonrpc.CodeParseError
+			}
+			if err := t.refuse(code, e.Reason); err != nil {
 				return nil, err
 			}
 			continue
