@@ -154,9 +154,8 @@ func TestAssistantIsToldWhatIsWrong(t *testing.T) {
 }
 
 // BenchmarkMCP compares the call of a tool over HTTP with the same GET, in one run and over
-// connections that stay: each iteration does both. It reports medians in milliseconds. GET
-// keeps rendered answers, a tool's answer is computed each time: of=same is the question that
-// is kept, and of=new has a condition that was not asked before, so that both compute.
+// connections that stay: each iteration does both. It reports medians in milliseconds. Both keep
+// what they answered: of=new has a condition that was not asked before, so that both compute.
 func BenchmarkMCP(b *testing.B) {
 	handler := pages(b, "")
 	server := httptest.NewServer(handler)
@@ -191,7 +190,9 @@ func BenchmarkMCP(b *testing.B) {
 				both[1-n%2]()
 				var want, have struct {
 					Data   json.RawMessage
-					Result struct{ StructuredContent struct{ Data json.RawMessage } }
+					Result struct {
+						StructuredContent struct{ Data json.RawMessage }
+					}
 				}
 				if err := errors.Join(json.Unmarshal(got, &want), json.Unmarshal(called, &have)); err != nil || len(want.Data) < 3 || !bytes.Equal(want.Data, have.Result.StructuredContent.Data) {
 					b.Fatalf("%v\nGET %.300s\nMCP %.300s", err, got, called)

@@ -11,7 +11,7 @@ import (
 // the caller sets who answers, what is visible, the version and the log.
 func NewMCP(questions *Questions, cfg mcp.Config) (*mcp.Server, error) {
 	cfg.Catalog, cfg.Schema, cfg.Dataset = questions, questions.Dataset, questions.Dataset.Info()
-	cfg.Body, cfg.Rows, cfg.Text = httpapi.DoneBody, render.AppendRowsJSON, render.Text
+	cfg.Body, cfg.Rows = httpapi.DoneBody, render.AppendRowsJSON
 	cfg.ErrorBody = func(e *question.Error) []byte { return httpapi.ErrorBody(e, "") }
 	return mcp.New(cfg)
 }

@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -19,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
@@ -41,9 +41,8 @@ type Config struct {
 	// Body returns a job that is done as the JSON object that GET answers, with data as what
 	// data appends for the job's result.
 	Body func(data func([]byte, *question.Table) ([]byte, error), job *question.Job) ([]byte, error)
-	// Rows appends a table as a JSON list of objects, and Text writes it for people.
+	// Rows appends a table as a JSON list of objects.
 	Rows func([]byte, *question.Table) ([]byte, error)
-	Text func(w io.Writer, t *question.Table, o question.WriteOptions) error
 	// ErrorBody returns the JSON object of an error, as every route has it.
 	ErrorBody func(e *question.Error) []byte
 	// Visible returns what clients may see of an error. request is the id of the HTTP
@@ -59,8 +58,8 @@ type Config struct {
 }
 
 func (c *Config) validate() error {
-	if c.Catalog == nil || c.Answer == nil || c.Schema == nil || c.Body == nil || c.Rows == nil || c.Text == nil || c.ErrorBody == nil {
-		return errors.New("mcp: Catalog, Answer, Schema, Body, Rows, Text and ErrorBody are required")
+	if c.Catalog == nil || c.Answer == nil || c.Schema == nil || c.Body == nil || c.Rows == nil || c.ErrorBody == nil {
+		return errors.New("mcp: Catalog, Answer, Schema, Body, Rows and ErrorBody are required")
 	}
 	if c.Visible == nil {
 		c.Visible = func(err error, _ string) *question.Error { return question.AsError(err) }
@@ -85,6 +84,7 @@ func (c *Config) validate() error {
 type Server struct {
 	cfg  Config
 	made func() *built // at first use: a start without assistants does not pay for it
+	kept *lru.Cache[string, kept]
 
 	mu     sync.Mutex // guards what follows
 	served []question.ServedQuestion
@@ -102,7 +102,11 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, values: map[string]*values{}}
+	results, err := lru.New[string, kept](maxKept)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, kept: results, values: map[string]*values{}}
 	s.made = sync.OnceValue(s.build)
 	return s, nil
 }

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -129,10 +128,6 @@ func config() (Config, *catalog) {
 			return append(b, "}\n"...), err
 		},
 		Rows: appendRows,
-		Text: func(w io.Writer, t *question.Table, _ question.WriteOptions) error {
-			_, err := fmt.Fprintf(w, "%d rows\n", t.Rows())
-			return err
-		},
 		ErrorBody: func(e *question.Error) []byte {
 			b, err := json.Marshal(e)
 			if err != nil {
@@ -208,12 +203,15 @@ func TestAnswerIsPagedAndSaysHowSureItIs(t *testing.T) {
 	for _, want := range []struct{ offset, rows int }{{0, 100}, {100, 100}, {200, 50}, {250, 0}} {
 		got := call(t, s, question.Client{}, "mean", fmt.Sprintf(`{"city":"City 0001","_offset":%d}`, want.offset))
 		text := got.Content[0].Text
-		for _, part := range []string{"SYNTHETIC!\n", "The mean (mean?city=City+0001)\n", "From 9 rows, 2 without a value; they mix sex (2), age (7).\n", "Caveat: Beware.\n", "Receipt: sha256:00", strconv.Itoa(want.rows) + " rows\n"} {
+		for _, part := range []string{"SYNTHETIC!\n", "The mean (mean?city=City+0001)\n", "From 9 rows, 2 without a value; they mix sex (2), age (7).\n", "Caveat: Beware.\n", "Receipt: sha256:00", "row\tvalue\tname\n"} {
 			if !strings.Contains(text, part) {
 				t.Errorf("%q is not in %s", part, text)
 			}
 		}
 		if want.offset == 100 && !strings.Contains(text, "101 to 200 of 250; call again with _offset=200 for more.") {
+			t.Error(text)
+		}
+		if want.offset == 100 && !strings.Contains(text, "\n100\t50\ta\n101\t50.5\tb\n102\t-\ta\n") {
 			t.Error(text)
 		}
 		page, _ := json.Marshal(got.StructuredContent["page"])
@@ -277,6 +275,36 @@ func TestKeys(t *testing.T) {
 	})
 	if strings.Contains(body, `"name":"mean"`) || !strings.Contains(body, `"name":"other"`) || !strings.Contains(body, `"name":"list-values"`) || !strings.Contains(body, `"cacheScope":"private"`) {
 		t.Error(body)
+	}
+}
+
+// What was answered is kept until another plugin has the question.
+func TestKept(t *testing.T) {
+	cfg, c := config()
+	answered, answer := 0, cfg.Answer
+	cfg.Answer = func(ctx context.Context, req question.Request) (*question.Answer, error) {
+		answered++
+		return answer(ctx, req)
+	}
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(arguments string, want int) {
+		t.Helper()
+		if call(t, s, question.Client{}, "mean", arguments); answered != want {
+			t.Errorf("%s: answered %d times, want %d", arguments, answered, want)
+		}
+	}
+	ask(`{"city":"City 0001"}`, 1)
+	ask(`{"city":"City 0001"}`, 1)
+	ask(`{"city":"City 0001","_offset":1}`, 2)
+	ask(`{"city":"Nowhere"}`, 3) // an error is not kept
+	ask(`{"city":"Nowhere"}`, 4)
+	c.serve(mean)
+	ask(`{"city":"City 0001"}`, 5)
+	if got := call(t, s, question.Client{Name: "bob", Questions: []string{"other"}}, "mean", `{"city":"City 0001"}`); !got.IsError {
+		t.Error("a key that is not for the question gets what is kept")
 	}
 }
 

@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -234,13 +236,17 @@ func (s *Server) ask(ctx context.Context, name string, raw json.RawMessage) (*sd
 	if err := question.OriginOf(ctx).Client.May(name); err != nil {
 		return nil, err
 	}
-	req, p, err := arguments(name, raw)
-	if err != nil {
-		return nil, err
-	}
 	served := find(s.cfg.Catalog.Served(), name)
 	if served == nil {
 		return nil, s.unknownTool(name)
+	}
+	key := name + string(raw)
+	if k, ok := s.kept.Get(key); ok && k.question == served.Question {
+		return result(k.text, k.body), nil
+	}
+	req, p, err := arguments(name, raw)
+	if err != nil {
+		return nil, err
 	}
 	req = served.Question.Canonical(req, s.cfg.Schema)
 	answer, err := s.cfg.Answer(ctx, req)
@@ -260,11 +266,25 @@ func (s *Server) ask(ctx context.Context, name string, raw json.RawMessage) (*sd
 	if err != nil {
 		return nil, err
 	}
-	text, err := s.text(served.Question, job, part, p)
-	if err != nil {
-		return nil, err
+	k := kept{served.Question, text(served.Question, job, part, p), withPage(body, pageBody{from, to - from, answer.Table.Rows()})}
+	if len(key)+len(k.text)+len(k.body) <= maxKeptBytes {
+		s.kept.Add(key, k)
 	}
-	return result(text, withPage(body, pageBody{from, to - from, answer.Table.Rows()})), nil
+	return result(k.text, k.body), nil
+}
+
+// Results that are kept for the next call: at most 4 MiB.
+const (
+	maxKept      = 64
+	maxKeptBytes = 64 << 10 // of each
+)
+
+// kept is the result of a call. It is valid as long as the question is served by the plugin that
+// it was of, whose manifest has it: another plugin has another.
+type kept struct {
+	question *question.Question
+	text     string
+	body     json.RawMessage
 }
 
 // withPage adds the page to a JSON object.
@@ -274,40 +294,68 @@ func withPage(body []byte, p pageBody) []byte {
 }
 
 // text is an answer for people.
-func (s *Server) text(q *question.Question, job *question.Job, part *question.Table, p page) (string, error) {
-	var b bytes.Buffer
+func text(q *question.Question, job *question.Job, part *question.Table, p page) string {
+	b := make([]byte, 0, 1024+part.Rows()*32)
 	for _, c := range job.Caveats {
 		if c.Code == question.CaveatSynthetic {
-			fmt.Fprintln(&b, c.Text)
+			b = append(append(b, c.Text...), '\n')
 		}
 	}
-	title := q.Title
-	if title == "" {
-		title = q.Name
-	}
-	fmt.Fprintf(&b, "%s (%s?%s)\n", title, q.Name, job.Request.Query())
-	if err := s.cfg.Text(&b, part, question.WriteOptions{Note: question.NoteNone}); err != nil {
-		return "", err
-	}
-	b.WriteString(p.more(job.Result.Rows()))
+	b = fmt.Appendf(b, "%s (%s?%s)\n", cmp.Or(q.Title, q.Name), q.Name, job.Request.Query())
+	b = append(appendTable(b, part), p.more(job.Result.Rows())...)
 	if c := job.Coverage; c != nil {
-		fmt.Fprintf(&b, "From %d rows, %d without a value", c.Rows, c.Missing)
+		b = fmt.Appendf(b, "From %d rows, %d without a value", c.Rows, c.Missing)
 		between := "; they mix "
 		for _, m := range c.Mixed {
-			fmt.Fprintf(&b, "%s%s (%d)", between, m.Column, m.Values)
+			b = fmt.Appendf(b, "%s%s (%d)", between, m.Column, m.Values)
 			between = ", "
 		}
-		b.WriteString(".\n")
+		b = append(b, ".\n"...)
 	}
 	for _, c := range job.Caveats {
 		if c.Code != question.CaveatSynthetic {
-			fmt.Fprintln(&b, "Caveat: "+c.Text)
+			b = fmt.Appendf(b, "Caveat: %s\n", c.Text)
 		}
 	}
 	if r := job.Receipt; r != nil {
-		fmt.Fprintln(&b, "Receipt: "+r.Result)
+		b = fmt.Appendf(b, "Receipt: %s\n", r.Result)
 	}
-	return b.String(), nil
+	return string(b)
+}
+
+// appendTable appends a table with a tab between cells, because an assistant pays for spaces.
+// Numbers are rounded to four decimals; the JSON has all.
+func appendTable(b []byte, t *question.Table) []byte {
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		if i > 0 {
+			b = append(b, '\t')
+		}
+		b = append(b, question.Visible(c.Name)...)
+		if c.Unit != "" {
+			b = fmt.Appendf(b, " (%s)", c.Unit)
+		}
+	}
+	b = append(b, '\n')
+	for row := range t.Rows() {
+		for i := range t.Columns {
+			if i > 0 {
+				b = append(b, '\t')
+			}
+			switch v := t.Columns[i].Value(row).(type) {
+			case float64:
+				b = strconv.AppendFloat(b, math.Round(v*1e4)/1e4, 'f', -1, 64)
+			case int64:
+				b = strconv.AppendInt(b, v, 10)
+			case string:
+				b = append(b, question.Visible(v)...)
+			default:
+				b = append(b, '-')
+			}
+		}
+		b = append(b, '\n')
+	}
+	return b
 }
 
 // rows returns rows from up to but not including to of a table, with whose columns it shares

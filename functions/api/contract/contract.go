@@ -229,7 +229,7 @@ func (w *Way) assistant(t *testing.T) {
 	for message, want := range map[string]string{
 		`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`: `"name":"states_mean"`,
 		`{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"states_mean","arguments":{"question":"` + obesity + `"}}}`: `"structuredContent":{"status":"done","data":[{"location":`,
-		`{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"states_mean","arguments":{"question":"obesity"}}}`:          `"isError":true`,
+		`{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"states_mean","arguments":{"question":"obesity"}}}`:           `"isError":true`,
 	} {
 		g := w.do(t, "POST", "/mcp", message, "Content-Type: application/json", "Accept: application/json, text/event-stream", "Mcp-Protocol-Version: 2025-06-18")
 		if g.status != http.StatusOK || g.header.Get("Content-Type") != "application/json" || !bytes.Contains(g.body, []byte(want)) {
