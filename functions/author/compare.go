@@ -55,9 +55,9 @@ func (d *Difference) text(was, now string) string {
 	}
 	switch d.Kind {
 	case "missing_row":
-		return fmt.Sprintf("%s: %s %s, %s there is no such row", row, was, shown(d.Expected), now)
+		return fmt.Sprintf("%s: %s %s, %s none", row, was, shown(d.Expected), now)
 	case "added_row":
-		return fmt.Sprintf("%s: %s there is no such row, %s %s", row, was, now, shown(d.Got))
+		return fmt.Sprintf("%s: %s none, %s %s", row, was, now, shown(d.Got))
 	case "order":
 		return fmt.Sprintf("the order of the rows: at row %d, %s %s, %s %s", d.Row, was, shown(d.Expected), now, shown(d.Got))
 	case "cell":

@@ -1,12 +1,19 @@
 package author
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/goccy/go-yaml"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/le-stats-sportifs/lestats/plugins"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
@@ -40,12 +47,12 @@ func TestCompare(t *testing.T) {
 		"a float that is not near": {base, rows(`["Iowa", 1.5, 1]`, `["Ohio", 2.1, 9007199254740993]`, `["Utah", null, 3]`), 1, 0.001, []string{"row 2 (Ohio), column spread: expected 2, got 2.1"}},
 		"a large integer":          {base, rows(`["Iowa", 1.5, 1]`, `["Ohio", 2, 9007199254740992]`, `["Utah", null, 3]`), 1, 0, []string{"row 2 (Ohio), column asked: expected 9007199254740993, got 9007199254740992"}},
 		"a missing value":          {base, rows(`["Iowa", null, 1]`, `["Ohio", 2, 9007199254740993]`, `["Utah", 0, 3]`), 1, 0, []string{"row 1 (Iowa), column spread: expected 1.5, got no value", "row 3 (Utah), column spread: expected no value, got 0"}},
-		"a missing row":            {base, rows(`["Iowa", 1.5, 1]`, `["Utah", null, 3]`), 1, 0, []string{`row 2 (Ohio): expected ["Ohio",2,9007199254740993], got there is no such row`}},
-		"another row":              {base, rows(`["Guam", 7, 7]`, `["Iowa", 1.5, 1]`, `["Ohio", 2, 9007199254740993]`, `["Utah", null, 3]`), 1, 0, []string{`row 1 (Guam): expected there is no such row, got ["Guam",7,7]`}},
+		"a missing row":            {base, rows(`["Iowa", 1.5, 1]`, `["Utah", null, 3]`), 1, 0, []string{`row 2 (Ohio): expected ["Ohio",2,9007199254740993], got none`}},
+		"another row":              {base, rows(`["Guam", 7, 7]`, `["Iowa", 1.5, 1]`, `["Ohio", 2, 9007199254740993]`, `["Utah", null, 3]`), 1, 0, []string{`row 1 (Guam): expected none, got ["Guam",7,7]`}},
 		"another order":            {base, rows(`["Iowa", 1.5, 1]`, `["Utah", null, 3]`, `["Ohio", 2, 9007199254740993]`), 1, 0, []string{`the order of the rows: at row 2, expected ["Ohio",2,9007199254740993], got ["Utah",null,3]`}},
 		"a text":                   {base, rows(`["Iowa", 1.5, 1]`, `["Oh\u202eio", 2, 9007199254740993]`, `["Utah", null, 3]`), 0, 0, []string{`row 2, column location: expected "Ohio", got "Oh\u202eio"`}},
 		"columns":                  {base, other, 1, 0, []string{`the columns: expected ["location string","spread number","asked integer"], got ["location string","spread integer"]`}},
-		"more rows without keys":   {rows(`["Iowa", 1.5, 1]`), rows(`["Iowa", 1.5, 1]`, `["Iowa", 1.5, 1]`), 0, 0, []string{`row 2: expected there is no such row, got ["Iowa",1.5,1]`}},
+		"more rows without keys":   {rows(`["Iowa", 1.5, 1]`), rows(`["Iowa", 1.5, 1]`, `["Iowa", 1.5, 1]`), 0, 0, []string{`row 2: expected none, got ["Iowa",1.5,1]`}},
 	} {
 		var got []string
 		for _, d := range tt.expected.compare(tt.got, tt.keys, tt.tolerance) {
@@ -57,34 +64,37 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// refusedTables are texts that are no tables, and what is said of each.
+var refusedTables = map[string]string{
+	"":                                  "cases: there are no cases",
+	"cases:\n":                          "line 1: cases: it is empty; it must be a list",
+	"cases: []\n":                       "line 1: cases: there are no cases",
+	"casses:\n  - name: a\n":            "line 1: casses: unknown key; the keys are dataset, data, cases",
+	"cases:\n  - name: a\n    nme: b\n": "line 3: cases[0].nme: unknown key; the keys are name, question, params, where, tolerance, answer, error",
+	"cases:\n  - question: a\n":         "line 2: cases[0].name: it is missing",
+	"cases:\n  - name: a\n  - name: b\n  - name: a\n":                `line 4: cases[2].name: an earlier case has the name "a"`,
+	"cases:\n  - name: 7\n":                                          "line 2: cases[0].name: it is the number \"7\"; put it in quotes",
+	"dataset: abc\ncases:\n  - name: a\n":                            `line 1: dataset: "abc" is not a digest`,
+	"cases:\n  - name: a\n    params: [1]\n":                         "line 3: cases[0].params: it is a list; it must be a mapping",
+	"cases:\n  - name: a\n    params: {n: 0x10}\n":                   "line 3: cases[0].params.n: it is the number \"0x10\"; it must be a value as in JSON",
+	"cases:\n  - name: a\n    tolerance: -1\n":                       `line 3: cases[0].tolerance: "-1" is not a tolerance`,
+	"cases:\n  - name: a\n    tolerance: .nan\n":                     `line 3: cases[0].tolerance: ".nan" is not a tolerance`,
+	"cases:\n  - name: a\n    answer:\n":                             "line 3: cases[0].answer: it is empty; it must be a mapping with the keys columns, rows",
+	"cases:\n  - name: a\n    answer:\n      rows:\n        - [1]\n": "line 3: cases[0].answer.columns: it is missing",
+	"cases:\n  - name: a\n    answer:\n      columns: [n float]\n":   `line 4: cases[0].answer.columns[0]: "n float" is not a column with its type (string, number or integer)`,
+	"cases:\n  - name: a\n    answer:\n      columns: [n number]\n      rows:\n        - [1]\n        - [1, 2]\n":              "line 7: cases[0].answer.rows[1]: it has 2 cells; the answer has 1 columns",
+	"cases:\n  - name: a\n    answer:\n      columns: [n number]\n      rows:\n        - [one]\n":                              "line 6: cases[0].answer.rows[0][0]: \"one\" is not a value of the column n: it takes a number",
+	"cases:\n  - name: a\n    answer:\n      columns: [n integer]\n      rows:\n        - [1.5]\n":                             "line 6: cases[0].answer.rows[0][0]: 1.5 is not a value of the column n: it takes a whole number",
+	"cases:\n  - name: a\n    answer:\n      columns: [n string]\n      rows:\n        - [5]\n":                                "line 6: cases[0].answer.rows[0][0]: 5 is not a value of the column n: it takes a text, in quotes",
+	"cases:\n  - name: a\n    error: {code: no_dta}\n":                                                                         `line 3: cases[0].error.code: there is no code "no_dta"`,
+	"cases:\n  - name: a\n    error: {param: x}\n":                                                                             "line 3: cases[0].error.code: it is missing",
+	"cases:\n  - name: a\n    error: {code: no_data}\n    answer: {columns: [n number], rows: [[1]]}\n":                        "line 3: cases[0].error: a case expects an answer or an error, not both",
+	"cases:\n  - name: a\n    answer:\n      columns: [location string, spread number]\n      rows:\n        - [Indiana, 29.4": "line 6: it is not YAML",
+}
+
 // What is wrong with a table is said with its line and what would be right.
 func TestParseTableRefuses(t *testing.T) {
-	for text, want := range map[string]string{
-		"":                                  "cases: there are no cases",
-		"cases:\n":                          "line 1: cases: it is empty; it must be a list",
-		"cases: []\n":                       "line 1: cases: there are no cases",
-		"casses:\n  - name: a\n":            "line 1: casses: unknown key; the keys are dataset, data, cases",
-		"cases:\n  - name: a\n    nme: b\n": "line 3: cases[0].nme: unknown key; the keys are name, question, params, where, tolerance, answer, error",
-		"cases:\n  - question: a\n":         "line 2: cases[0].name: it is missing",
-		"cases:\n  - name: a\n  - name: b\n  - name: a\n":                `line 4: cases[2].name: an earlier case has the name "a"`,
-		"cases:\n  - name: 7\n":                                          "line 2: cases[0].name: it is the number \"7\"; put it in quotes",
-		"dataset: abc\ncases:\n  - name: a\n":                            `line 1: dataset: "abc" is not a digest`,
-		"cases:\n  - name: a\n    params: [1]\n":                         "line 3: cases[0].params: it is a list; it must be a mapping",
-		"cases:\n  - name: a\n    params: {n: 0x10}\n":                   "line 3: cases[0].params.n: it is the number \"0x10\"; it must be a value as in JSON",
-		"cases:\n  - name: a\n    tolerance: -1\n":                       `line 3: cases[0].tolerance: "-1" is not a tolerance`,
-		"cases:\n  - name: a\n    tolerance: .nan\n":                     `line 3: cases[0].tolerance: ".nan" is not a tolerance`,
-		"cases:\n  - name: a\n    answer:\n":                             "line 3: cases[0].answer: it is empty; it must be a mapping with the keys columns, rows",
-		"cases:\n  - name: a\n    answer:\n      rows:\n        - [1]\n": "line 3: cases[0].answer.columns: it is missing",
-		"cases:\n  - name: a\n    answer:\n      columns: [n float]\n":   `line 4: cases[0].answer.columns[0]: "n float" is not a column with its type (string, number or integer)`,
-		"cases:\n  - name: a\n    answer:\n      columns: [n number]\n      rows:\n        - [1]\n        - [1, 2]\n":              "line 7: cases[0].answer.rows[1]: it has 2 cells; the answer has 1 columns",
-		"cases:\n  - name: a\n    answer:\n      columns: [n number]\n      rows:\n        - [one]\n":                              "line 6: cases[0].answer.rows[0][0]: \"one\" is not a value of the column n: it takes a number",
-		"cases:\n  - name: a\n    answer:\n      columns: [n integer]\n      rows:\n        - [1.5]\n":                             "line 6: cases[0].answer.rows[0][0]: 1.5 is not a value of the column n: it takes a whole number",
-		"cases:\n  - name: a\n    answer:\n      columns: [n string]\n      rows:\n        - [5]\n":                                "line 6: cases[0].answer.rows[0][0]: 5 is not a value of the column n: it takes a text, in quotes",
-		"cases:\n  - name: a\n    error: {code: no_dta}\n":                                                                         `line 3: cases[0].error.code: there is no code "no_dta"`,
-		"cases:\n  - name: a\n    error: {param: x}\n":                                                                             "line 3: cases[0].error.code: it is missing",
-		"cases:\n  - name: a\n    error: {code: no_data}\n    answer: {columns: [n number], rows: [[1]]}\n":                        "line 3: cases[0].error: a case expects an answer or an error, not both",
-		"cases:\n  - name: a\n    answer:\n      columns: [location string, spread number]\n      rows:\n        - [Indiana, 29.4": "line 6: it is not YAML",
-	} {
+	for text, want := range refusedTables {
 		if _, err := ParseTable([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q:\n%v\nwant %s", text, err, want)
 		}
@@ -266,5 +276,49 @@ func TestAnswerOf(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v", got)
+	}
+}
+
+// beyondSchema is what the schema's description says, or YAML, and not the schema.
+var beyondSchema = regexp.MustCompile(`an earlier case|has 2 cells|is not a value of|no code|it is not YAML|"0x10"|"\.nan"|there are no cases; `)
+
+// The schema takes what a plugin's author starts with, and refuses what ParseTable refuses.
+func TestTableSchema(t *testing.T) {
+	doc, err := os.ReadFile("../../plugins/tests.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schema *jsonschema.Schema
+	c := jsonschema.NewCompiler()
+	if parsed, err := jsonschema.UnmarshalJSON(bytes.NewReader(doc)); err != nil {
+		t.Fatal(err)
+	} else if err := c.AddResource("tests.json", parsed); err != nil {
+		t.Fatal(err)
+	} else if schema, err = c.Compile("tests.json"); err != nil {
+		t.Fatal(err)
+	}
+	takes := func(text string) error {
+		t.Helper()
+		converted, err := yaml.YAMLToJSON([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := jsonschema.UnmarshalJSON(bytes.NewReader(converted))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return schema.Validate(v)
+	}
+	good, err := plugins.Sources.ReadFile("templates/" + TableName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := takes(string(good)); err != nil {
+		t.Error(err)
+	}
+	for text, reason := range refusedTables {
+		if !beyondSchema.MatchString(reason) && takes(text) == nil {
+			t.Errorf("the schema takes what is refused with %s:\n%s", reason, text)
+		}
 	}
 }
