@@ -80,6 +80,7 @@ type cli struct {
 	Jobs    jobsCmd    `cmd:"" help:"List the jobs in a store, or show one."`
 	Data    dataCmd    `cmd:"" help:"Inspect, convert and download datasets."`
 	Plugin  pluginCmd  `cmd:"" help:"Create, check and inspect plugins."`
+	Key     keyCmd     `cmd:"" help:"Make, list and revoke the keys of a server's clients."`
 	Version versionCmd `cmd:"" help:"Print the version and the digests of the built-in plugin and sample."`
 
 	Completion completionCmd `cmd:"" help:"Print a script that makes a shell complete this program's commands."`
@@ -95,7 +96,7 @@ Try:
 
 Flags of serve can also be set by environment variables; "lestats serve --help" names them.
 
-Output for programs: --json, or -f csv or arrow. An error then is a JSON object with its code, where JSON was asked for. The name - stands for standard input or output. No output is coloured. Only serve, worker, data init, build and pull, plugin new, build, lock and compile, and --output write files; compiled plugins are kept in a cache (--cache).
+Output for programs: --json, or -f csv or arrow. An error then is a JSON object with its code, where JSON was asked for. The name - stands for standard input or output. No output is coloured. Only serve, worker, data init, build and pull, plugin new, build, lock and compile, key new and revoke, and --output write files; compiled plugins are kept in a cache (--cache).
 
 Exit codes:
 
