@@ -305,10 +305,9 @@ $(TOOLS)/python/bin/writers-are-there: $(TOOLS)/python/bin/pandas-is-there
 	$(TOOLS)/python/bin/pip install --quiet pyarrow==26.0.1 polars==2.1.0 duckdb==2.0.1 fastparquet==2026.9.0
 	touch $@
 
-# DuckDB's extensions are of one version of DuckDB, and PyPI has httpfs up to this one.
-$(TOOLS)/snippets/bin/all-is-there:
+$(TOOLS)/snippets/bin/all-is-there: infra/browser/snippets.txt
 	python3 -m venv $(TOOLS)/snippets || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
-	$(TOOLS)/snippets/bin/pip install --quiet pandas==3.0.6 duckdb==1.5.5 duckdb-extension-httpfs==1.5.5
+	$(TOOLS)/snippets/bin/pip install --quiet -r $<
 	touch $@
 
 $(TOOLS)/mcp/bin/client-is-there:
