@@ -21,6 +21,7 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/chart"
 	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
 	"github.com/le-stats-sportifs/lestats/runtime/jobs"
+	"github.com/le-stats-sportifs/lestats/runtime/metrics"
 	"github.com/le-stats-sportifs/lestats/runtime/keys"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 	"github.com/le-stats-sportifs/lestats/runtime/queue"
@@ -216,6 +217,14 @@ func (m *Main) handler() (http.Handler, error) {
 	}
 	if m.keys != nil {
 		cfg.Keys, cfg.Jobs = m.keys, ownJobs{cfg.Jobs}
+	}
+	if m.base.Metrics != nil {
+		cfg.Mounts = append(cfg.Mounts, httpapi.Mount{
+			ID: "metrics", Method: http.MethodGet, Path: "/metrics", MediaType: metrics.MediaType, Admin: true,
+			Summary:     "Metrics for Prometheus",
+			Description: "What this process counts, in Prometheus' text format. The admin address (--admin-listen) has it without a key.",
+			Serve:       m.base.Metrics.Serve,
+		})
 	}
 	site, err := m.site(cfg.Jobs)
 	if err != nil {
