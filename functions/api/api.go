@@ -21,8 +21,8 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/chart"
 	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
 	"github.com/le-stats-sportifs/lestats/runtime/jobs"
-	"github.com/le-stats-sportifs/lestats/runtime/metrics"
 	"github.com/le-stats-sportifs/lestats/runtime/keys"
+	"github.com/le-stats-sportifs/lestats/runtime/metrics"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 	"github.com/le-stats-sportifs/lestats/runtime/queue"
 	"github.com/le-stats-sportifs/lestats/runtime/web"
@@ -144,7 +144,7 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 		return nil, err
 	}
 	if cfg.Function {
-		m.function = &function{handler: handler, large: m.base.Store, log: cfg.Log, fresh: m.base.Fresh}
+		m.function = &function{handler: handler, large: m.base.Store, log: cfg.Log, fresh: m.base.Fresh, ended: m.base.EventEnded}
 		if cfg.QueueURL == "" {
 			m.function.limit = cfg.TimeLimit
 		}
