@@ -93,6 +93,9 @@ func adminMux(version string, m *metrics.Prometheus) http.Handler {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		fmt.Fprintf(w, "Le Stats Sportifs %s\n\n", version)
 		for _, p := range adminPages {
+			if p.path == "/metrics" && m == nil {
+				continue
+			}
 			fmt.Fprintf(w, "%-18s %s\n", p.path, p.text)
 		}
 	})
