@@ -149,11 +149,7 @@ func checkQuestions(ctx context.Context, cfg api.Config, opened <-chan results.O
 	}
 	defer func() { _ = q.Close(context.WithoutCancel(ctx)) }() // nothing was written
 	info := q.Dataset.Info()
-	kind := ""
-	if info.Synthetic {
-		kind = ", SYNTHETIC: generated, not real"
-	}
-	findings := []Finding{good("dataset", "%s, %d rows, %s%s", info.Title, info.Rows, info.Digest, kind)}
+	findings := []Finding{good("dataset", "%s, %d rows, %s", info.Title, info.Rows, info.Digest)}
 	for _, p := range q.Plugins() {
 		findings = append(findings, plugin(p))
 	}

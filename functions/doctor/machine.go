@@ -160,7 +160,7 @@ func checkAddress(ctx context.Context, address string) []Finding {
 	if version, ok := health(ctx, address); ok {
 		return []Finding{good(check, "%s is in use by a server of this program, version %s", address, version)}
 	}
-	return []Finding{{Check: check, Seen: fmt.Sprintf("%s is in use by another program (it does not answer /healthz as a server does)", address), Do: "stop that program, or choose another address, such as --listen 127.0.0.1:8081"}}
+	return []Finding{{Check: check, Seen: address + " is in use by another program (it does not answer /healthz as a server does)", Do: "stop that program, or choose another address, such as --listen 127.0.0.1:8081"}}
 }
 
 // health asks a server for its version.
