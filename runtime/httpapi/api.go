@@ -56,9 +56,9 @@ type Jobs interface {
 	// Watch returns a channel with a job as it is now, and then after each change. It is
 	// closed after a final job, when ctx ends, and when no more is learned here.
 	Watch(ctx context.Context, id string) (<-chan *question.Job, error)
-	// List returns jobs without results, newest first, with ids below before; "" starts
-	// at the newest.
-	List(ctx context.Context, before string, limit int) ([]*question.Job, error)
+	// List returns the selected jobs without results, newest first, with ids below before;
+	// "" starts at the newest.
+	List(ctx context.Context, f question.JobFilter, before string, limit int) (question.JobPage, error)
 	// Unfinished returns the number of jobs that are not final.
 	Unfinished(ctx context.Context) (int, error)
 

@@ -74,6 +74,7 @@ type fakeJobs struct {
 	answering         func()             // called by Answer, if it is set
 	contexts          chan error         // Submit waits for one, and keeps what its context then says
 	before            string             // of the last List
+	filter            question.JobFilter // of the last List
 	draining, drained bool
 }
 
@@ -233,17 +234,21 @@ func (j *fakeJobs) Retry(ctx context.Context, id string) (*question.Job, error) 
 	return j.submit(ctx, job.Request, id)
 }
 
-func (j *fakeJobs) List(_ context.Context, before string, limit int) ([]*question.Job, error) {
+func (j *fakeJobs) List(_ context.Context, f question.JobFilter, before string, limit int) (page question.JobPage, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.before = before
-	out := []*question.Job{}
+	j.before, j.filter = before, f
 	for _, job := range slices.Backward(j.jobs) {
-		if (before == "" || job.ID < before) && len(out) < limit {
-			out = append(out, job)
+		if before != "" && job.ID >= before || !f.May(job.ID) || !f.Selects(job) {
+			continue
 		}
+		if len(page.Jobs) == limit {
+			page.Next = page.Jobs[limit-1].ID
+			break
+		}
+		page.Jobs = append(page.Jobs, job)
 	}
-	return out, j.err
+	return page, j.err
 }
 
 func (j *fakeJobs) Unfinished(context.Context) (int, error) {

@@ -305,22 +305,20 @@ func (a *api) list(w *response, r *http.Request, q url.Values) error {
 			return err
 		}
 	}
-	jobs, err := a.cfg.Jobs.List(r.Context(), before, limit+1) // one more, to see whether there is a next page
+	page, err := a.cfg.Jobs.List(r.Context(), question.JobFilter{}, before, limit)
 	if err != nil {
 		return err
 	}
 	next := ""
-	if len(jobs) > limit {
-		jobs = jobs[:limit]
-		page := url.Values{"before": {jobs[limit-1].ID}, "limit": {strconv.Itoa(limit)}}
+	if page.Next != "" {
+		older := url.Values{"before": {page.Next}, "limit": {strconv.Itoa(limit)}}
 		if detail {
-			page.Set("detail", "1")
+			older.Set("detail", "1")
 		}
-		next = "/api/jobs?" + page.Encode()
+		next = "/api/jobs?" + older.Encode()
 		w.Header().Set("Link", "<"+a.link(next)+`>; rel="next"`)
 	}
-
-	w.sendJSON(http.StatusOK, ListBody(jobs, detail, next))
+	w.sendJSON(http.StatusOK, ListBody(page.Jobs, detail, next))
 	return nil
 }
 

@@ -337,15 +337,15 @@ func (b *bed) status(id string, want question.Status) *question.Job {
 // atRest checks that nothing is pending in the store, and returns how many outcomes it has.
 func atRest(t testing.TB, s *results.Store) int {
 	t.Helper()
-	pending, err := s.Pending(context.Background(), "", 0)
-	if err != nil || len(pending) > 0 {
-		t.Errorf("at rest %d jobs are pending (%v)", len(pending), err)
+	pending, err := s.Pending(context.Background(), question.JobFilter{}, "", 0)
+	if err != nil || len(pending.Jobs) > 0 {
+		t.Errorf("at rest %d jobs are pending (%v)", len(pending.Jobs), err)
 	}
-	outcomes, err := s.Outcomes(context.Background(), "", 0)
+	outcomes, err := s.Outcomes(context.Background(), question.JobFilter{}, "", 0)
 	if err != nil {
 		t.Error(err)
 	}
-	return len(outcomes)
+	return len(outcomes.Jobs)
 }
 
 func wantCode(t testing.TB, err error, code question.Code) {

@@ -240,25 +240,31 @@ func (p *Pool) sendAgain(ctx context.Context, job *question.Job) error {
 	return p.cfg.Queue.Send(ctx, job.ID)
 }
 
-// sweep removes old outcomes, now and every hour, or every tenth of a retention that is
-// short. A sweep that the store refuses, because it would remove everything that is
+// sweep removes old outcomes and claims, now and every hour, or every tenth of a retention
+// that is short. A sweep that the store refuses, because it would remove everything that is
 // older than this process, is repeated an hour later, so that an operator can read the log.
 func (p *Pool) sweep() {
 	begin, begun := time.Time{}, false // of this process, by the store's clock
 	for {
-		pause, removed := max(time.Second, min(time.Hour, p.cfg.Retention/10)), 0
+		pause, removed := time.Hour, 0
 		var err error
-		if !begun {
-			_, begin, err = p.store.PendingTimes(p.running)
-			begun = err == nil
-		}
-		if begun {
-			if removed, err = p.store.Sweep(p.running, p.cfg.Retention, begin); err != nil && !transient(err) {
-				begin, pause = time.Time{}, time.Hour
+		if p.cfg.Retention > 0 {
+			pause = max(time.Second, min(time.Hour, p.cfg.Retention/10))
+			if !begun {
+				_, begin, err = p.store.PendingTimes(p.running)
+				begun = err == nil
+			}
+			if begun {
+				if removed, err = p.store.Sweep(p.running, p.cfg.Retention, begin); err != nil && !transient(err) {
+					begin, pause = time.Time{}, time.Hour
+				}
 			}
 		}
 		if removed > 0 {
 			p.cfg.Log.Info("old results were removed", "count", removed, "older than", p.cfg.Retention)
+		}
+		if err == nil { // the store's clock is right
+			_, err = p.store.SweepClaims(p.running, claimsFor)
 		}
 		if err != nil && p.running.Err() == nil {
 			p.cfg.Log.Warn("old results are not removed: trying again later", "after", pause, "error", err)
