@@ -204,6 +204,7 @@ func (m *Main) handler() (http.Handler, error) {
 		AdminKey:  m.cfg.AdminKey,
 		Version:   m.cfg.Version,
 		Log:       m.cfg.Log,
+		Observer:  m.base.Observer,
 
 		LocalShutdown: m.cfg.LocalShutdown,
 		BasePath:      m.cfg.BasePath,

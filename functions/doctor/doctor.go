@@ -70,7 +70,15 @@ func Run(ctx context.Context, cfg Config) []Finding {
 		{"cache", func(context.Context) []Finding { return checkCache(cfg.Server.Cache) }},
 		{"log file", func(context.Context) []Finding { return checkLogFile(cfg.LogFile) }},
 		{"files", func(context.Context) []Finding { return checkFiles() }},
-		{"address", func(ctx context.Context) []Finding { return checkAddress(ctx, cfg.Server.Listen) }},
+		{"address", func(ctx context.Context) []Finding {
+			return []Finding{checkAddress(ctx, "address", cfg.Server.Listen, "--listen 127.0.0.1:8081", "/healthz", `"status":"ok"`)}
+		}},
+		{"admin address", func(ctx context.Context) []Finding {
+			if cfg.Server.AdminListen == "" {
+				return nil
+			}
+			return []Finding{checkAddress(ctx, "admin address", cfg.Server.AdminListen, "--admin-listen 127.0.0.1:9091", "/metrics", "lestats_build_info")}
+		}},
 	}
 	found := make([][]Finding, len(checks))
 	var wg sync.WaitGroup
@@ -159,7 +167,8 @@ func checkQuestions(ctx context.Context, cfg api.Config, opened <-chan results.O
 	case objects == nil && strings.HasPrefix(cfg.Location, "s3://"):
 		findings = append(findings, Finding{Check: "plugin", Seen: "plugins in the bucket were not looked at, because the store does not answer", Do: "see the store"})
 	}
-	return append(findings, checkMemory(q.Engine.Budget()+uint64(cfg.Reserved)))
+	_, budget := q.Engine.Memory()
+	return append(findings, checkMemory(budget+uint64(cfg.Reserved)))
 }
 
 // explainQuestions says whether dataset or plugins cannot be opened.
@@ -227,7 +236,7 @@ func checkQueue(ctx context.Context, cfg Config) []Finding {
 }
 
 func attributes(ctx context.Context, url string) (queue.Attributes, error) {
-	q, err := queue.Open(ctx, queue.Config{URL: url, Log: slog.New(slog.DiscardHandler)})
+	q, err := queue.Open(queue.Config{URL: url, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return queue.Attributes{}, err
 	}

@@ -3,7 +3,6 @@ package doctor
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -146,45 +145,44 @@ func memory(root string) (bytes uint64, of string) {
 	return bytes, of
 }
 
-// checkAddress checks that the address is free, or that a server like this one has it.
-func checkAddress(ctx context.Context, address string) []Finding {
-	const check = "address"
+// checkAddress checks that an address is free, or that a server like this one has it: then
+// the body of a path has this text. other is a flag with another address.
+func checkAddress(ctx context.Context, check, address, other, path, text string) Finding {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
-	if err == nil {
+	switch {
+	case err == nil:
 		_ = l.Close() // nobody has connected
-		return []Finding{good(check, "%s is free", address)}
+		return good(check, "%s is free", address)
+	case !errors.Is(err, unix.EADDRINUSE):
+		return Finding{Check: check, Seen: err.Error(), Do: "choose an address of this machine, such as " + other}
+	case says(ctx, address, path, text):
+		return good(check, "%s is in use by a server of this program", address)
 	}
-	if !errors.Is(err, unix.EADDRINUSE) {
-		return []Finding{{Check: check, Seen: err.Error(), Do: "choose an address of this machine, such as --listen 127.0.0.1:8081"}}
-	}
-	if version, ok := health(ctx, address); ok {
-		return []Finding{good(check, "%s is in use by a server of this program, version %s", address, version)}
-	}
-	return []Finding{{Check: check, Seen: address + " is in use by another program (it does not answer /healthz as a server does)", Do: "stop that program, or choose another address, such as --listen 127.0.0.1:8081"}}
+	return Finding{Check: check, Seen: address + " is in use by another program: it does not answer " + path + " as a server does", Do: "stop that program, or choose another address, such as " + other}
 }
 
-// health asks a server for its version.
-func health(ctx context.Context, address string) (version string, ok bool) {
+// says reports whether a server answers a path with a body whose first 64 KiB have this
+// text.
+func says(ctx context.Context, address, path, text string) bool {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return "", false
+		return false
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/healthz", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+path, nil)
 	if err != nil {
-		return "", false
+		return false
 	}
 	transport := &http.Transport{DisableKeepAlives: true} // and no proxy
 	resp, err := transport.RoundTrip(r)
 	if err != nil {
-		return "", false
+		return false
 	}
 	defer func() { _ = resp.Body.Close() }()
-	var body struct{ Status, Version string }
-	err = json.NewDecoder(io.LimitReader(resp.Body, 4096)).Decode(&body)
-	return body.Version, err == nil && body.Status == "ok"
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	return err == nil && strings.Contains(string(body), text)
 }

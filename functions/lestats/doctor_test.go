@@ -117,6 +117,7 @@ func TestDoctor(t *testing.T) {
 		"cache":            {[]string{"--cache", other}, "cache", []string{"chmod o-w"}},
 		"address":          {[]string{"--listen", strings.TrimPrefix(taken.URL, "http://")}, "address", []string{"another program", "choose another"}},
 		"not here":         {[]string{"--listen", "192.0.2.1:80"}, "address", []string{"--listen 127.0.0.1:8081"}},
+		"admin address":    {[]string{"--admin-listen", strings.TrimPrefix(taken.URL, "http://")}, "admin address", []string{"another program", "--admin-listen"}},
 		"log file":         {[]string{"--log-file", filepath.Join(broken, "good.wasm", "log")}, "log file", []string{"is not a folder"}},
 	} {
 		t.Run(name, func(t *testing.T) {

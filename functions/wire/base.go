@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/runtime/jobs"
+	"github.com/le-stats-sportifs/lestats/runtime/metrics"
 	"github.com/le-stats-sportifs/lestats/runtime/results"
 	"github.com/le-stats-sportifs/lestats/runtime/results/s3"
 )
@@ -19,7 +20,10 @@ type Base struct {
 	Questions *Questions
 	Store     *results.Store
 	Pool      *jobs.Pool
+	Observer  Observer            // of all that this process does; nil: none
+	Metrics   *metrics.Prometheus // nil in a function, which nobody scrapes
 
+	admin  *admin // nil: there is no admin address
 	cfg    Config
 	looked atomic.Int64 // when the bucket of plugins was listed in a function, in Unix nanoseconds; 0 without one
 }
@@ -44,6 +48,10 @@ func OpenBase(ctx context.Context, cfg Config, pool jobs.Config) (_ *Base, err e
 	if err != nil {
 		return nil, err
 	}
+	b.observe(&cfg.QuestionsConfig, &pool)
+	if b.Observer != nil {
+		objects = observeObjects(objects, b.Observer)
+	}
 	b.Store = results.New(objects)
 	questions := cfg.questions(objects)
 	questions.live = !cfg.Function
@@ -57,6 +65,19 @@ func OpenBase(ctx context.Context, cfg Config, pool jobs.Config) (_ *Base, err e
 	pool.AloneSince = b.Store.AloneSince()
 	if b.Pool, err = jobs.New(pool, b.Store, b.Questions); err != nil {
 		return nil, err
+	}
+	if b.Metrics == nil {
+		return b, nil
+	}
+	workers, intake := b.Pool.Limits()
+	b.Metrics.Connect(metrics.Sources{
+		Jobs: b.Pool.Load, Workers: workers, Intake: intake,
+		Memory: b.Questions.Engine.Memory, Plugins: b.Questions.Plugins, Plugin: b.Questions.PluginOf,
+	})
+	if cfg.AdminListen != "" {
+		if b.admin, err = openAdmin(ctx, cfg.AdminListen, cfg.Version, b.Metrics, cfg.Log); err != nil {
+			return nil, err
+		}
 	}
 	return b, nil
 }
@@ -80,6 +101,27 @@ func (c *Config) questions(objects results.Objects) QuestionsConfig {
 // plugins are not looked for there. The caller closes the questions before the objects.
 func InspectQuestions(ctx context.Context, cfg Config, objects results.Objects) (*Questions, error) {
 	return OpenQuestions(ctx, cfg.questions(objects))
+}
+
+// observe makes the Observer of a process and tells it to those who call it.
+func (b *Base) observe(questions *QuestionsConfig, pool *jobs.Config) {
+	if b.cfg.Function || b.cfg.NoMetrics {
+		return
+	}
+	b.Metrics = metrics.NewPrometheus(b.cfg.Version)
+	b.Observer = b.Metrics
+	questions.observer, pool.Observer = b.Observer, b.Observer
+	if pool.Queue != nil {
+		pool.Queue = observedQueue{pool.Queue, b.Observer}
+	}
+}
+
+// AdminURL is where clients on this machine find the admin address; "" without one.
+func (b *Base) AdminURL() string {
+	if b.admin == nil {
+		return ""
+	}
+	return b.admin.url()
 }
 
 // startMemory is the memory up to which a server with the embedded dataset does not
@@ -152,6 +194,9 @@ func (b *Base) Close(ctx context.Context) error {
 	var errs []error
 	if b.Pool != nil {
 		errs = append(errs, b.Pool.Close(ctx))
+	}
+	if b.admin != nil { // operators can look on until jobs have ended
+		errs = append(errs, b.admin.close(ctx))
 	}
 	if b.Questions != nil { // before the store, which it may be listing
 		errs = append(errs, b.Questions.Close(ctx))

@@ -21,10 +21,11 @@ const unframed = "default-src 'none'; frame-ancestors 'none'"
 // ServeHTTP answers a request. It always writes a status, recovers from panics and logs
 // one line.
 func (a *api) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	w := &response{ResponseWriter: rw, api: a, header: r.Header, request: r, head: r.Method == http.MethodHead, id: requestID(r.Header), start: time.Now()}
+	w := &response{ResponseWriter: rw, api: a, header: r.Header, request: r, head: r.Method == http.MethodHead, id: requestID(r.Header), trace: question.ParseTraceparent(r.Header["Traceparent"]), start: time.Now()}
 	if r.Body != nil && r.Body != http.NoBody { // an adapter may leave it out
 		w.body, w.waits = http.MaxBytesReader(rw, r.Body, a.cfg.MaxBody), r.Header.Get("Expect") != "" && r.ProtoAtLeast(1, 1)
 	}
+	a.cfg.Observer.RequestBegan()
 	h := rw.Header()
 	h.Set("X-Request-Id", w.id)
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -36,14 +37,14 @@ func (a *api) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		// other one sees another end of the body, so nothing may follow it.
 		h.Set("Connection", "close")
 	}
-	defer a.finish(w, r)
+	defer func() { a.finish(w, r, recover()) }() // with the route, which the mux puts into the last r
 
 	if !a.allowsHost(r.Host) {
 		w.fail(a.errHost(r.Host))
 		return
 	}
 	shared := a.share(w, r)
-	r = r.WithContext(question.WithOrigin(r.Context(), &question.Origin{Request: w.id}))
+	r = r.WithContext(question.WithOrigin(r.Context(), &question.Origin{Request: w.id, Trace: w.trace}))
 	switch {
 	case shared && preflight(r): // browsers send it without a key
 		a.route(w, r)
@@ -74,23 +75,39 @@ func (a *api) route(w *response, r *http.Request) {
 	}
 }
 
-// finish is deferred by ServeHTTP.
-func (a *api) finish(w *response, r *http.Request) {
-	v := recover()
+// finish ends the request. v is what it panicked with.
+func (a *api) finish(w *response, r *http.Request, v any) {
 	if v != nil && v != http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
 		a.cfg.Log.LogAttrs(r.Context(), slog.LevelError, "a request panicked",
-			slog.String("id", w.id), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+			slog.String("request", w.id), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
 		if w.status == 0 {
 			w.fail(internal())
 		} // else net/http notices that the body is too short and closes the connection
 	}
-	a.logAccess(w, r)
+	took := time.Since(w.start)
+	a.logAccess(w, r, took)
+	var code question.Code
+	if w.err != nil {
+		code = question.CodeOf(w.err)
+	}
+	a.cfg.Observer.RequestEnded(a.pattern(r), r.Method, w.status, code, took)
 	if v == http.ErrAbortHandler { //nolint:errorlint // see above
 		panic(v)
 	}
 }
 
-func (a *api) logAccess(w *response, r *http.Request) {
+// pattern returns the pattern of the path that a request's route has, "" if there is none.
+func (a *api) pattern(r *http.Request) string {
+	switch r.Pattern {
+	case "/": // all other paths
+		return ""
+	case "/{$}":
+		return "/"
+	}
+	return r.Pattern
+}
+
+func (a *api) logAccess(w *response, r *http.Request, took time.Duration) {
 	level := slog.LevelInfo
 	switch {
 	case w.status == http.StatusServiceUnavailable:
@@ -103,13 +120,13 @@ func (a *api) logAccess(w *response, r *http.Request) {
 	if !a.cfg.Log.Enabled(r.Context(), level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 12)
+	attrs := make([]slog.Attr, 0, 14)
 	attrs = append(attrs,
-		slog.String("id", w.id),
+		slog.String("request", w.id),
 		slog.String("method", r.Method),
-		slog.String("route", r.Pattern),
+		slog.String("route", a.pattern(r)),
 		slog.Int("status", w.status),
-		slog.Float64("ms", float64(time.Since(w.start).Microseconds())/1000),
+		slog.Float64("ms", float64(took.Microseconds())/1000),
 		slog.Int64("bytes", w.bytes),
 		slog.String("remote", r.RemoteAddr))
 	if w.question != "" {
@@ -117,6 +134,12 @@ func (a *api) logAccess(w *response, r *http.Request) {
 	}
 	if w.job != "" {
 		attrs = append(attrs, slog.String("job", w.job))
+	}
+	if w.trace != "" {
+		attrs = append(attrs, slog.String("trace", question.TraceID(w.trace)))
+	}
+	if client := question.OriginOf(r.Context()).Client.Name; client != "" {
+		attrs = append(attrs, slog.String("client", client))
 	}
 	if w.err != nil {
 		attrs = append(attrs, slog.String("error", w.err.Error()))
@@ -157,6 +180,7 @@ type response struct {
 	waits bool      // the client sends the body when it is read
 	probe bool      // a load balancer's request, logged only on failure
 	id    string
+	trace string // traceparent; "": none
 	start time.Time
 
 	status   int // 0: nothing was written

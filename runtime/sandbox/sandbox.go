@@ -200,10 +200,6 @@ func (e *Engine) SetDataset(ds Dataset) error {
 	return nil
 }
 
-// Budget returns the memory that all plugins and jobs together may use, in bytes, without
-// what Config.Reserved takes.
-func (e *Engine) Budget() uint64 { return e.budget.total }
-
 // Close closes every plugin and then the engine. It waits for running answers
 // until ctx ends. Answers that are still running then are stopped, and Close
 // returns an error; the last of them to end releases the engine.
