@@ -81,6 +81,7 @@ type cli struct {
 	Doctor  doctorCmd  `cmd:"" help:"Check where a server or a worker would run, and say what to do."`
 	Data    dataCmd    `cmd:"" help:"Inspect, convert and download datasets."`
 	Plugin  pluginCmd  `cmd:"" help:"Create, check and inspect plugins."`
+	Key     keyCmd     `cmd:"" help:"Make, list and revoke the keys of a server's clients."`
 	Version versionCmd `cmd:"" help:"Print the version and the digests of the built-in plugin and sample."`
 
 	Completion completionCmd `cmd:"" help:"Print a script that makes a shell complete this program's commands."`
@@ -96,7 +97,7 @@ Try:
 
 Flags of serve can also be set by environment variables; "lestats serve --help" names them.
 
-Output for programs: --json, or -f csv or arrow. An error then is a JSON object with its code, where JSON was asked for. The name - stands for standard input or output. No output is coloured. Only serve, worker, data init, build and pull, plugin new, build, lock and compile, and --output write files; compiled plugins are kept in a cache (--cache).
+Output for programs: --json, or -f csv or arrow. An error then is a JSON object with its code, where JSON was asked for. The name - stands for standard input or output. No output is coloured. Only serve, worker, data init, build and pull, plugin new, build, lock and compile, key new and revoke, and --output write files; compiled plugins are kept in a cache (--cache).
 
 Exit codes:
 

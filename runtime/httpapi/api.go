@@ -7,9 +7,10 @@
 //	200  the response has the requested content in the negotiated format; as JSON it may be {"status":"running"}
 //	202  a job was accepted, or (CSV and Arrow) has not ended: ask again
 //	304  the client's copy of the result is still valid
-//	4xx  the request is faulty, and repeating it will fail again, with two exceptions:
+//	4xx  the request is faulty, and repeating it will fail again, with three exceptions:
 //	410  the job was cancelled      } the request was valid, but the job has ended
 //	422  the job has no result      } without a result, for good
+//	429  the client's key has sent more requests than it may: ask again after Retry-After
 //	500  a defect of the server; its log has the details under the X-Request-Id
 //	503  not available now: ask again after Retry-After
 //
@@ -116,10 +117,15 @@ type Config struct {
 	// Ready returns why a job could not be answered now (such as an unavailable store), or
 	// nil. A nil Ready means always ready.
 	Ready func(ctx context.Context) error
-	// ClientKey is required as X-Api-Key of all requests except probes; "" requires none.
+	// ClientKey is required of all requests except probes, as X-Api-Key, as a bearer's token
+	// or as the password of Basic authentication; "" requires none.
 	ClientKey string
-	// AdminKey is required of a graceful shutdown, as `Authorization: Bearer KEY`. Without
-	// one, LocalShutdown decides.
+	// Keys are the keys of named clients, of which requests need one in the same way. It
+	// excludes a ClientKey.
+	Keys Keys
+	// AdminKey is required of what only the operator may do, as `Authorization: Bearer KEY`,
+	// and stands for any other key. Without one, an admin of Keys may do that, and
+	// LocalShutdown decides who may request a graceful shutdown.
 	AdminKey string
 	// LocalShutdown allows a graceful shutdown without a key to clients that connect from
 	// a loopback address and send no header of a proxy. Behind a proxy on this machine
@@ -178,6 +184,8 @@ func (c *Config) validate() error {
 		return errors.New("httpapi: Catalog and Jobs are required")
 	case len(c.Formats) == 0 || c.Formats[0].Value == nil:
 		return errors.New("httpapi: Formats must begin with JSON")
+	case c.ClientKey != "" && c.Keys != nil:
+		return errors.New("httpapi: ClientKey and Keys exclude each other")
 	case c.MaxKept < 0:
 		return fmt.Errorf("httpapi: MaxKept is %d; it must not be negative, and 0 keeps nothing", c.MaxKept)
 	case c.MaxBody < 0:

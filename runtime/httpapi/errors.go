@@ -87,7 +87,7 @@ func (w *response) fail(err error) {
 	if w.probe {
 		info.Status, info.RetryAfter = http.StatusServiceUnavailable, cmp.Or(info.RetryAfter, 5)
 	}
-	if info.RetryAfter > 0 {
+	if info.RetryAfter > 0 && w.Header().Get("Retry-After") == "" {
 		w.Header().Set("Retry-After", strconv.Itoa(info.RetryAfter))
 	}
 	if w.showsPage() {

@@ -33,6 +33,7 @@ func TestEveryCodeHasAStatus(t *testing.T) {
 		414: "url_too_long",
 		415: "unsupported_media_type",
 		422: "plugin_error no_data plugin_trap time_limit fuel_limit depth_limit log_limit memory_limit result_too_large bad_result too_many_attempts",
+		429: "rate_limited",
 		500: "bad_plugin command_failed internal",
 		503: "queue_full too_many_streams shutting_down store_unavailable queue_unavailable not_ready",
 	} {

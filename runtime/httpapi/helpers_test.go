@@ -384,7 +384,7 @@ func wantError(t testing.TB, w *httptest.ResponseRecorder, status int, code ques
 	if w.Code != status || e.Code != code {
 		t.Errorf("%d %s, want %d %s", w.Code, w.Body, status, code)
 	}
-	if (w.Code == http.StatusServiceUnavailable) != (w.Header().Get("Retry-After") != "") {
+	if waits := w.Code == http.StatusServiceUnavailable || w.Code == http.StatusTooManyRequests; waits != (w.Header().Get("Retry-After") != "") {
 		t.Errorf("%d with Retry-After %q", w.Code, w.Header().Get("Retry-After"))
 	}
 	return e

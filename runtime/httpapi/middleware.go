@@ -21,7 +21,7 @@ const unframed = "default-src 'none'; frame-ancestors 'none'"
 // ServeHTTP answers a request. It always writes a status, recovers from panics and logs
 // one line.
 func (a *api) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	w := &response{ResponseWriter: rw, api: a, header: r.Header, request: r, head: r.Method == http.MethodHead, id: requestID(r.Header), trace: question.ParseTraceparent(r.Header["Traceparent"]), start: time.Now()}
+	w := &response{ResponseWriter: rw, api: a, header: r.Header, head: r.Method == http.MethodHead, id: requestID(r.Header), start: time.Now()}
 	if r.Body != nil && r.Body != http.NoBody { // an adapter may leave it out
 		w.body, w.waits = http.MaxBytesReader(rw, r.Body, a.cfg.MaxBody), r.Header.Get("Expect") != "" && r.ProtoAtLeast(1, 1)
 	}
@@ -37,22 +37,28 @@ func (a *api) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		// other one sees another end of the body, so nothing may follow it.
 		h.Set("Connection", "close")
 	}
-	defer func() { a.finish(w, r, recover()) }() // with the route, which the mux puts into the last r
+	origin := &question.Origin{Request: w.id, Trace: question.ParseTraceparent(r.Header["Traceparent"])}
+	r = r.WithContext(question.WithOrigin(r.Context(), origin))
+	w.request = r
+	defer a.finish(w, r) // of this r: the mux notes the pattern in it
 
 	if !a.allowsHost(r.Host) {
 		w.fail(a.errHost(r.Host))
 		return
 	}
 	shared := a.share(w, r)
-	r = r.WithContext(question.WithOrigin(r.Context(), &question.Origin{Request: w.id, Trace: w.trace}))
 	switch {
 	case shared && preflight(r): // browsers send it without a key
 		a.route(w, r)
 	case a.csrf.Check(r) != nil:
 		w.fail(question.Errorf(question.CodeForbidden, "a page of another site may not send %s requests here", r.Method))
-	case !a.hasClientKey(r):
-		w.fail(a.errKey(w, r))
 	default:
+		client, err := a.client(w, r)
+		if err != nil {
+			w.fail(err)
+			return
+		}
+		origin.Client = client
 		a.route(w, r)
 	}
 }
@@ -75,8 +81,9 @@ func (a *api) route(w *response, r *http.Request) {
 	}
 }
 
-// finish ends the request. v is what it panicked with.
-func (a *api) finish(w *response, r *http.Request, v any) {
+// finish is deferred by ServeHTTP.
+func (a *api) finish(w *response, r *http.Request) {
+	v := recover()
 	if v != nil && v != http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
 		a.cfg.Log.LogAttrs(r.Context(), slog.LevelError, "a request panicked",
 			slog.String("request", w.id), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
@@ -135,11 +142,12 @@ func (a *api) logAccess(w *response, r *http.Request, took time.Duration) {
 	if w.job != "" {
 		attrs = append(attrs, slog.String("job", w.job))
 	}
-	if w.trace != "" {
-		attrs = append(attrs, slog.String("trace", question.TraceID(w.trace)))
+	from := question.OriginOf(r.Context())
+	if from.Trace != "" {
+		attrs = append(attrs, slog.String("trace", question.TraceID(from.Trace)))
 	}
-	if client := question.OriginOf(r.Context()).Client.Name; client != "" {
-		attrs = append(attrs, slog.String("client", client))
+	if from.Client.Name != "" {
+		attrs = append(attrs, slog.String("client", from.Client.Name))
 	}
 	if w.err != nil {
 		attrs = append(attrs, slog.String("error", w.err.Error()))
@@ -180,7 +188,6 @@ type response struct {
 	waits bool      // the client sends the body when it is read
 	probe bool      // a load balancer's request, logged only on failure
 	id    string
-	trace string // traceparent; "": none
 	start time.Time
 
 	status   int // 0: nothing was written

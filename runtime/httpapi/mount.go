@@ -14,7 +14,7 @@ import (
 type Mount struct {
 	ID, Method, Path, Summary, Description string
 	MediaType                              string // of the response
-	Admin                                  bool   // it needs the admin key
+	Admin                                  bool   // it needs an admin key
 	Body                                   object // JSON schema of the request's body; nil: none
 	// Codes are its error codes, in addition to those that every route has.
 	Codes []question.Code
@@ -31,7 +31,14 @@ func (a *api) mounts() (routes []route) {
 			ID: m.ID, Method: m.Method, Path: m.Path, Group: "Service", Summary: m.Summary, Description: m.Description,
 			Admin: m.Admin, Body: m.Body, Codes: m.Codes, AnyQuery: true,
 			Answers: []answer{{http.StatusOK, "The content.", object{m.MediaType: contentSchema(m.MediaType)}, nil}},
-			serve:   func(w *response, r *http.Request, _ url.Values) error { return m.Serve(w, r) },
+			serve: func(w *response, r *http.Request, _ url.Values) error {
+				if m.Admin {
+					if err := a.mayOperate(r); err != nil {
+						return err
+					}
+				}
+				return m.Serve(w, r)
+			},
 		})
 	}
 	return routes

@@ -83,7 +83,7 @@ func (a *api) document(under string) object {
 	if a.cfg.AdminKey != "" {
 		keys[adminKey] = object{"type": "http", "scheme": "bearer", "description": "The admin key that the server was started with."}
 	}
-	if a.cfg.ClientKey != "" {
+	if a.keyed() {
 		keys[clientKey] = object{"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The key that clients were given."}
 	}
 	return object{
@@ -109,19 +109,16 @@ func (a *api) document(under string) object {
 
 const clientKey, adminKey = "client_key", "admin_key"
 
-// security returns the keys that a route needs.
+// security returns the keys of which a route needs one.
 func (a *api) security(r *route) []object {
-	keys := object{}
-	if a.cfg.ClientKey != "" && !r.Probe {
-		keys[clientKey] = []string{}
+	keys := []object{}
+	if a.cfg.AdminKey != "" && r.Admin {
+		keys = append(keys, object{adminKey: []string{}})
 	}
-	if r.Admin && a.cfg.AdminKey != "" {
-		keys[adminKey] = []string{}
+	if a.keyed() && !r.Probe && (!r.Admin || a.cfg.Keys != nil || a.cfg.AdminKey == "") {
+		keys = append(keys, object{clientKey: []string{}})
 	}
-	if len(keys) == 0 {
-		return []object{}
-	}
-	return []object{keys}
+	return keys
 }
 
 // operation returns the description of a route in the form of OpenAPI.
@@ -257,7 +254,7 @@ func errorResponse(status int, codes []question.Code, page bool) object {
 		out["content"].(object)[htmlType] = object{"schema": text}
 	}
 	switch status {
-	case http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		out["headers"] = object{"Retry-After": header("Retry-After")}
 	case http.StatusMethodNotAllowed:
 		out["headers"] = object{"Allow": header("Allow")}

@@ -33,7 +33,7 @@ type route struct {
 	Question *question.ServedQuestion
 	Answers  []answer
 	Codes    []question.Code // its error codes, in addition to those that codes adds
-	Admin    bool            // it needs the admin key, if there is one
+	Admin    bool            // it needs an admin key, if there is one
 	Effect   bool            // a GET that changes something, and so has no HEAD
 	page     *Page           // of Config.Pages
 	Probe    bool            // it needs no key, and every failure is 503
@@ -272,7 +272,10 @@ func (m *methods) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	if to == nil {
 		err = m.other(w, r)
-	} else if err = to.answer(w, r, m.cfg.MaxBody); err != nil {
+	} else if err = m.mayAsk(r); err == nil {
+		err = to.answer(w, r, m.cfg.MaxBody)
+	}
+	if to != nil && err != nil {
 		if name := asked(r); name != "" && !m.serves(name) { // then no request would be valid
 			err = m.noQuestion(r, name)
 		}
@@ -280,6 +283,15 @@ func (m *methods) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		w.fail(err)
 	}
+}
+
+// mayAsk refuses a request for a question that the client's key is not for, whether it would
+// be answered from memory or not.
+func (a *api) mayAsk(r *http.Request) error {
+	if name := asked(r); name != "" {
+		return question.OriginOf(r.Context()).Client.May(name)
+	}
+	return nil
 }
 
 // noQuestion is the error of a request for a question that is not served. A GET may have
@@ -435,11 +447,14 @@ func (a *api) codes(r *route) map[int][]question.Code {
 	if !r.AnyQuery {
 		codes = append(codes, question.CodeBadRequest)
 	}
-	if r.Admin || r.Method != http.MethodGet || a.cfg.CheckHost || a.cfg.ClientKey != "" && !r.Probe {
+	if r.Admin || r.Method != http.MethodGet || a.cfg.CheckHost || a.keyed() && !r.Probe {
 		codes = append(codes, question.CodeForbidden) // a page of another site may only send GET
 	}
-	if r.Method == http.MethodGet && a.cfg.ClientKey != "" && !r.Probe {
+	if r.Method == http.MethodGet && a.keyed() && !r.Probe {
 		codes = append(codes, question.CodeKeyRequired)
+	}
+	if a.cfg.Keys != nil && !r.Probe {
+		codes = append(codes, question.CodeRateLimited)
 	}
 	out := map[int][]question.Code{}
 	for _, code := range codes {
@@ -486,8 +501,8 @@ func (a *api) whoShutsDown() string {
 	switch {
 	case a.cfg.NoShutdown != "":
 		return "Not offered here: " + a.cfg.NoShutdown + "."
-	case a.cfg.AdminKey != "":
-		return "It needs the admin key."
+	case a.cfg.AdminKey != "" || a.cfg.Keys != nil && !a.cfg.LocalShutdown:
+		return "It needs an admin key."
 	case a.cfg.LocalShutdown:
 		return "Allowed to every client that connects from the machine itself and not through a proxy."
 	default:
