@@ -17,6 +17,7 @@ import (
 	"github.com/le-stats-sportifs/lestats/functions/wire"
 	"github.com/le-stats-sportifs/lestats/functions/worker"
 	"github.com/le-stats-sportifs/lestats/runtime/catalog"
+	"github.com/le-stats-sportifs/lestats/runtime/keys"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 	"github.com/le-stats-sportifs/lestats/runtime/queue"
 	"github.com/le-stats-sportifs/lestats/runtime/results"
@@ -68,6 +69,7 @@ func Run(ctx context.Context, cfg Config) []Finding {
 		}},
 		{"queue", func(ctx context.Context) []Finding { return checkQueue(ctx, cfg) }},
 		{"cache", func(context.Context) []Finding { return checkCache(cfg.Server.Cache) }},
+		{"keys", func(context.Context) []Finding { return checkKeys(cfg.Server.Keys) }},
 		{"log file", func(context.Context) []Finding { return checkLogFile(cfg.LogFile) }},
 		{"files", func(context.Context) []Finding { return checkFiles() }},
 		{"address", func(ctx context.Context) []Finding {
@@ -202,6 +204,20 @@ func plugin(p question.PluginInfo) Finding {
 	default:
 		return Finding{Check: "plugin", Seen: name + " is UNFIT: " + p.Error.Reason, Do: "name a dataset that has these columns, or remove the plugin"}
 	}
+}
+
+func checkKeys(file string) []Finding {
+	if file == "" {
+		return nil
+	}
+	all, err := keys.ReadFile(file)
+	if err != nil {
+		return []Finding{failed("keys", err)}
+	}
+	if len(all) == 0 {
+		return []Finding{{Check: "keys", Seen: file + " has no key, so nobody may ask", Do: "make one: lestats key new NAME --keys " + file}}
+	}
+	return []Finding{good("keys", "%s has %d", file, len(all))}
 }
 
 func checkQueue(ctx context.Context, cfg Config) []Finding {

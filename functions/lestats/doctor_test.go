@@ -94,6 +94,10 @@ func TestDoctor(t *testing.T) {
 	if err := os.Chmod(other, 0o777); err != nil {
 		t.Fatal(err)
 	}
+	open := filepath.Join(other, "keys.yaml") // for everybody to read
+	if err := errors.Join(os.WriteFile(open, []byte("# none\n"), 0o644), os.Chmod(open, 0o644)); err != nil {
+		t.Fatal(err)
+	}
 	taken := httptest.NewServer(http.NotFoundHandler())
 	defer taken.Close()
 	for name, tt := range map[string]struct {
@@ -118,6 +122,8 @@ func TestDoctor(t *testing.T) {
 		"address":          {[]string{"--listen", strings.TrimPrefix(taken.URL, "http://")}, "address", []string{"another program", "choose another"}},
 		"not here":         {[]string{"--listen", "192.0.2.1:80"}, "address", []string{"--listen 127.0.0.1:8081"}},
 		"admin address":    {[]string{"--admin-listen", strings.TrimPrefix(taken.URL, "http://")}, "admin address", []string{"another program", "--admin-listen"}},
+		"keys":             {[]string{"--keys", filepath.Join(broken, "nokeys.yaml")}, "keys", []string{"nokeys.yaml"}},
+		"open keys":        {[]string{"--keys", open}, "keys", []string{"keys.yaml"}},
 		"log file":         {[]string{"--log-file", filepath.Join(broken, "good.wasm", "log")}, "log file", []string{"is not a folder"}},
 	} {
 		t.Run(name, func(t *testing.T) {
