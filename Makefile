@@ -222,6 +222,12 @@ test-browser: build $(TOOLS)/axe/node_modules $(TOOLS)/snippets/bin/all-is-there
 	@infra/browser/needs
 	cd infra/browser && $(BROWSER) go test -count 1 -v -timeout 10m ./...
 
+PROMETHEUS := $(TOOLS)/prometheus/usr/bin
+.PHONY: test-prometheus
+test-prometheus: generate $(PROMETHEUS)/prometheus ## Load the alert rules into a real Prometheus and cause the fault of each alert; check the dashboard's queries (2 minutes)
+	cd infra/prometheus && "$(CURDIR)/$(PROMETHEUS)/promtool" check config prometheus.yaml && "$(CURDIR)/$(PROMETHEUS)/promtool" test rules rules_test.yaml
+	LESTATS_TEST_PROMETHEUS="$(CURDIR)/$(PROMETHEUS)" go test -count 1 -v -run '^TestAlerts$$' -timeout 5m ./functions/lestats
+
 .PHONY: fuzz
 fuzz: generate ## Run every fuzz target for FUZZTIME (20s each)
 	@infra/fuzz $(FUZZTIME)
@@ -292,6 +298,14 @@ $(TOOLS)/goaws: $(GOAWS_FILES) | go
 
 $(TOOLS)/minio: | go
 	GOBIN="$(CURDIR)/$(TOOLS)" CGO_ENABLED=0 go install github.com/minio/minio@$(MINIO_VERSION)
+
+# Unpacked and not installed: Debian's package starts a service. infra/install updates apt's
+# lists.
+$(PROMETHEUS)/prometheus:
+	mkdir -p $(TOOLS)/prometheus
+	cd $(TOOLS)/prometheus && { apt-get download prometheus || { "$(CURDIR)/infra/install" ca-certificates && apt-get download prometheus; }; }
+	cd $(TOOLS)/prometheus && dpkg -x prometheus_*.deb . && rm prometheus_*.deb
+	touch $@
 
 $(TOOLS)/k6: | go
 	GOBIN="$(CURDIR)/$(TOOLS)" go install go.k6.io/k6@$(K6_VERSION)

@@ -88,6 +88,19 @@ func (c *Config) complete() error {
 	return nil
 }
 
+// Check fills in the defaults and refuses values that cannot work, as Open does. It starts
+// nothing. That the base path is not one of a page is left to Open.
+func (c *Config) Check() error {
+	if err := c.complete(); err != nil {
+		return err
+	}
+	_, err := httpapi.New(httpapi.Config{
+		Catalog: struct{ httpapi.Catalog }{}, Jobs: struct{ httpapi.Jobs }{}, Formats: wire.Formats, // of which nothing is called
+		ClientKey: c.ClientKey, BasePath: c.BasePath, Hosts: c.AllowedHosts, Origins: c.CORSOrigins,
+	})
+	return err
+}
+
 // Main is a server: Open, then Run until its context ends, then Close.
 type Main struct {
 	cfg      Config

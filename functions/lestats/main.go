@@ -79,6 +79,7 @@ type cli struct {
 	Verify  verifyCmd  `cmd:"" help:"Ask the question of a saved answer again, and compare."`
 	Cite    citeCmd    `cmd:"" help:"Print a citation of an answer: as text, BibTeX or CSL-JSON."`
 	Jobs    jobsCmd    `cmd:"" help:"List the jobs in a store, or show one."`
+	Doctor  doctorCmd  `cmd:"" help:"Check where a server or a worker would run, and say what to do."`
 	Data    dataCmd    `cmd:"" help:"Inspect, convert and download datasets."`
 	Plugin  pluginCmd  `cmd:"" help:"Create, check and inspect plugins."`
 	Key     keyCmd     `cmd:"" help:"Make, list and revoke the keys of a server's clients."`
