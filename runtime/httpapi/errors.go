@@ -105,7 +105,11 @@ func (w *response) fail(err error) {
 }
 
 // visible returns what clients may see of an error.
-func (w *response) visible(err error) *question.Error {
+func (w *response) visible(err error) *question.Error { return Visible(err, w.id) }
+
+// Visible returns what clients may see of an error, for rooms that write errors in another
+// form. requestID is where the log has the rest; "" if there is none.
+func Visible(err error, requestID string) *question.Error {
 	if s, ok := errors.AsType[publicError](err); ok {
 		return s.to
 	}
@@ -113,7 +117,7 @@ func (w *response) visible(err error) *question.Error {
 	if !errors.As(err, &e) { // its text is not meant for clients
 		e = internal()
 	}
-	return public(e, w.id)
+	return public(e, requestID)
 }
 
 // ErrorBody returns the JSON of an error, as every route has it. job is the id of the job
