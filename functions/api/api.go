@@ -122,7 +122,7 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 			return nil, err
 		}
 	}
-	pool, err := cfg.pool(ctx)
+	pool, err := cfg.pool()
 	if err != nil {
 		return nil, err
 	}
@@ -166,11 +166,11 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 
 // pool returns how the pool of this process differs from others. A server without a queue
 // of its own has one in memory.
-func (c *Config) pool(ctx context.Context) (jobs.Config, error) {
+func (c *Config) pool() (jobs.Config, error) {
 	pool := jobs.Config{Intake: c.Queue, Retention: c.Retention, OnDemand: c.Function}
 	switch {
 	case c.QueueURL != "":
-		q, err := queue.Open(ctx, queue.Config{URL: c.QueueURL, Log: c.Log})
+		q, err := queue.Open(queue.Config{URL: c.QueueURL, Log: c.Log})
 		if err != nil {
 			return pool, err
 		}
@@ -202,6 +202,7 @@ func (m *Main) handler() (http.Handler, error) {
 		AdminKey:  m.cfg.AdminKey,
 		Version:   m.cfg.Version,
 		Log:       m.cfg.Log,
+		Observer:  m.base.Observer,
 
 		LocalShutdown: m.cfg.LocalShutdown,
 		BasePath:      m.cfg.BasePath,

@@ -69,7 +69,7 @@ func (c *cloud) results(t testing.TB) *results.Store {
 
 func (c *cloud) open(t testing.TB, url string) *queue.SQS {
 	t.Helper()
-	q, err := queue.Open(t.Context(), queue.Config{URL: url, Visibility: time.Second})
+	q, err := queue.Open(queue.Config{URL: url, Visibility: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

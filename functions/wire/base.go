@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/runtime/jobs"
+	"github.com/le-stats-sportifs/lestats/runtime/metrics"
 	"github.com/le-stats-sportifs/lestats/runtime/results"
 	"github.com/le-stats-sportifs/lestats/runtime/results/s3"
 )
@@ -19,7 +20,10 @@ type Base struct {
 	Questions *Questions
 	Store     *results.Store
 	Pool      *jobs.Pool
+	Observer  Observer            // of all that this process does; nil: none
+	Metrics   *metrics.Prometheus // nil in a function, which nobody scrapes
 
+	admin  *admin // nil: there is no admin address
 	cfg    Config
 	looked atomic.Int64 // when the bucket of plugins was listed in a function, in Unix nanoseconds; 0 without one
 }
@@ -46,6 +50,10 @@ func OpenBase(ctx context.Context, cfg Config, pool jobs.Config) (_ *Base, err e
 	if err != nil {
 		return nil, err
 	}
+	b.observe(&cfg.QuestionsConfig, &pool)
+	if b.Observer != nil {
+		objects = observeObjects(objects, b.Observer)
+	}
 	b.Store = results.New(objects)
 	if cfg.PollPlugins >= 0 {
 		if bucket := Plugins(objects, cfg.Location); bucket != nil {
@@ -64,7 +72,41 @@ func OpenBase(ctx context.Context, cfg Config, pool jobs.Config) (_ *Base, err e
 	if b.Pool, err = jobs.New(pool, b.Store, b.Questions); err != nil {
 		return nil, err
 	}
+	if b.Metrics == nil {
+		return b, nil
+	}
+	workers, intake := b.Pool.Limits()
+	b.Metrics.Connect(metrics.Sources{
+		Jobs: b.Pool.Load, Workers: workers, Intake: intake,
+		Memory: b.Questions.Engine.Memory, Plugins: b.Questions.Plugins, Plugin: b.Questions.PluginOf,
+	})
+	if cfg.AdminListen != "" {
+		if b.admin, err = openAdmin(ctx, cfg.AdminListen, cfg.Version, b.Metrics, cfg.Log); err != nil {
+			return nil, err
+		}
+	}
 	return b, nil
+}
+
+// observe makes the Observer of a process and tells it to those who call it.
+func (b *Base) observe(questions *QuestionsConfig, pool *jobs.Config) {
+	if b.cfg.Function || b.cfg.NoMetrics {
+		return
+	}
+	b.Metrics = metrics.NewPrometheus(b.cfg.Version)
+	b.Observer = b.Metrics
+	questions.observer, pool.Observer = b.Observer, b.Observer
+	if pool.Queue != nil {
+		pool.Queue = observedQueue{pool.Queue, b.Observer}
+	}
+}
+
+// AdminURL is where clients on this machine find the admin address; "" without one.
+func (b *Base) AdminURL() string {
+	if b.admin == nil {
+		return ""
+	}
+	return b.admin.url()
 }
 
 // startMemory is the memory up to which a server with the embedded dataset does not
@@ -137,6 +179,9 @@ func (b *Base) Close(ctx context.Context) error {
 	var errs []error
 	if b.Pool != nil {
 		errs = append(errs, b.Pool.Close(ctx))
+	}
+	if b.admin != nil { // operators can look on until jobs have ended
+		errs = append(errs, b.admin.close(ctx))
 	}
 	if b.Questions != nil { // before the store, which it may be listing
 		errs = append(errs, b.Questions.Close(ctx))

@@ -64,6 +64,8 @@ func OpenQuestions(ctx context.Context, cfg QuestionsConfig) (_ *Questions, err 
 		Log:     cfg.Log,
 		Build:   cfg.Version,
 
+		Observer: cfg.observer,
+
 		Reserved:   httpapi.Reserved,
 		PollBucket: cfg.bucket.poll(),
 	})

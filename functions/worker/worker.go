@@ -110,7 +110,7 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 }
 
 func (m *Main) openQueue(ctx context.Context, url string, visibility time.Duration) (jobs.Queue, error) {
-	q, err := queue.Open(ctx, queue.Config{URL: url, Visibility: visibility, Log: m.cfg.Log})
+	q, err := queue.Open(queue.Config{URL: url, Visibility: visibility, Log: m.cfg.Log})
 	if err != nil || m.cfg.Function {
 		return q, err // a function does not receive
 	}

@@ -93,7 +93,7 @@ func (a *api) errKey(w *response, r *http.Request, wrong bool) error {
 // against DNS rebinding: a page of another site whose name resolves to this machine has
 // the same origin for its browser, but still sends that name as its Host.
 func (a *api) allowsHost(host string) bool {
-	if !a.cfg.CheckHost || loopbackHost(host) {
+	if !a.cfg.CheckHost || LoopbackHost(host) {
 		return true
 	}
 	name := hostName(host)
@@ -126,9 +126,9 @@ func hostName(host string) string {
 	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
-// loopbackHost reports whether a Host header names this machine in a way that foreign DNS
+// LoopbackHost reports whether a Host header names this machine in a way that foreign DNS
 // cannot. Browsers do not ask DNS for names under .localhost.
-func loopbackHost(host string) bool {
+func LoopbackHost(host string) bool {
 	name := hostName(host)
 	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
 		return true
@@ -183,7 +183,7 @@ func (a *api) mayShutDown(r *http.Request) error {
 	if err != nil || !client.Addr().Unmap().IsLoopback() {
 		return forbidden("without an admin key, a shutdown must be requested on this machine itself")
 	}
-	if !loopbackHost(r.Host) {
+	if !LoopbackHost(r.Host) {
 		return forbidden("without an admin key, a shutdown must be requested at a loopback address, not at %.100q", r.Host)
 	}
 	for name := range r.Header {

@@ -73,6 +73,23 @@ type Intake interface {
 	Drained() bool  // ... and all accepted jobs have ended
 }
 
+// Observer counts requests. It is safe for concurrent use.
+type Observer interface {
+	RequestBegan()
+	// RequestEnded is called once per RequestBegan. route is the pattern of the path, "" if
+	// there is none. code is that of the error that was sent, "" without one.
+	RequestEnded(route, method string, status int, code question.Code, took time.Duration)
+}
+
+// nobody is the Observer of a Config without one.
+type nobody struct{}
+
+// RequestBegan implements Observer.
+func (nobody) RequestBegan() {}
+
+// RequestEnded implements Observer.
+func (nobody) RequestEnded(string, string, int, question.Code, time.Duration) {}
+
 // Config configures the handler. Catalog, Jobs and Formats are required.
 type Config struct {
 	Catalog Catalog
@@ -130,6 +147,7 @@ type Config struct {
 	NoShutdown string
 	Version    string        // of the program; the default is "unknown"
 	Log        *slog.Logger  // one line per request; the default is slog.Default()
+	Observer   Observer      // is told of each request; nil: nobody is
 	MaxBody    int64         // bytes of a request body; the default is 64 KiB
 	MaxWait    time.Duration // the longest granted ?wait=, and for an answer without a job, less than the server's WriteTimeout; the default is 30 s
 	MaxKept    int64         // bytes of rendered answers that are kept for the next client; 0 keeps none
@@ -142,6 +160,9 @@ func (c *Config) validate() error {
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
+	}
+	if c.Observer == nil {
+		c.Observer = nobody{}
 	}
 	if c.Schema == nil {
 		c.Schema = noColumns{}

@@ -147,6 +147,16 @@ func (p *process) List(ctx context.Context, f question.JobFilter, before string,
 	return page, err
 }
 
+func (p *process) Claim(ctx context.Context, client, key string, c question.Claim) (first question.Claim, err error) {
+	err = p.call(func() (err error) { first, err = p.Store.Claim(ctx, client, key, c); return err })
+	return first, err
+}
+
+func (p *process) Claimed(ctx context.Context, client, key string) (first question.Claim, found bool, err error) {
+	err = p.call(func() (err error) { first, found, err = p.Store.Claimed(ctx, client, key); return err })
+	return first, found, err
+}
+
 func (p *process) Send(ctx context.Context, id string) error {
 	return p.call(func() error { return p.Queue.Send(ctx, id) })
 }
@@ -244,11 +254,18 @@ type model struct {
 	mu     sync.Mutex
 	n      int
 	acked  map[string]string // id to final state, "" while there is none
+	keys   map[string]*keyedAsk
 	broken []string          // invariants that did not hold
 }
 
+// keyedAsk is a request that clients send again and again with the same key.
+type keyedAsk struct {
+	req question.Request
+	id  string // that clients were given; "": none yet
+}
+
 func newModel(o results.Objects, cfg Config, seed uint64) *model {
-	m := &model{faults: storetest.NewFaults(o, seed), runner: newRunner(), cfg: cfg, acked: map[string]string{}, offset: func() time.Duration { return 0 }}
+	m := &model{faults: storetest.NewFaults(o, seed), runner: newRunner(), cfg: cfg, acked: map[string]string{}, keys: map[string]*keyedAsk{}, offset: func() time.Duration { return 0 }}
 	m.store = newStore(m.faults)
 	m.runner.limit = cfg.TimeLimit
 	m.cfg.Log = quiet
@@ -361,6 +378,42 @@ func (m *model) submit(p *process, name string) *question.Job {
 		m.given("Submit", job, err)
 	}
 	return job
+}
+
+// submitOnce asks a question with a key. What the first client asks with it, all do.
+func (m *model) submitOnce(p *process, key, name string) *question.Job {
+	m.mu.Lock()
+	k := m.keys[key]
+	if k == nil {
+		m.n++
+		k = &keyedAsk{req: ask(name, strconv.Itoa(m.n))}
+		m.keys[key] = k
+	}
+	m.mu.Unlock()
+	job, err := p.pool.Submit(keyed("ada", key, k.req), k.req)
+	if p.isDead() || question.CodeOf(err) == question.CodeKeyInUse {
+		return job
+	}
+	if err != nil {
+		m.given("Submit with a key", nil, err)
+		return nil
+	}
+	m.mu.Lock()
+	if k.id == "" {
+		k.id = job.ID
+		m.acked[job.ID] = ""
+	}
+	id, before := k.id, m.acked[k.id]
+	m.mu.Unlock()
+	m.saw("Submit with the key "+key, id, before, job, nil)
+	return job
+}
+
+// keyed is the context of a client's request with a key.
+func keyed(client, key string, req question.Request) context.Context {
+	return question.WithOrigin(context.Background(), &question.Origin{
+		Client: question.Client{Name: client}, Once: question.Once{Key: key, Request: req.Digest()},
+	})
 }
 
 func (m *model) cancel(p *process, id string) {
@@ -628,6 +681,10 @@ func (m *model) steps(t *rapid.T, faulty bool) {
 			_, p := some(t)
 			m.submit(p, rapid.SampledFrom([]string{"ok", "held", "held", "1s", "fail", "panic", "poison"}).Draw(t, "question"))
 		},
+		"submit with a key": func(t *rapid.T) {
+			_, p := some(t)
+			m.submitOnce(p, rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "key"), rapid.SampledFrom([]string{"ok", "held", "1s", "fail"}).Draw(t, "question"))
+		},
 		"finish": func(t *rapid.T) {
 			m.runner.release(strconv.Itoa(rapid.IntRange(1, m.n+1).Draw(t, "n")))
 			synctest.Wait()
@@ -694,8 +751,13 @@ func (m *model) burst(t *rapid.T, some func(t *rapid.T) (int, *process)) (wait f
 		name := rapid.SampledFrom([]string{"ok", "ok", "held", "fail"}).Draw(t, "question")
 		pause := rapid.SampledFrom([]time.Duration{0, time.Millisecond, 15 * time.Millisecond}).Draw(t, "pause")
 		cancel := rapid.IntRange(-len(ids)-1, len(ids)-1).Draw(t, "cancel")
+		key := rapid.SampledFrom([]string{"", "", "a", "d"}).Draw(t, "key")
 		wg.Go(func() {
 			time.Sleep(pause)
+			if cancel < 0 && key != "" {
+				m.submitOnce(p, key, name)
+				return
+			}
 			if cancel < 0 {
 				m.submit(p, name)
 				return

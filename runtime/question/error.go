@@ -41,6 +41,8 @@ const (
 	CodeNotReady         Code = "not_ready"
 	CodeNotRetryable     Code = "not_retryable"
 	CodeAlreadyFinal     Code = "already_final"
+	CodeKeyReused        Code = "idempotency_key_reused"
+	CodeKeyInUse         Code = "idempotency_key_in_use"
 
 	CodeCancelled       Code = "cancelled"
 	CodePluginError     Code = "plugin_error"
@@ -108,6 +110,8 @@ var Codes = []CodeInfo{
 	{CodeNotReady, 503, 1, true, "jobs cannot be answered yet"},
 	{CodeNotRetryable, 409, 0, false, "only a failed or cancelled job can be asked again"},
 	{CodeAlreadyFinal, 409, 0, false, "the job has ended already"},
+	{CodeKeyReused, 422, 0, false, "the Idempotency-Key was sent before with another request"},
+	{CodeKeyInUse, 409, 1, false, "the first request with this Idempotency-Key is still being accepted"},
 
 	// A job that ended without a result. The request succeeded and the outcome is final;
 	// clients would retry a 5xx, and monitoring would count it as an outage.
@@ -146,7 +150,7 @@ func (c Code) Info() CodeInfo {
 
 // EndsJob reports whether c is the outcome of a job that ended without a result.
 func (i *CodeInfo) EndsJob() bool {
-	return i.Status == 410 || i.Status == 422
+	return i.Status == 410 || i.Status == 422 && i.Code != CodeKeyReused
 }
 
 // Error is an error with a code of the closed set and a reason for people, which names

@@ -43,6 +43,10 @@ type Job struct {
 	Result     *Table      `json:"result,omitempty"` // with Done
 	Error      *Error      `json:"error,omitempty"`  // with Failed and Cancelled
 
+	// Replayed: Submit or Retry returned this job because an earlier request with the same
+	// Idempotency-Key made it. It is not stored.
+	Replayed bool `json:"-"`
+
 	// Lease is how long, in nanoseconds from when this record was written, whoever wrote
 	// it may take: until then no other process starts the job. 0: as long as a run may
 	// take. Of a job that has not ended.

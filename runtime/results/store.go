@@ -2,9 +2,10 @@
 // uses; Objects is the small interface beneath it, which a folder (results/files) and a
 // bucket (results/s3) implement.
 //
-// A job has at most two objects. "pending/<id>" holds the request and the attempts
+// A job has at most two objects, and a third if its request had a key. "pending/<id>" holds the request and the attempts
 // from acceptance until the job has ended. "jobs/<hour>/<id>.json" holds the outcome;
 // it is created once and never changes. The hour is that of the id, in UTC.
+// "keys/<hash>" says which job a client's Idempotency-Key makes.
 package results
 
 import (
@@ -217,6 +218,11 @@ func (s *Store) sweepsAll(ctx context.Context, old, since time.Time) (all bool, 
 // sweep removes the objects of the hours in a folder that are ours and were written
 // before old.
 func (s *Store) sweep(ctx context.Context, folder string, old time.Time, ours func(hour time.Time, entry Entry) bool) (removed int, err error) {
+	return s.remove(ctx, old, s.hourly(ctx, folder, old, ours))
+}
+
+// remove removes the objects of a listing that were written before old.
+func (s *Store) remove(ctx context.Context, old time.Time, listing iter.Seq2[keyed, error]) (removed int, err error) {
 	var keys []string
 	remove := func() error {
 		if len(keys) == 0 {
@@ -228,7 +234,7 @@ func (s *Store) sweep(ctx context.Context, folder string, old time.Time, ours fu
 		removed, keys = removed+len(keys), keys[:0]
 		return nil
 	}
-	for listed, err := range s.hourly(ctx, folder, old, ours) {
+	for listed, err := range listing {
 		if err != nil {
 			return removed, err
 		}
