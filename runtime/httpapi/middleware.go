@@ -53,12 +53,11 @@ func (a *api) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case a.csrf.Check(r) != nil:
 		w.fail(question.Errorf(question.CodeForbidden, "a page of another site may not send %s requests here", r.Method))
 	default:
-		client, err := a.client(w, r)
-		if err != nil {
+		var err error
+		if origin.Client, err = a.client(w, r); err != nil {
 			w.fail(err)
 			return
 		}
-		origin.Client = client
 		a.route(w, r)
 	}
 }
