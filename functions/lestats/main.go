@@ -75,9 +75,11 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Answer questions over HTTP."`
 	Worker  workerCmd  `cmd:"" help:"Run jobs from a queue, alongside any number of other workers."`
 	Ask     askCmd     `cmd:"" help:"Ask one question, without a server."`
+	MCP     mcpCmd     `cmd:"" name:"mcp" help:"Give an assistant the questions as tools, over standard input and output (Model Context Protocol)."`
 	Verify  verifyCmd  `cmd:"" help:"Ask the question of a saved answer again, and compare."`
 	Cite    citeCmd    `cmd:"" help:"Print a citation of an answer: as text, BibTeX or CSL-JSON."`
 	Jobs    jobsCmd    `cmd:"" help:"List the jobs in a store, or show one."`
+	Doctor  doctorCmd  `cmd:"" help:"Check where a server or a worker would run, and say what to do."`
 	Data    dataCmd    `cmd:"" help:"Inspect, convert and download datasets."`
 	Plugin  pluginCmd  `cmd:"" help:"Create, check and inspect plugins."`
 	Key     keyCmd     `cmd:"" help:"Make, list and revoke the keys of a server's clients."`
@@ -177,6 +179,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 	}
 	fmt.Fprintf(errs, "lestats: %s\n", wire.Explain(err))
+	for _, function := range sandbox.StackOf(err) {
+		fmt.Fprintf(errs, "  in %s\n", function)
+	}
 	if asksJSON(command) && !out.used {
 		printError(stdout, err)
 	}
@@ -216,6 +221,9 @@ func (c versionCmd) Run(ctx context.Context, s *streams) error {
 	v := versions{Version: version, Go: "unknown", Plugins: map[string]string{}}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		v.Go = info.GoVersion
+		if v.Version == "unknown" && info.Main.Version != "" && info.Main.Version != "(devel)" {
+			v.Version = info.Main.Version // `go install` knows it
+		}
 	}
 	for name, wasm := range plugins.Modules() {
 		v.Plugins[name] = fmt.Sprintf("sha256:%x", sha256.Sum256(wasm))
