@@ -15,7 +15,7 @@ import (
 type Mount struct {
 	ID, Method, Path, Summary, Description string
 	MediaType                              string // of the response
-	Admin                                  bool   // it needs the admin key
+	Admin                                  bool   // it needs an admin key
 	Body                                   object // JSON schema of the request's body; nil: none
 	Example                                any    // of the body
 	Accepted                               string // when it answers 202 with nothing, as a sentence; "": never
@@ -39,6 +39,11 @@ func (a *api) mounts() (routes []route) {
 			ID: m.ID, Method: m.Method, Path: m.Path, Group: "Service", Summary: m.Summary, Description: m.Description,
 			Admin: m.Admin, Body: m.Body, Example: m.Example, Codes: m.Codes, AnyQuery: true, Answers: answers,
 			serve: func(w *response, r *http.Request, _ url.Values) error {
+				if m.Admin {
+					if err := a.mayOperate(r); err != nil {
+						return err
+					}
+				}
 				if w.body != nil {
 					r.Body = io.NopCloser(w.body)
 				}

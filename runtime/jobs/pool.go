@@ -58,6 +58,7 @@ type Config struct {
 
 	Retention time.Duration // outcomes that are older than this are removed; 0: none are. See DefaultRetention
 	Log       *slog.Logger  // nil is slog.Default()
+	Observer  Observer      // is told what becomes of jobs; nil: nobody is
 
 	// For tests.
 	queueLease time.Duration          // how long a job may wait in Queue before other processes consider it lost
@@ -86,6 +87,9 @@ func (c *Config) validate() error {
 		case c.Queue == nil: // the job does not wait in a queue; a client's request runs it
 			c.queueLease = c.lease()
 		}
+	}
+	if c.Observer == nil {
+		c.Observer = nobody{}
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
@@ -201,6 +205,7 @@ const (
 // are also safe to read once done is closed.
 type entry struct {
 	id        string
+	request   string        // id of the HTTP request that submitted it here; "" if none did
 	job       *question.Job // as last known; replaced, never changed
 	phase     phase
 	submitted bool // here; it counts towards the intake

@@ -3,6 +3,7 @@ package jobs
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -205,6 +206,7 @@ func (p *Pool) recover(ctx context.Context, id string, l lease, now time.Time) (
 		p.mu.Unlock()
 		return false
 	}
+	p.logLife(slog.LevelInfo, "job recovered", job, slog.Int("attempts", job.Attempts))
 	if p.cfg.Queue == nil || p.cfg.Receive {
 		_, err = p.take(ctx, id, job)
 	} else {
@@ -212,6 +214,9 @@ func (p *Pool) recover(ctx context.Context, id string, l lease, now time.Time) (
 	}
 	if err != nil && ctx.Err() == nil {
 		p.cfg.Log.Debug("a lost job is not taken up", "job", id, "error", err)
+	}
+	if err == nil {
+		p.cfg.Observer.JobRecovered()
 	}
 	return err == nil
 }

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
@@ -29,10 +30,15 @@ func (p *Pool) Submit(ctx context.Context, req question.Request) (*question.Job,
 	return p.submit(ctx, req, "")
 }
 
-func (p *Pool) submit(ctx context.Context, req question.Request, retryOf string) (*question.Job, error) {
+func (p *Pool) submit(ctx context.Context, req question.Request, retryOf string) (job *question.Job, err error) {
 	if err := p.runner.Check(req); err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			p.cfg.Observer.JobRefused(question.CodeOf(err))
+		}
+	}()
 	if ctx.Err() != nil {
 		return nil, gaveUp(ctx)
 	}
@@ -91,7 +97,7 @@ func (p *Pool) admit(ctx context.Context, req question.Request, retryOf, id stri
 		id = question.TagID(made, from.Client.Name)
 	}
 	e := newEntry(id)
-	e.submitted = true
+	e.submitted, e.request = true, from.Request
 	e.job = &question.Job{
 		ID: id, Status: question.Queued, Request: req, Created: p.now(), RetryOf: retryOf,
 		Client: from.Client.Name, Trace: from.Trace,
@@ -129,6 +135,7 @@ func (p *Pool) accept(ctx context.Context, e *entry) (*question.Job, error) {
 	p.mu.Unlock()
 
 	job.Lease = p.lease
+	p.logLife(slog.LevelDebug, "job accepted", &job, slog.Bool("waits", waits))
 	if waits {
 		job.Status, job.Started, job.Attempts, job.Lease = question.Queued, time.Time{}, 0, p.cfg.queueLease
 	}

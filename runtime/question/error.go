@@ -22,6 +22,7 @@ const (
 	CodeMethodNotAllowed     Code = "method_not_allowed"
 	CodeKeyRequired          Code = "key_required"
 	CodeForbidden            Code = "forbidden"
+	CodeRateLimited          Code = "rate_limited"
 	CodeAnswerTooLarge       Code = "answer_too_large"
 
 	CodeUnknownQuestion  Code = "unknown_question"
@@ -88,6 +89,7 @@ var Codes = []CodeInfo{
 	{CodeMethodNotAllowed, 405, 0, false, "the path does not take this method"},
 	{CodeKeyRequired, 401, 0, false, "a page needs the key of the service, as the password with any user name"},
 	{CodeForbidden, 403, 0, false, "the client may not do this, or this deployment does not offer it"},
+	{CodeRateLimited, 429, 1, false, "the client's key has sent more requests than it may"},
 	{CodeAnswerTooLarge, 413, 0, false, "the answer is larger than a cloud function can send"},
 
 	// A request that cannot be asked.
@@ -165,6 +167,11 @@ type Error struct {
 func Errorf(code Code, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
 	return &Error{Code: code, Reason: err.Error(), cause: errors.Unwrap(err)}
+}
+
+// UnknownJob is the error of a job that is not there, or that the client may not see.
+func UnknownJob(id string) *Error {
+	return Errorf(CodeUnknownJob, "there is no job %s; it may have been removed after its time", id).WithParam("id")
 }
 
 // WithParam sets the parameter at fault and suggestions for its value, and returns e.

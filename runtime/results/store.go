@@ -118,7 +118,7 @@ func (s *Store) Get(ctx context.Context, id string) (*question.Job, error) {
 		}
 		return job, nil
 	}
-	return nil, question.Errorf(question.CodeUnknownJob, "there is no job %s; it may have been removed after its time", id).WithParam("id")
+	return nil, question.UnknownJob(id)
 }
 
 // PendingIDs returns the ids of the jobs that have not ended. It reads no records, and
