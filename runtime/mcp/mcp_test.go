@@ -448,6 +448,7 @@ func TestRefusals(t *testing.T) {
 		{ping, header("Accept", "text/html"), 200, `"result":{}`},
 		{ping, header("Last-Event-Id", "1"), 200, `"result":{}`},
 		{`{"jsonrpc":"2.0","method":"notifications/initialized"}`, nil, 202, ""},
+		{`{"jsonrpc":"2.0","method":"notifications/of/tomorrow"}`, nil, 202, ""},
 		{ping, header("Content-Type", "text/plain"), 415, `the Content-Type is "text/plain"`},
 		{ping, header("Content-Type", ""), 415, "unsupported_media_type"},
 		{ping, header("Mcp-Protocol-Version", "1999-01-01"), 400, "bad_request: Unsupported protocol version"},

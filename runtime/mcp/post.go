@@ -148,8 +148,11 @@ func (b *buffer) send(w http.ResponseWriter, c envelope) error {
 		switch {
 		case strings.Contains(reason, "protocol version"):
 			return question.Errorf(question.CodeBadRequest, "%.300s", reason).WithParam("Mcp-Protocol-Version", sdk.SupportedProtocolVersions()...)
-		case status != http.StatusBadRequest || err != nil || !id.IsValid() || c.method == "":
+		case status != http.StatusBadRequest || err != nil:
 			return question.Errorf(question.CodeBadRequest, "%.300s", reason)
+		case !id.IsValid(): // JSON-RPC wants no response to a notification, whatever it is
+			w.WriteHeader(http.StatusAccepted)
+			return nil
 		}
 		failure := &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: reason}
 		if strings.HasPrefix(reason, "JSON RPC not handled") {
