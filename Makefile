@@ -16,6 +16,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 K6_VERSION := v1.8.1
 SAM_VERSION := 1.170.0
+SPDX_TOOLS_VERSION := 0.8.3
 # Hypothesis makes Schemathesis' requests from the seed.
 SCHEMATHESIS := schemathesis==4.32.5 hypothesis==6.170.17
 
@@ -24,8 +25,13 @@ VERSION := $(shell infra/version)
 # How a Go plugin is built, here and by `lestats plugin build`. -buildvcs=false: its digest
 # must depend only on the sources and the Go version.
 GO_WASM := GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 go build -buildmode=c-shared -trimpath -buildvcs=false -ldflags='-s -w'
+# Libraries' own tags, 1.4 MB together: aws-lambda-go without the RPC of the old go1.x runtime,
+# arrow-go with encoding/json. Without them the program does the same.
+TAGS := lambda.norpc,arrow_json_stdlib
+# How the program is built, here and by infra/dist.
+export GO_BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags $(TAGS) -ldflags='-s -w -X main.version=$(VERSION)'
 # The same flags as for the program, so that shared packages are compiled once.
-GO_GEN := CGO_ENABLED=0 go run -trimpath -buildvcs=false ./data/gen
+GO_GEN := CGO_ENABLED=0 go run -trimpath -buildvcs=false -tags $(TAGS) ./data/gen
 # What the browser's tests find beside them by these variables.
 BROWSER = LESTATS_BINARY='$(CURDIR)/bin/lestats' LESTATS_AXE='$(abspath $(TOOLS))/axe/node_modules/axe-core/axe.min.js' LESTATS_PYTHON='$(abspath $(TOOLS))/snippets/bin/python3'
 SERVE ?=
@@ -152,7 +158,7 @@ data/sample.go: $(SAMPLE)
 	$(GO_GEN) -embed $@
 
 bin/lestats: always $(PLUGIN) data/sample.go | go
-	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w -X main.version=$(VERSION)' -o $@ ./functions/lestats
+	$(GO_BUILD) -o $@ ./functions/lestats
 
 .PHONY: go
 go: # Reports a missing or too old Go before anything is built.
@@ -174,6 +180,21 @@ mutants: go ## Break runtime/jobs in many ways, one after the other: its model t
 .PHONY: test-digest
 test-digest: go ## Check that a clone, an archive and a changed tree build the same plugin digest
 	.ci/digest
+
+.PHONY: dist
+dist: generate ## Build a release into dist/: archives for Linux and macOS, their bills of materials (SPDX), SHA256SUMS
+	VERSION='$(VERSION)' infra/dist dist
+
+.PHONY: test-dist
+test-dist: generate $(TOOLS)/spdx/bin/pyspdxtools ## Build a release and check it: archives, bills of materials, a second build to the byte, go install (4 minutes)
+	VERSION='$(VERSION)' SPDX='$(CURDIR)/$(TOOLS)/spdx/bin/pyspdxtools' .ci/dist
+
+.PHONY: test-arm64
+test-arm64: generate ## Run the program and the sandbox's proofs for arm64 under qemu, and compare with amd64; installs qemu and proot if missing (4 minutes)
+	@missing=(); for need in qemu-user-static:qemu-aarch64-static proot:proot; do \
+	  command -v "$${need#*:}" >/dev/null || missing+=("$${need%:*}"); done; \
+	[ $${#missing[@]} = 0 ] || infra/install "$${missing[@]}"
+	.ci/arm64
 
 .PHONY: test-bare
 test-bare: $(TOOLS)/minio $(TOOLS)/goaws ## Run `make run` and `make test` in a bare Debian as a normal user; must be started as root on Debian (10 minutes)
@@ -208,10 +229,20 @@ test-columns: $(TOOLS)/python/bin/writers-are-there ## Compare how Parquet and A
 test-openapi: build $(TOOLS)/schemathesis/bin/schemathesis $(TOOLS)/redocly/node_modules ## Lint /openapi.json, and check with 10,000 requests that the server does what it says (installs both tools into .tools; 2 minutes)
 	infra/openapi/test
 
+.PHONY: test-mcp
+test-mcp: generate $(TOOLS)/mcp/bin/client-is-there ## Ask every question as an assistant, with PyPI's client of the Model Context Protocol, over HTTP and standard input (installs it into .tools)
+	LESTATS_TEST_MCP_PYTHON='$(CURDIR)/$(TOOLS)/mcp/bin/python3' go test -count 1 -v -run TestMCPOfAnotherMake -timeout 5m ./functions/lestats
+
 .PHONY: test-browser
 test-browser: build $(TOOLS)/axe/node_modules $(TOOLS)/snippets/bin/all-is-there ## Test the pages in Chromium: every place, light, dark, phone, print, keyboard, without scripts; screenshots are in infra/browser/screenshots (4 minutes)
 	@infra/browser/needs
 	cd infra/browser && $(BROWSER) go test -count 1 -v -timeout 10m ./...
+
+PROMETHEUS := $(TOOLS)/prometheus/usr/bin
+.PHONY: test-prometheus
+test-prometheus: generate $(PROMETHEUS)/prometheus ## Load the alert rules into a real Prometheus and cause the fault of each alert; check the dashboard's queries (2 minutes)
+	cd infra/prometheus && "$(CURDIR)/$(PROMETHEUS)/promtool" check config prometheus.yaml && "$(CURDIR)/$(PROMETHEUS)/promtool" test rules rules_test.yaml
+	LESTATS_TEST_PROMETHEUS="$(CURDIR)/$(PROMETHEUS)" go test -count 1 -v -run '^TestAlerts$$' -timeout 5m ./functions/lestats
 
 .PHONY: fuzz
 fuzz: generate ## Run every fuzz target for FUZZTIME (20s each)
@@ -284,6 +315,14 @@ $(TOOLS)/goaws: $(GOAWS_FILES) | go
 $(TOOLS)/minio: | go
 	GOBIN="$(CURDIR)/$(TOOLS)" CGO_ENABLED=0 go install github.com/minio/minio@$(MINIO_VERSION)
 
+# Unpacked and not installed: Debian's package starts a service. infra/install updates apt's
+# lists.
+$(PROMETHEUS)/prometheus:
+	mkdir -p $(TOOLS)/prometheus
+	cd $(TOOLS)/prometheus && { apt-get download prometheus || { "$(CURDIR)/infra/install" ca-certificates && apt-get download prometheus; }; }
+	cd $(TOOLS)/prometheus && dpkg -x prometheus_*.deb . && rm prometheus_*.deb
+	touch $@
+
 $(TOOLS)/k6: | go
 	GOBIN="$(CURDIR)/$(TOOLS)" go install go.k6.io/k6@$(K6_VERSION)
 
@@ -296,15 +335,23 @@ $(TOOLS)/python/bin/writers-are-there: $(TOOLS)/python/bin/pandas-is-there
 	$(TOOLS)/python/bin/pip install --quiet pyarrow==26.0.1 polars==2.1.0 duckdb==2.0.1 fastparquet==2026.9.0
 	touch $@
 
-# DuckDB's extensions are of one version of DuckDB, and PyPI has httpfs up to this one.
-$(TOOLS)/snippets/bin/all-is-there:
+$(TOOLS)/snippets/bin/all-is-there: infra/browser/snippets.txt
 	python3 -m venv $(TOOLS)/snippets || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
-	$(TOOLS)/snippets/bin/pip install --quiet pandas==3.0.6 duckdb==1.5.5 duckdb-extension-httpfs==1.5.5
+	$(TOOLS)/snippets/bin/pip install --quiet -r $<
+	touch $@
+
+$(TOOLS)/mcp/bin/client-is-there:
+	python3 -m venv $(TOOLS)/mcp || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
+	$(TOOLS)/mcp/bin/pip install --quiet mcp==2.3.0
 	touch $@
 
 $(TOOLS)/sam/bin/sam:
 	python3 -m venv $(TOOLS)/sam || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
 	$(TOOLS)/sam/bin/python3 -m pip install -q aws-sam-cli==$(SAM_VERSION)
+
+$(TOOLS)/spdx/bin/pyspdxtools:
+	python3 -m venv $(TOOLS)/spdx || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
+	$(TOOLS)/spdx/bin/python3 -m pip install -q spdx-tools==$(SPDX_TOOLS_VERSION)
 
 $(TOOLS)/schemathesis/bin/schemathesis:
 	python3 -m venv $(TOOLS)/schemathesis || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
@@ -326,4 +373,4 @@ $(TOOLS)/axe/node_modules: infra/browser/package-lock.json
 
 .PHONY: clean
 clean: ## Remove build results, except the tools in .tools
-	rm -rf bin plugins/built/*.wasm data/built/*.arrow data/sample.go
+	rm -rf bin dist plugins/built/*.wasm data/built/*.arrow data/sample.go

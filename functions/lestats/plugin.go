@@ -18,6 +18,7 @@ type pluginCmd struct {
 	New     pluginNewCmd     `cmd:"" help:"Create a new plugin, ready to build and run."`
 	Build   pluginBuildCmd   `cmd:"" help:"Build a plugin from its source."`
 	Check   pluginCheckCmd   `cmd:"" help:"Report what is wrong with a plugin, and how to fix it."`
+	Test    pluginTestCmd    `cmd:"" help:"Run a plugin's table of requests and expected answers."`
 	Run     pluginRunCmd     `cmd:"" help:"Ask a question of one plugin file."`
 	Bench   pluginBenchCmd   `cmd:"" help:"Measure a plugin: time, fuel, memory, size."`
 	Profile pluginProfileCmd `cmd:"" help:"Show where the fuel of an answer goes: a profile for pprof."`

@@ -115,7 +115,7 @@ func TestJobWithoutAMessage(t *testing.T) {
 		t.Fatal(err)
 	}
 	serve(t, nil, "--store", folder, "--queue-url", q.Jobs)
-	jobs, err := queue.Open(t.Context(), queue.Config{URL: q.Jobs, Visibility: time.Second})
+	jobs, err := queue.Open(queue.Config{URL: q.Jobs, Visibility: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,7 +69,7 @@ func (c *cloud) results(t testing.TB) *results.Store {
 
 func (c *cloud) open(t testing.TB, url string) *queue.SQS {
 	t.Helper()
-	q, err := queue.Open(t.Context(), queue.Config{URL: url, Visibility: time.Second})
+	q, err := queue.Open(queue.Config{URL: url, Visibility: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestWorkers(t *testing.T) {
 	if t.Logf("the other worker ended %d of %d jobs", handed, total); handed == 0 {
 		t.Error("nothing was handed over")
 	}
-	if n, err := c.results(t).Pending(t.Context(), "", 0); err != nil || len(n) != 0 {
+	if n, err := c.results(t).Pending(t.Context(), question.JobFilter{}, "", 0); err != nil || len(n.Jobs) != 0 {
 		t.Errorf("pending: %v, %v", n, err)
 	}
 }

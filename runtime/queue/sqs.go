@@ -18,11 +18,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/aws-sdk-go-v2/config"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
+	"github.com/minio/minio-go/v7/pkg/credentials"
 
+	"github.com/le-stats-sportifs/lestats/runtime/awskeys"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
@@ -80,9 +82,9 @@ type SQS struct {
 	cfg    Config
 }
 
-// Open returns a queue without contacting the service. Credentials come from the
-// environment, the shared files, or the role of the function, task or machine.
-func Open(ctx context.Context, cfg Config) (*SQS, error) {
+// Open returns a queue without contacting the service. Credentials come from package
+// awskeys.
+func Open(cfg Config) (*SQS, error) {
 	u, err := url.Parse(cfg.URL)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") == "" || u.RawQuery != "" || u.User != nil {
 		return nil, question.Errorf(question.CodeQueueUnavailable, "the queue %.200q is not the URL of a queue, such as https://sqs.eu-west-1.amazonaws.com/123456789012/jobs", cfg.URL)
@@ -93,16 +95,30 @@ func Open(ctx context.Context, cfg Config) (*SQS, error) {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = defaultTimeout
 	}
-	loaded, err := config.LoadDefaultConfig(ctx, config.WithRegion(region(cfg.Region, u.Hostname())), config.WithRetryer(func() aws.Retryer {
-		return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, time.Second })
-	}))
-	if err != nil {
-		return nil, question.Errorf(question.CodeQueueUnavailable, "the credentials for the queue cannot be read: %w", err)
-	}
-	client := sqs.NewFromConfig(loaded, func(o *sqs.Options) {
-		o.BaseEndpoint, o.HTTPClient = aws.String(u.Scheme+"://"+u.Host), bufferedClient{o.HTTPClient}
+	client := sqs.New(sqs.Options{
+		BaseEndpoint: aws.String(u.Scheme + "://" + u.Host),
+		Region:       region(cfg.Region, u.Hostname()),
+		Credentials:  keys(cfg.Timeout),
+		HTTPClient:   bufferedClient{awshttp.NewBuildableClient()},
+		Retryer:      retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, time.Second }),
 	})
 	return &SQS{client, cfg}, nil
+}
+
+// keys caches the process's credentials, and renews a role's five minutes before they expire.
+func keys(timeout time.Duration) aws.CredentialsProvider {
+	chain := awskeys.New(timeout)
+	return aws.NewCredentialsCache(aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		v, err := chain.RetrieveWithCredContext(&credentials.CredContext{Context: ctx})
+		return aws.Credentials{
+			AccessKeyID:     v.AccessKeyID,
+			SecretAccessKey: v.SecretAccessKey,
+			SessionToken:    v.SessionToken,
+			Source:          chain.Name(),
+			CanExpire:       !v.Expiration.IsZero(),
+			Expires:         v.Expiration,
+		}, err
+	}), func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = 5 * time.Minute })
 }
 
 func region(given, host string) string {
@@ -258,6 +274,44 @@ func (q *SQS) Ping(ctx context.Context) error {
 	defer cancel()
 	_, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &q.cfg.URL, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameQueueArn}})
 	return q.explain("query", err)
+}
+
+// Attributes is how a queue is set up.
+type Attributes struct {
+	Visibility  time.Duration // visibility timeout of messages whose receiver sets none
+	Dead        string        // name of the dead-letter queue; "" if there is none
+	MaxReceives int           // deliveries after which a message moves there
+	Waiting     int           // messages that nobody has received, about
+}
+
+// Attributes asks for the attributes of the queue.
+func (q *SQS) Attributes(ctx context.Context) (a Attributes, err error) {
+	ctx, cancel := q.within(ctx, 0)
+	defer cancel()
+	out, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &q.cfg.URL, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
+	if err != nil {
+		return a, q.explain("query", err)
+	}
+	number := func(name types.QueueAttributeName) int {
+		n, _ := strconv.Atoi(out.Attributes[string(name)]) // 0 where the service does not say it
+		return n
+	}
+	a.Visibility = time.Duration(number(types.QueueAttributeNameVisibilityTimeout)) * time.Second
+	a.Waiting = number(types.QueueAttributeNameApproximateNumberOfMessages)
+	policy := out.Attributes[string(types.QueueAttributeNameRedrivePolicy)]
+	if policy == "" {
+		return a, nil
+	}
+	var redrive struct {
+		Target   string      `json:"deadLetterTargetArn"`
+		Receives json.Number `json:"maxReceiveCount"` // a number, or one in quotes
+	}
+	if err := json.Unmarshal([]byte(policy), &redrive); err != nil {
+		return a, q.explain("query", fmt.Errorf("its redrive policy %.200q: %w", policy, err))
+	}
+	a.Dead = Name(redrive.Target)
+	a.MaxReceives, _ = strconv.Atoi(redrive.Receives.String())
+	return a, nil
 }
 
 func (q *SQS) within(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -23,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func open(t *testing.T, url string, visibility time.Duration) *queue.SQS {
 	t.Helper()
-	q, err := queue.Open(t.Context(), queue.Config{URL: url, Visibility: visibility, Timeout: time.Second, Log: slog.New(slog.DiscardHandler)})
+	q, err := queue.Open(queue.Config{URL: url, Visibility: visibility, Timeout: time.Second, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,6 +151,50 @@ func TestReceiveCount(t *testing.T) {
 	}
 }
 
+// Requests are signed with a role's credentials, which are renewed before they expire. That
+// there are none is said, with the reason.
+func TestRole(t *testing.T) {
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", filepath.Join(t.TempDir(), "none"))
+	t.Setenv("AWS_CONFIG_FILE", filepath.Join(t.TempDir(), "none"))
+	issued, lives := 0, time.Minute
+	role := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if lives == 0 {
+			http.NotFound(w, r)
+			return
+		}
+		issued++
+		fmt.Fprintf(w, `{"AccessKeyId":"ROLE%d","SecretAccessKey":"x","Token":"t%d","Expiration":%q}`, issued, issued, time.Now().Add(lives).UTC().Format(time.RFC3339))
+	}))
+	defer role.Close()
+	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", role.URL)
+	var seen []string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, credential, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
+		key, _, _ := strings.Cut(credential, "/")
+		seen = append(seen, key+" "+r.Header.Get("X-Amz-Security-Token"))
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		fmt.Fprint(w, `{}`)
+	}))
+	defer s.Close()
+	q := open(t, s.URL+"/1/jobs", time.Minute)
+	for _, lives = range []time.Duration{time.Minute, time.Hour, time.Hour} {
+		if err := q.Ping(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"ROLE1 t1", "ROLE2 t2", "ROLE2 t2"}; !slices.Equal(seen, want) {
+		t.Errorf("signed as %v, want %v", seen, want)
+	}
+	lives = 0
+	err := open(t, s.URL+"/1/jobs", time.Minute).Ping(t.Context())
+	if question.CodeOf(err) != question.CodeQueueUnavailable || !strings.Contains(err.Error(), "no credentials; the IAM role: 404") {
+		t.Errorf("%v", err)
+	}
+}
+
 // The error for a queue that is unreachable or does not exist names it.
 func TestAway(t *testing.T) {
 	s := queuetest.Start(t)
@@ -176,7 +222,7 @@ func receiveError(t *testing.T, q *queue.SQS) error {
 
 func TestOpenRefuses(t *testing.T) {
 	for _, url := range []string{"", "jobs", "arn:aws:sqs:eu-west-1:1:jobs", "https://sqs.eu-west-1.amazonaws.com", "https:///jobs", "ftp://host/jobs", "http://user:secret@host/jobs", "http://host/jobs?x=1"} {
-		if _, err := queue.Open(t.Context(), queue.Config{URL: url}); question.CodeOf(err) != question.CodeQueueUnavailable {
+		if _, err := queue.Open(queue.Config{URL: url}); question.CodeOf(err) != question.CodeQueueUnavailable {
 			t.Errorf("%q: %v", url, err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/minio/minio-go/v7"
 
+	"github.com/le-stats-sportifs/lestats/runtime/awskeys"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 	"github.com/le-stats-sportifs/lestats/runtime/results"
 )
@@ -92,7 +93,7 @@ func (o *Objects) from() string {
 	if err != nil {
 		return ""
 	}
-	return fmt.Sprintf("%s (from %s)", value.AccessKeyID, o.chain.name())
+	return fmt.Sprintf("%s (from %s)", value.AccessKeyID, o.chain.Name())
 }
 
 func (o *Objects) adviceOfNetwork(err error) string {
@@ -100,7 +101,7 @@ func (o *Objects) adviceOfNetwork(err error) string {
 	var cert *tls.CertificateVerificationError
 	var timeout net.Error
 	switch {
-	case errors.Is(err, errNoCredentials):
+	case errors.Is(err, awskeys.ErrNone):
 		return "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or have ~/.aws/credentials, or run with an IAM role"
 	case errors.As(err, &dns):
 		return "the name " + dns.Name + " is not known: check the endpoint and the bucket's name"

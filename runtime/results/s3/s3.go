@@ -22,6 +22,7 @@ import (
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
+	"github.com/le-stats-sportifs/lestats/runtime/awskeys"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 	"github.com/le-stats-sportifs/lestats/runtime/results"
 )
@@ -42,7 +43,7 @@ type Objects struct {
 	client, once *minio.Core
 	where        string // the bucket and its service, for people
 	keys         *credentials.Credentials
-	chain        *chain
+	chain        *awskeys.Chain
 	clock        *clock
 	close        func()
 }
@@ -84,7 +85,10 @@ func dial(cfg Config) (_ *Objects, err error) {
 		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
 		DisableCompression:    true,
 	}
-	chain, closeChain := newChain(cfg)
+	chain := awskeys.New(cfg.Timeout)
+	if cfg.AccessKey != "" {
+		chain = awskeys.Fixed(cfg.AccessKey, cfg.SecretKey, cfg.SessionToken)
+	}
 	scheme := "http://"
 	if t.secure {
 		scheme = "https://"
@@ -96,10 +100,7 @@ func dial(cfg Config) (_ *Objects, err error) {
 		keys:   credentials.New(chain),
 		chain:  chain,
 		clock:  &clock{RoundTripper: transport},
-		close: func() {
-			transport.CloseIdleConnections()
-			closeChain()
-		},
+		close:  transport.CloseIdleConnections,
 	}
 	defer func() {
 		if err != nil {
@@ -440,5 +441,5 @@ func temporary(err error) bool {
 		return e.StatusCode >= 500 || e.StatusCode == http.StatusTooManyRequests || e.StatusCode == http.StatusRequestTimeout
 	}
 	_, distrust := errors.AsType[*tls.CertificateVerificationError](err)
-	return !distrust && !errors.Is(err, errNoCredentials) && !isPlainHTTP(err)
+	return !distrust && !errors.Is(err, awskeys.ErrNone) && !isPlainHTTP(err)
 }
