@@ -217,6 +217,11 @@ func (m *Main) handler() (http.Handler, error) {
 	if m.keys != nil {
 		cfg.Keys, cfg.Jobs = m.keys, ownJobs{cfg.Jobs}
 	}
+	assistants, err := m.assistants(cfg.Jobs.Answer)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Mounts = append(cfg.Mounts, assistants)
 	site, err := m.site(cfg.Jobs)
 	if err != nil {
 		return nil, err

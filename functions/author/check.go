@@ -110,7 +110,7 @@ func Check(ctx context.Context, w *wire.Workbench, file string, given Given, bud
 		return nil, err
 	}
 	for _, f := range seen.Faults[:min(len(seen.Faults), maxFindings)] {
-		r.addf(f.Part, LevelError, faultFix(f), "%s", f.Err.Reason)
+		r.addf(f.Part, LevelError, faultFix(f), "%s%s", f.Err.Reason, in(f.Err))
 	}
 	if seen.Manifest == nil {
 		return r, nil
@@ -321,7 +321,7 @@ func (r *Report) checkAnswers(ctx context.Context, w *wire.Workbench, wasm []byt
 			return context.Cause(ctx)
 		}
 		if err != nil {
-			r.addf("open", LevelError, "lestats_v1_alloc must return memory that the plugin does not touch again, and lestats_v1_open must return 0 within the limits for a dataset that fits", "%s", question.AsError(err).Reason)
+			r.addf("open", LevelError, "lestats_v1_alloc must return memory that the plugin does not touch again, and lestats_v1_open must return 0 within the limits for a dataset that fits", "%s%s", question.AsError(err).Reason, in(err))
 			return nil
 		}
 		defer func() { err = errors.Join(err, p.Close(context.WithoutCancel(ctx))) }()
@@ -435,7 +435,7 @@ func (r *Report) judge(q *question.Question, limits sandbox.Limits, all []*sampl
 			}
 			if level != "" && !said[s.first.err.Code] {
 				said[s.first.err.Code] = true
-				r.addf("answer", level, fix, "%s: %s: %s", s.text, s.first.err.Code, s.first.err.Reason)
+				r.addf("answer", level, fix, "%s: %s: %s%s", s.text, s.first.err.Code, s.first.err.Reason, in(s.first.err))
 			}
 		} else {
 			rows = max(rows, s.first.table.Rows())

@@ -107,7 +107,7 @@ func TestCompilersAreNamed(t *testing.T) {
 			if err := os.WriteFile(path.Join(folder, tt.marker), nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Build(t.Context(), folder, io.Discard); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if _, err := Build(t.Context(), folder, false, io.Discard); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%v; want %q", err, tt.want)
 			}
 		})

@@ -19,6 +19,7 @@ type pluginRunCmd struct {
 	File     string `arg:"" help:"Plugin file (*.wasm) that answers; - is standard input." placeholder:"FILE"`
 	Question string `arg:"" optional:"" help:"Name of the question. It may be left out if the plugin has one question."`
 	asking
+	TraceHost bool `name:"trace-host" help:"Show each call that the plugin makes of the host, on standard error: of WASI, the log and progress."`
 
 	wire.EngineConfig `group:"Questions:" set:"time_limit=30s"`
 }
@@ -30,13 +31,19 @@ func (pluginRunCmd) Help() string {
 Examples:
 
   lestats plugin run spread/spread.wasm
-  lestats plugin run spread/spread.wasm spread question=obesity least=20 --where year=2020`
+  lestats plugin run spread/spread.wasm spread question=obesity least=20 --where year=2020
+  lestats plugin run spread/spread.wasm --trace-host`
 }
 
 // Run asks the question and prints the answer.
 func (c *pluginRunCmd) Run(ctx context.Context, s *streams) error {
 	if strings.Contains(c.Question, "=") { // a parameter of the only question
 		c.Question, c.Params = "", append([]string{c.Question}, c.Params...)
+	}
+	if c.TraceHost {
+		calls := hostCalls{w: s.err}
+		defer calls.end()
+		c.HostCalls = calls.show
 	}
 	return c.ask(ctx, wire.QuestionsConfig{EngineConfig: c.EngineConfig, File: c.File}, s, func(questions *wire.Questions) (question.Request, error) {
 		served := questions.Served()
