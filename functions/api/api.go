@@ -22,6 +22,7 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
 	"github.com/le-stats-sportifs/lestats/runtime/jobs"
 	"github.com/le-stats-sportifs/lestats/runtime/keys"
+	"github.com/le-stats-sportifs/lestats/runtime/metrics"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 	"github.com/le-stats-sportifs/lestats/runtime/queue"
 	"github.com/le-stats-sportifs/lestats/runtime/web"
@@ -87,6 +88,19 @@ func (c *Config) complete() error {
 	return nil
 }
 
+// Check fills in the defaults and refuses values that cannot work, as Open does. It starts
+// nothing. That the base path is not one of a page is left to Open.
+func (c *Config) Check() error {
+	if err := c.complete(); err != nil {
+		return err
+	}
+	_, err := httpapi.New(httpapi.Config{
+		Catalog: struct{ httpapi.Catalog }{}, Jobs: struct{ httpapi.Jobs }{}, Formats: wire.Formats, // of which nothing is called
+		ClientKey: c.ClientKey, BasePath: c.BasePath, Hosts: c.AllowedHosts, Origins: c.CORSOrigins,
+	})
+	return err
+}
+
 // Main is a server: Open, then Run until its context ends, then Close.
 type Main struct {
 	cfg      Config
@@ -143,7 +157,7 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 		return nil, err
 	}
 	if cfg.Function {
-		m.function = &function{handler: handler, large: m.base.Store, log: cfg.Log, fresh: m.base.Fresh}
+		m.function = &function{handler: handler, large: m.base.Store, log: cfg.Log, fresh: m.base.Fresh, ended: m.base.EventEnded}
 		if cfg.QueueURL == "" {
 			m.function.limit = cfg.TimeLimit
 		}
@@ -222,6 +236,14 @@ func (m *Main) handler() (http.Handler, error) {
 		return nil, err
 	}
 	cfg.Mounts = append(cfg.Mounts, assistants)
+	if m.base.Metrics != nil {
+		cfg.Mounts = append(cfg.Mounts, httpapi.Mount{
+			ID: "metrics", Method: http.MethodGet, Path: "/metrics", MediaType: metrics.MediaType, Admin: true,
+			Summary:     "Metrics for Prometheus",
+			Description: "What this process counts, in Prometheus' text format. The admin address (--admin-listen) has it without a key.",
+			Serve:       m.base.Metrics.Serve,
+		})
+	}
 	site, err := m.site(cfg.Jobs)
 	if err != nil {
 		return nil, err
