@@ -238,6 +238,10 @@ test-browser: build $(TOOLS)/axe/node_modules $(TOOLS)/snippets/bin/all-is-there
 	@infra/browser/needs
 	cd infra/browser && $(BROWSER) go test -count 1 -v -timeout 10m ./...
 
+.PHONY: test-typescript
+test-typescript: build $(TOOLS)/typescript/node_modules ## Make types from /openapi.json, and check a TypeScript client with them and run it (installs both tools into .tools; 1 minute)
+	infra/typescript/test
+
 PROMETHEUS := $(TOOLS)/prometheus/usr/bin
 .PHONY: test-prometheus
 test-prometheus: generate $(PROMETHEUS)/prometheus ## Load the alert rules into a real Prometheus and cause the fault of each alert; check the dashboard's queries (2 minutes)
@@ -369,6 +373,13 @@ $(TOOLS)/axe/node_modules: infra/browser/package-lock.json
 	mkdir -p $(TOOLS)/axe
 	cp infra/browser/package.json infra/browser/package-lock.json $(TOOLS)/axe
 	cd $(TOOLS)/axe && npm ci --silent
+	touch $@
+
+$(TOOLS)/typescript/node_modules: infra/typescript/package-lock.json
+	@command -v npm >/dev/null || infra/install nodejs npm
+	mkdir -p $(TOOLS)/typescript
+	cp infra/typescript/package.json infra/typescript/package-lock.json $(TOOLS)/typescript
+	cd $(TOOLS)/typescript && npm ci --silent
 	touch $@
 
 .PHONY: clean
