@@ -22,6 +22,7 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
 	"github.com/le-stats-sportifs/lestats/runtime/jobs"
 	"github.com/le-stats-sportifs/lestats/runtime/keys"
+	"github.com/le-stats-sportifs/lestats/runtime/metrics"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 	"github.com/le-stats-sportifs/lestats/runtime/queue"
 	"github.com/le-stats-sportifs/lestats/runtime/web"
@@ -156,7 +157,7 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 		return nil, err
 	}
 	if cfg.Function {
-		m.function = &function{handler: handler, large: m.base.Store, log: cfg.Log, fresh: m.base.Fresh}
+		m.function = &function{handler: handler, large: m.base.Store, log: cfg.Log, fresh: m.base.Fresh, ended: m.base.EventEnded}
 		if cfg.QueueURL == "" {
 			m.function.limit = cfg.TimeLimit
 		}
@@ -229,6 +230,19 @@ func (m *Main) handler() (http.Handler, error) {
 	}
 	if m.keys != nil {
 		cfg.Keys, cfg.Jobs = m.keys, ownJobs{cfg.Jobs}
+	}
+	assistants, err := m.assistants(cfg.Jobs.Answer)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Mounts = append(cfg.Mounts, assistants)
+	if m.base.Metrics != nil {
+		cfg.Mounts = append(cfg.Mounts, httpapi.Mount{
+			ID: "metrics", Method: http.MethodGet, Path: "/metrics", MediaType: metrics.MediaType, Admin: true,
+			Summary:     "Metrics for Prometheus",
+			Description: "What this process counts, in Prometheus' text format. The admin address (--admin-listen) has it without a key.",
+			Serve:       m.base.Metrics.Serve,
+		})
 	}
 	site, err := m.site(cfg.Jobs)
 	if err != nil {

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -23,7 +24,8 @@ type Base struct {
 	Observer  Observer            // of all that this process does; nil: none
 	Metrics   *metrics.Prometheus // nil in a function, which nobody scrapes
 
-	admin  *admin // nil: there is no admin address
+	emf    *metrics.EMF // nil in a server
+	admin  *admin       // nil: there is no admin address
 	cfg    Config
 	looked atomic.Int64 // when the bucket of plugins was listed in a function, in Unix nanoseconds; 0 without one
 }
@@ -66,15 +68,14 @@ func OpenBase(ctx context.Context, cfg Config, pool jobs.Config) (_ *Base, err e
 	if b.Pool, err = jobs.New(pool, b.Store, b.Questions); err != nil {
 		return nil, err
 	}
-	if b.Metrics == nil {
-		return b, nil
+	if b.Metrics != nil {
+		workers, intake := b.Pool.Limits()
+		b.Metrics.Connect(metrics.Sources{
+			Jobs: b.Pool.Load, Workers: workers, Intake: intake,
+			Memory: b.Questions.Engine.Memory, Plugins: b.Questions.Plugins, Plugin: b.Questions.PluginOf,
+		})
 	}
-	workers, intake := b.Pool.Limits()
-	b.Metrics.Connect(metrics.Sources{
-		Jobs: b.Pool.Load, Workers: workers, Intake: intake,
-		Memory: b.Questions.Engine.Memory, Plugins: b.Questions.Plugins, Plugin: b.Questions.PluginOf,
-	})
-	if cfg.AdminListen != "" {
+	if cfg.AdminListen != "" && !cfg.Function {
 		if b.admin, err = openAdmin(ctx, cfg.AdminListen, cfg.Version, b.Metrics, cfg.Log); err != nil {
 			return nil, err
 		}
@@ -105,14 +106,33 @@ func InspectQuestions(ctx context.Context, cfg Config, objects results.Objects) 
 
 // observe makes the Observer of a process and tells it to those who call it.
 func (b *Base) observe(questions *QuestionsConfig, pool *jobs.Config) {
-	if b.cfg.Function || b.cfg.NoMetrics {
+	switch {
+	case b.cfg.NoMetrics:
 		return
+	case b.cfg.Function:
+		to := b.cfg.MetricsLog
+		if to == nil {
+			to = os.Stdout
+		}
+		b.emf = metrics.NewEMF(to, cmp.Or(os.Getenv(EnvFunction), "lestats"))
+		b.Observer = b.emf
+	default:
+		b.Metrics = metrics.NewPrometheus(b.cfg.Version)
+		b.Observer = b.Metrics
 	}
-	b.Metrics = metrics.NewPrometheus(b.cfg.Version)
-	b.Observer = b.Metrics
 	questions.observer, pool.Observer = b.Observer, b.Observer
 	if pool.Queue != nil {
 		pool.Queue = observedQueue{pool.Queue, b.Observer}
+	}
+}
+
+// EventEnded writes to the log what an event of a function counted.
+func (b *Base) EventEnded() {
+	if b.emf == nil {
+		return
+	}
+	if err := b.emf.Flush(); err != nil {
+		b.cfg.Log.Warn("the metrics of an event are lost", "error", err)
 	}
 }
 

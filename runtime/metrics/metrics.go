@@ -162,13 +162,10 @@ func (p *Prometheus) RequestEnded(route, method string, status int, code questio
 	p.inFlight.Dec()
 	p.requests.WithLabelValues(route, known(method), strconv.Itoa(status)).Inc()
 	p.requestDuration.WithLabelValues(route).Observe(took.Seconds())
-	if code == rateLimited {
+	if code == question.CodeRateLimited {
 		p.rateLimited.Inc()
 	}
 }
-
-// rateLimited is the code of the error of a client that sends too many requests.
-const rateLimited = question.Code("rate_limited")
 
 // known returns an HTTP method, "other" if it is not one of those that clients use.
 func known(method string) string {
