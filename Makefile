@@ -16,6 +16,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 K6_VERSION := v1.8.1
 SAM_VERSION := 1.170.0
+SPDX_TOOLS_VERSION := 0.8.3
 # Hypothesis makes Schemathesis' requests from the seed.
 SCHEMATHESIS := schemathesis==4.32.5 hypothesis==6.170.17
 
@@ -180,6 +181,21 @@ mutants: go ## Break runtime/jobs in many ways, one after the other: its model t
 test-digest: go ## Check that a clone, an archive and a changed tree build the same plugin digest
 	.ci/digest
 
+.PHONY: dist
+dist: generate ## Build a release into dist/: archives for Linux and macOS, their bills of materials (SPDX), SHA256SUMS
+	VERSION='$(VERSION)' infra/dist dist
+
+.PHONY: test-dist
+test-dist: generate $(TOOLS)/spdx/bin/pyspdxtools ## Build a release and check it: archives, bills of materials, a second build to the byte, go install (4 minutes)
+	VERSION='$(VERSION)' SPDX='$(CURDIR)/$(TOOLS)/spdx/bin/pyspdxtools' .ci/dist
+
+.PHONY: test-arm64
+test-arm64: generate ## Run the program and the sandbox's proofs for arm64 under qemu, and compare with amd64; installs qemu and proot if missing (4 minutes)
+	@missing=(); for need in qemu-user-static:qemu-aarch64-static proot:proot; do \
+	  command -v "$${need#*:}" >/dev/null || missing+=("$${need%:*}"); done; \
+	[ $${#missing[@]} = 0 ] || infra/install "$${missing[@]}"
+	.ci/arm64
+
 .PHONY: test-bare
 test-bare: $(TOOLS)/minio $(TOOLS)/goaws ## Run `make run` and `make test` in a bare Debian as a normal user; must be started as root on Debian (10 minutes)
 	.ci/bare
@@ -333,6 +349,10 @@ $(TOOLS)/sam/bin/sam:
 	python3 -m venv $(TOOLS)/sam || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
 	$(TOOLS)/sam/bin/python3 -m pip install -q aws-sam-cli==$(SAM_VERSION)
 
+$(TOOLS)/spdx/bin/pyspdxtools:
+	python3 -m venv $(TOOLS)/spdx || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
+	$(TOOLS)/spdx/bin/python3 -m pip install -q spdx-tools==$(SPDX_TOOLS_VERSION)
+
 $(TOOLS)/schemathesis/bin/schemathesis:
 	python3 -m venv $(TOOLS)/schemathesis || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
 	$(TOOLS)/schemathesis/bin/python3 -m pip install -q $(SCHEMATHESIS)
@@ -353,4 +373,4 @@ $(TOOLS)/axe/node_modules: infra/browser/package-lock.json
 
 .PHONY: clean
 clean: ## Remove build results, except the tools in .tools
-	rm -rf bin plugins/built/*.wasm data/built/*.arrow data/sample.go
+	rm -rf bin dist plugins/built/*.wasm data/built/*.arrow data/sample.go

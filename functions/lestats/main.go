@@ -221,6 +221,9 @@ func (c versionCmd) Run(ctx context.Context, s *streams) error {
 	v := versions{Version: version, Go: "unknown", Plugins: map[string]string{}}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		v.Go = info.GoVersion
+		if v.Version == "unknown" && info.Main.Version != "" && info.Main.Version != "(devel)" {
+			v.Version = info.Main.Version // `go install` knows it
+		}
 	}
 	for name, wasm := range plugins.Modules() {
 		v.Plugins[name] = fmt.Sprintf("sha256:%x", sha256.Sum256(wasm))
