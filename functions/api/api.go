@@ -21,6 +21,8 @@ import (
 	"github.com/le-stats-sportifs/lestats/runtime/chart"
 	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
 	"github.com/le-stats-sportifs/lestats/runtime/jobs"
+	"github.com/le-stats-sportifs/lestats/runtime/keys"
+	"github.com/le-stats-sportifs/lestats/runtime/metrics"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 	"github.com/le-stats-sportifs/lestats/runtime/queue"
 	"github.com/le-stats-sportifs/lestats/runtime/web"
@@ -35,12 +37,13 @@ type Config struct {
 
 	Queue     int           `help:"Jobs that may wait. When that many are waiting, new ones are refused with 503." default:"${queue}" env:"LESTATS_QUEUE"`
 	Retention time.Duration `help:"How long results are kept; a negative value keeps them for ever." default:"${retention}" env:"LESTATS_RETENTION"`
-	ClientKey string        `name:"api-key" help:"Key that clients must send (X-Api-Key: KEY), except to /healthz and /readyz. Default: no key is needed." placeholder:"KEY" env:"LESTATS_API_KEY"`
-	AdminKey  string        `help:"Key that graceful_shutdown requires (Authorization: Bearer KEY), from this machine too. Without it, and without --local-shutdown, graceful_shutdown is off." placeholder:"KEY" env:"LESTATS_ADMIN_KEY"`
+	ClientKey string        `name:"api-key" help:"Key that clients must send (X-Api-Key: KEY, or as a bearer's token or a password), except to /healthz and /readyz. Default: no key is needed." placeholder:"KEY" env:"LESTATS_API_KEY"`
+	Keys      string        `help:"File of named keys, one of which clients must send, in place of one key for all: \"lestats key new\" makes them. It is read again when it changes. Default: no key is needed." placeholder:"FILE" env:"LESTATS_KEYS"`
+	AdminKey  string        `help:"Key that graceful_shutdown requires (Authorization: Bearer KEY), from this machine too. Without it, an admin key of --keys and --local-shutdown, graceful_shutdown is off." placeholder:"KEY" env:"LESTATS_ADMIN_KEY"`
 
 	LocalShutdown bool     `help:"Without an admin key, allow graceful_shutdown to every client on this machine. Do not use it behind a reverse proxy on the same machine: if the proxy adds no header, all its clients look local." env:"LESTATS_LOCAL_SHUTDOWN"`
 	AllowedHosts  []string `name:"allowed-host" help:"Host names that requests may use besides loopback names, separated by commas. Needed if the server has no API key, listens on a loopback address and a reverse proxy passes the public Host on. If set, other names are refused on every address." placeholder:"NAME" env:"LESTATS_ALLOWED_HOST"`
-	CORSOrigins   []string `name:"cors-origin" help:"Origins of web pages that may use the API from a browser, separated by commas, such as https://stats.example.org. * lets all pages read but not ask, and excludes an API key. Default: none." placeholder:"ORIGIN" env:"LESTATS_CORS_ORIGIN"`
+	CORSOrigins   []string `name:"cors-origin" help:"Origins of web pages that may use the API from a browser, separated by commas, such as https://stats.example.org. * lets all pages read but not ask, and excludes keys. Default: none." placeholder:"ORIGIN" env:"LESTATS_CORS_ORIGIN"`
 
 	BasePath string `help:"Path under which clients reach the service, behind a proxy or in an API mapping of API Gateway, such as /stats. It is removed from requests that begin with it and put before links. Default: the root." placeholder:"/PATH" env:"LESTATS_BASE_PATH"`
 
@@ -73,6 +76,9 @@ func (c *Config) complete() error {
 	if c.Function {
 		c.Reserved = min(c.Reserved, int64(c.FunctionMiB)<<20/16)
 	}
+	if c.ClientKey != "" && c.Keys != "" {
+		return errors.New("one key for all (--api-key, LESTATS_API_KEY) and a file of named keys (--keys, LESTATS_KEYS) exclude each other: choose one")
+	}
 	if c.Queue < 0 {
 		return fmt.Errorf("queue %d: it takes 1 or more, or 0 for %d", c.Queue, wire.DefaultQueue)
 	}
@@ -82,10 +88,24 @@ func (c *Config) complete() error {
 	return nil
 }
 
+// Check fills in the defaults and refuses values that cannot work, as Open does. It starts
+// nothing. That the base path is not one of a page is left to Open.
+func (c *Config) Check() error {
+	if err := c.complete(); err != nil {
+		return err
+	}
+	_, err := httpapi.New(httpapi.Config{
+		Catalog: struct{ httpapi.Catalog }{}, Jobs: struct{ httpapi.Jobs }{}, Formats: wire.Formats, // of which nothing is called
+		ClientKey: c.ClientKey, BasePath: c.BasePath, Hosts: c.AllowedHosts, Origins: c.CORSOrigins,
+	})
+	return err
+}
+
 // Main is a server: Open, then Run until its context ends, then Close.
 type Main struct {
 	cfg      Config
 	base     *wire.Base
+	keys     *keys.File   // nil if there are no named keys
 	listener net.Listener // nil in a function
 	server   *http.Server // nil in a function
 	function *function    // nil in a server
@@ -111,6 +131,11 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 		return nil, err
 	}
 	m.cfg = cfg
+	if cfg.Keys != "" {
+		if m.keys, err = keys.Open(keys.Config{Path: cfg.Keys, Alone: cfg.Function, Log: cfg.Log}); err != nil {
+			return nil, err
+		}
+	}
 	pool, err := cfg.pool()
 	if err != nil {
 		return nil, err
@@ -132,7 +157,7 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 		return nil, err
 	}
 	if cfg.Function {
-		m.function = &function{handler: handler, large: m.base.Store, log: cfg.Log, fresh: m.base.Fresh}
+		m.function = &function{handler: handler, large: m.base.Store, log: cfg.Log, fresh: m.base.Fresh, ended: m.base.EventEnded}
 		if cfg.QueueURL == "" {
 			m.function.limit = cfg.TimeLimit
 		}
@@ -191,6 +216,7 @@ func (m *Main) handler() (http.Handler, error) {
 		AdminKey:  m.cfg.AdminKey,
 		Version:   m.cfg.Version,
 		Log:       m.cfg.Log,
+		Observer:  m.base.Observer,
 
 		LocalShutdown: m.cfg.LocalShutdown,
 		BasePath:      m.cfg.BasePath,
@@ -201,6 +227,22 @@ func (m *Main) handler() (http.Handler, error) {
 	if m.cfg.Function {
 		cfg.Jobs = onDemand{m.base.Pool, m.cfg.QueueURL == ""}
 		cfg.NoShutdown = "a cloud function has one process per request; to stop it, set its reserved concurrency to 0"
+	}
+	if m.keys != nil {
+		cfg.Keys, cfg.Jobs = m.keys, ownJobs{cfg.Jobs}
+	}
+	assistants, err := m.assistants(cfg.Jobs.Answer)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Mounts = append(cfg.Mounts, assistants)
+	if m.base.Metrics != nil {
+		cfg.Mounts = append(cfg.Mounts, httpapi.Mount{
+			ID: "metrics", Method: http.MethodGet, Path: "/metrics", MediaType: metrics.MediaType, Admin: true,
+			Summary:     "Metrics for Prometheus",
+			Description: "What this process counts, in Prometheus' text format. The admin address (--admin-listen) has it without a key.",
+			Serve:       m.base.Metrics.Serve,
+		})
 	}
 	site, err := m.site(cfg.Jobs)
 	if err != nil {
@@ -220,11 +262,11 @@ func (m *Main) handler() (http.Handler, error) {
 }
 
 // site returns what makes the pages.
-func (m *Main) site(jobs web.Jobs) (*web.Site, error) {
+func (m *Main) site(jobs httpapi.Jobs) (*web.Site, error) {
 	ds := m.base.Questions.Dataset
 	return web.New(web.Config{
 		Catalog:      publicCatalog{m.base.Questions},
-		Answer:       m.base.Pool.Answer,
+		Answer:       jobs.Answer,
 		Draw:         wire.Draw,
 		DrawingStyle: chart.Style,
 		Dataset:      ds.Info(),
@@ -260,11 +302,14 @@ func (m *Main) URL() string {
 	return "http://" + m.listener.Addr().String()
 }
 
+// Keyed reports whether clients need a key.
+func (m *Main) Keyed() bool { return m.cfg.ClientKey != "" || m.cfg.Keys != "" }
+
 // LoopbackNames reports whether requests are only answered under a loopback name, or one
 // of AllowedHosts, because nothing else keeps the pages of strangers out that this
 // machine's browsers have open.
 func (m *Main) LoopbackNames() bool {
-	if m.listener == nil || m.cfg.ClientKey != "" {
+	if m.listener == nil || m.Keyed() {
 		return false
 	}
 	at, ok := m.listener.Addr().(*net.TCPAddr)

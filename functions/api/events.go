@@ -54,6 +54,8 @@ type function struct {
 	limit   time.Duration             // a job's time limit where there is no queue; else 0
 	fresh   func(ctx context.Context) // looks for new plugins now and then; nil: never
 
+	ended func() // is called after each event; nil: nothing is
+
 	warned sync.Once
 }
 
@@ -69,6 +71,9 @@ func (f *function) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	}
 	if err := json.Unmarshal(event, &kind); err != nil {
 		return nil, fmt.Errorf("the event is not a JSON object: %w", err)
+	}
+	if f.ended != nil {
+		defer f.ended()
 	}
 	if deadline, ok := ctx.Deadline(); ok {
 		due := wire.Due(deadline)

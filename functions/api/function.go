@@ -89,11 +89,11 @@ func (d onDemand) Watch(ctx context.Context, id string) (<-chan *question.Job, e
 
 // List lists jobs. Without a queue it first runs jobs that an invocation left behind when
 // it was killed: their ids may not have been given out, so nobody may ask for them.
-func (d onDemand) List(ctx context.Context, before string, limit int) ([]*question.Job, error) {
+func (d onDemand) List(ctx context.Context, f question.JobFilter, before string, limit int) (question.JobPage, error) {
 	if err := d.recover(ctx); err != nil {
-		return nil, err
+		return question.JobPage{}, err
 	}
-	return d.Pool.List(ctx, before, limit)
+	return d.Pool.List(ctx, f, before, limit)
 }
 
 // Unfinished counts jobs, after what List does first.

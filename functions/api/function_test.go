@@ -566,9 +566,9 @@ func TestJobOutlivesItsInvocation(t *testing.T) {
 	if err != nil || job.Status.Final() {
 		t.Fatalf("%+v, %v", job, err)
 	}
-	list, err := two.List(t.Context(), "", 10)
-	if n, countErr := two.Unfinished(t.Context()); err != nil || countErr != nil || n != 1 || len(list) != 1 || list[0].ID != job.ID {
-		t.Errorf("%d unfinished, %v, %v", n, list, err)
+	list, err := two.List(t.Context(), question.JobFilter{}, "", 10)
+	if n, countErr := two.Unfinished(t.Context()); err != nil || countErr != nil || n != 1 || len(list.Jobs) != 1 || list.Jobs[0].ID != job.ID {
+		t.Errorf("%d unfinished, %v, %v", n, list.Jobs, err)
 	}
 	// A short wait does not keep it from ending.
 	invocation = context.WithValue(t.Context(), dueKey{}, time.Now().Add(time.Minute))

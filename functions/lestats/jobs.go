@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/functions/wire"
@@ -44,25 +42,21 @@ func (c *jobsListCmd) Run(ctx context.Context, s *streams) error {
 		return fmt.Errorf("--limit %d: it takes 1 to 1000", c.Limit)
 	}
 	return withStore(ctx, c.StoreConfig, s, func(store *results.Store) error {
-		list, more, err := c.page(ctx, store)
+		page, err := store.List(ctx, question.JobFilter{}, c.Before, c.Limit)
 		if err != nil {
 			return err
 		}
 		if c.JSON {
-			next := ""
-			if more {
-				next = list[len(list)-1].ID
-			}
-			_, err := unchanged(s.out).Write(append(httpapi.ListBody(list, true, next), '\n'))
+			_, err := unchanged(s.out).Write(append(httpapi.ListBody(page.Jobs, true, page.Next), '\n'))
 			return err
 		}
-		if len(list) == 0 {
+		if len(page.Jobs) == 0 {
 			fmt.Fprintf(s.err, "%s holds no jobs.\n", c.Location)
 			return nil
 		}
 		return aligned(s.out, func(w io.Writer) {
 			fmt.Fprintln(w, "ID\tSTATUS\tQUESTION\tCREATED (UTC)\tTOOK")
-			for _, j := range list {
+			for _, j := range page.Jobs {
 				took := "-"
 				if !j.Finished.IsZero() && !j.Started.IsZero() {
 					took = j.Finished.Sub(j.Started).Round(10 * time.Microsecond).String()
@@ -71,35 +65,6 @@ func (c *jobsListCmd) Run(ctx context.Context, s *streams) error {
 			}
 		})
 	})
-}
-
-// mostPending is how many jobs that have not ended are listed, as over HTTP.
-const mostPending = 10_000
-
-// page returns one page of jobs, and whether there are older ones.
-func (c *jobsListCmd) page(ctx context.Context, store *results.Store) (list []*question.Job, more bool, err error) {
-	// Jobs that end meanwhile become outcomes, so outcomes are read last.
-	pending, err := store.Pending(ctx, "", mostPending)
-	if err != nil {
-		return nil, false, err
-	}
-	done, err := store.Outcomes(ctx, c.Before, c.Limit+1)
-	if err != nil {
-		return nil, false, err
-	}
-	ended := map[string]bool{}
-	for _, j := range done {
-		ended[j.ID] = true
-	}
-	list = done
-	for _, j := range pending {
-		if !ended[j.ID] && (c.Before == "" || j.ID < c.Before) {
-			list = append(list, j)
-		}
-	}
-	slices.SortFunc(list, func(a, b *question.Job) int { return strings.Compare(b.ID, a.ID) })
-	more = len(list) > c.Limit
-	return list[:min(len(list), c.Limit)], more, nil
 }
 
 type jobsShowCmd struct {

@@ -75,11 +75,14 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Answer questions over HTTP."`
 	Worker  workerCmd  `cmd:"" help:"Run jobs from a queue, alongside any number of other workers."`
 	Ask     askCmd     `cmd:"" help:"Ask one question, without a server."`
+	MCP     mcpCmd     `cmd:"" name:"mcp" help:"Give an assistant the questions as tools, over standard input and output (Model Context Protocol)."`
 	Verify  verifyCmd  `cmd:"" help:"Ask the question of a saved answer again, and compare."`
 	Cite    citeCmd    `cmd:"" help:"Print a citation of an answer: as text, BibTeX or CSL-JSON."`
 	Jobs    jobsCmd    `cmd:"" help:"List the jobs in a store, or show one."`
+	Doctor  doctorCmd  `cmd:"" help:"Check where a server or a worker would run, and say what to do."`
 	Data    dataCmd    `cmd:"" help:"Inspect, convert and download datasets."`
 	Plugin  pluginCmd  `cmd:"" help:"Create, check and inspect plugins."`
+	Key     keyCmd     `cmd:"" help:"Make, list and revoke the keys of a server's clients."`
 	Version versionCmd `cmd:"" help:"Print the version and the digests of the built-in plugin and sample."`
 
 	Completion completionCmd `cmd:"" help:"Print a script that makes a shell complete this program's commands."`
@@ -95,7 +98,7 @@ Try:
 
 Flags of serve can also be set by environment variables; "lestats serve --help" names them.
 
-Output for programs: --json, or -f csv or arrow. An error then is a JSON object with its code, where JSON was asked for. The name - stands for standard input or output. No output is coloured. Only serve, worker, data init, build and pull, plugin new, build, lock and compile, and --output write files; compiled plugins are kept in a cache (--cache).
+Output for programs: --json, or -f csv or arrow. An error then is a JSON object with its code, where JSON was asked for. The name - stands for standard input or output. No output is coloured. Only serve, worker, data init, build and pull, plugin new, build, lock and compile, key new and revoke, and --output write files; compiled plugins are kept in a cache (--cache).
 
 Exit codes:
 
@@ -176,6 +179,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 	}
 	fmt.Fprintf(errs, "lestats: %s\n", wire.Explain(err))
+	for _, function := range sandbox.StackOf(err) {
+		fmt.Fprintf(errs, "  in %s\n", function)
+	}
 	if asksJSON(command) && !out.used {
 		printError(stdout, err)
 	}

@@ -75,7 +75,7 @@ func (c *serveCmd) Run(ctx context.Context, s *streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	if c.Listen, err = c.address(); err != nil {
+	if c.Listen, err = listenAddress(c.Listen); err != nil {
 		return err
 	}
 	c.Log, c.Version, c.Function = log.Logger, version, wire.InFunction()
@@ -94,12 +94,12 @@ func (c *serveCmd) Run(ctx context.Context, s *streams) (err error) {
 	return errors.Join(server.Run(ctx), server.Close())
 }
 
-// address returns the address to listen on, "" for the default. Without --listen, the
+// listenAddress returns the address to listen on, "" for the default. If none is given, the
 // variable PORT is used, as container platforms (Cloud Run, Heroku) set it.
-func (c *serveCmd) address() (string, error) {
+func listenAddress(given string) (string, error) {
 	port := os.Getenv("PORT")
-	if c.Listen != "" || port == "" || wire.InFunction() {
-		return c.Listen, nil
+	if given != "" || port == "" || wire.InFunction() {
+		return given, nil
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return "", fmt.Errorf("the variable PORT is %q; it takes a number from 0 to 65535, or use --listen HOST:PORT instead", port)
@@ -139,7 +139,7 @@ func (c *serveCmd) banner(w io.Writer, server *api.Main) error {
 // examples returns commands that ask this server, and its dataset without it.
 func (c *serveCmd) examples(server *api.Main) []string {
 	curl := "curl"
-	if c.ClientKey != "" {
+	if server.Keyed() {
 		curl += ` -H "X-Api-Key: $LESTATS_API_KEY"` // the key itself stays out of the terminal's history
 	}
 	out := []string{curl + " " + server.URL() + "/"}
@@ -167,21 +167,27 @@ func (c *serveCmd) examples(server *api.Main) []string {
 
 // access describes who may use the server.
 func (c *serveCmd) access(server *api.Main) string {
-	names := ""
+	names, who := "", ""
 	if len(c.AllowedHosts) > 0 {
 		names = " and " + strings.Join(c.AllowedHosts, ", ")
 	}
 	switch {
-	case c.ClientKey != "" && names == "":
-		return "whoever has the API key"
+	case c.Keys != "":
+		who = "whoever has a key in " + c.Keys
 	case c.ClientKey != "":
-		return "whoever has the API key, under loopback names" + names
+		who = "whoever has the API key"
+	}
+	switch {
+	case who != "" && names != "":
+		return who + ", under loopback names" + names
+	case who != "":
+		return who
 	case server.LoopbackNames():
 		return "everybody on this machine, under loopback names" + names + " (--allowed-host adds some)"
 	case names != "":
 		return "everybody who reaches it, under loopback names" + names
 	default:
-		return "everybody who reaches it (--api-key asks for a key)"
+		return "everybody who reaches it (--api-key or --keys asks for a key)"
 	}
 }
 
@@ -190,6 +196,8 @@ func (c *serveCmd) shutdown() string {
 	switch {
 	case c.AdminKey != "":
 		return "graceful_shutdown asks for the admin key"
+	case c.Keys != "" && !c.LocalShutdown:
+		return "graceful_shutdown asks for an admin key in " + c.Keys
 	case c.LocalShutdown:
 		return "graceful_shutdown is open to every client on this machine"
 	default:

@@ -139,7 +139,7 @@ func TestWorkers(t *testing.T) {
 	if t.Logf("the other worker ended %d of %d jobs", handed, total); handed == 0 {
 		t.Error("nothing was handed over")
 	}
-	if n, err := c.results(t).Pending(t.Context(), "", 0); err != nil || len(n) != 0 {
+	if n, err := c.results(t).Pending(t.Context(), question.JobFilter{}, "", 0); err != nil || len(n.Jobs) != 0 {
 		t.Errorf("pending: %v, %v", n, err)
 	}
 }

@@ -137,12 +137,12 @@ func depth(t *testing.T, address string) func() int {
 // its code, and that nothing is pending.
 func check(t *testing.T, store *results.Store, total int, poisoned map[string]question.Code) {
 	t.Helper()
-	outcomes, err := store.Outcomes(t.Context(), "", total+1)
+	outcomes, err := store.Outcomes(t.Context(), question.JobFilter{}, "", total+1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	failed := 0
-	for _, job := range outcomes {
+	for _, job := range outcomes.Jobs {
 		code, bad := poisoned[job.ID]
 		switch {
 		case job.Status == question.Failed && bad && job.Error.Code == code:
@@ -151,8 +151,8 @@ func check(t *testing.T, store *results.Store, total int, poisoned map[string]qu
 			t.Errorf("job %s: %s, %v; want %s", job.ID, job.Status, job.Error, code)
 		}
 	}
-	pending, err := store.Pending(t.Context(), "", 0)
-	if err != nil || len(pending) > 0 || len(outcomes) != total || failed != len(poisoned) {
-		t.Errorf("%d ended, %d of them failed, %d are pending, %v; want %d, %d, 0", len(outcomes), failed, len(pending), err, total, len(poisoned))
+	pending, err := store.Pending(t.Context(), question.JobFilter{}, "", 0)
+	if err != nil || len(pending.Jobs) > 0 || len(outcomes.Jobs) != total || failed != len(poisoned) {
+		t.Errorf("%d ended, %d of them failed, %d are pending, %v; want %d, %d, 0", len(outcomes.Jobs), failed, len(pending.Jobs), err, total, len(poisoned))
 	}
 }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/runtime/jobs"
+	"github.com/le-stats-sportifs/lestats/runtime/metrics"
 	"github.com/le-stats-sportifs/lestats/runtime/results"
 	"github.com/le-stats-sportifs/lestats/runtime/results/s3"
 )
@@ -19,7 +21,11 @@ type Base struct {
 	Questions *Questions
 	Store     *results.Store
 	Pool      *jobs.Pool
+	Observer  Observer            // of all that this process does; nil: none
+	Metrics   *metrics.Prometheus // nil in a function, which nobody scrapes
 
+	emf    *metrics.EMF // nil in a server
+	admin  *admin       // nil: there is no admin address
 	cfg    Config
 	looked atomic.Int64 // when the bucket of plugins was listed in a function, in Unix nanoseconds; 0 without one
 }
@@ -34,8 +40,6 @@ func OpenBase(ctx context.Context, cfg Config, pool jobs.Config) (_ *Base, err e
 	case cfg.Data == "": // reading a file may take any amount of memory
 		defer collectLater(startMemory, serverGC)()
 	}
-	cfg.s3 = s3.Config{Endpoint: cfg.S3Endpoint, Region: cfg.S3Region}
-	cfg.slots, cfg.live = cfg.Workers, !cfg.Function
 	b := &Base{cfg: cfg}
 	defer func() {
 		if err != nil {
@@ -46,17 +50,17 @@ func OpenBase(ctx context.Context, cfg Config, pool jobs.Config) (_ *Base, err e
 	if err != nil {
 		return nil, err
 	}
-	b.Store = results.New(objects)
-	if cfg.PollPlugins >= 0 {
-		if bucket := Plugins(objects, cfg.Location); bucket != nil {
-			bucket.Poll = cfg.PollPlugins
-			cfg.bucket = bucket
-			if cfg.Function {
-				b.looked.Store(time.Now().UnixNano())
-			}
-		}
+	b.observe(&cfg.QuestionsConfig, &pool)
+	if b.Observer != nil {
+		objects = observeObjects(objects, b.Observer)
 	}
-	if b.Questions, err = OpenQuestions(ctx, cfg.QuestionsConfig); err != nil {
+	b.Store = results.New(objects)
+	questions := cfg.questions(objects)
+	questions.live = !cfg.Function
+	if cfg.Function && questions.bucket != nil {
+		b.looked.Store(time.Now().UnixNano())
+	}
+	if b.Questions, err = OpenQuestions(ctx, questions); err != nil {
 		return nil, err
 	}
 	pool.Workers, pool.TimeLimit, pool.Log = cfg.Workers, cfg.TimeLimit, cfg.Log
@@ -64,7 +68,80 @@ func OpenBase(ctx context.Context, cfg Config, pool jobs.Config) (_ *Base, err e
 	if b.Pool, err = jobs.New(pool, b.Store, b.Questions); err != nil {
 		return nil, err
 	}
+	if b.Metrics != nil {
+		workers, intake := b.Pool.Limits()
+		b.Metrics.Connect(metrics.Sources{
+			Jobs: b.Pool.Load, Workers: workers, Intake: intake,
+			Memory: b.Questions.Engine.Memory, Plugins: b.Questions.Plugins, Plugin: b.Questions.PluginOf,
+		})
+	}
+	if cfg.AdminListen != "" && !cfg.Function {
+		if b.admin, err = openAdmin(ctx, cfg.AdminListen, cfg.Version, b.Metrics, cfg.Log); err != nil {
+			return nil, err
+		}
+	}
 	return b, nil
+}
+
+// questions returns the dataset and the plugins of a process. objects are its store, which
+// may hold plugins; nil: plugins are not looked for there.
+func (c *Config) questions(objects results.Objects) QuestionsConfig {
+	q := c.QuestionsConfig
+	q.s3, q.slots = s3.Config{Endpoint: c.S3Endpoint, Region: c.S3Region}, c.Workers
+	if objects == nil || c.PollPlugins < 0 {
+		return q
+	}
+	if q.bucket = Plugins(objects, c.Location); q.bucket != nil {
+		q.bucket.Poll = c.PollPlugins
+	}
+	return q
+}
+
+// InspectQuestions loads the dataset and the plugins of a process as OpenBase does, once:
+// it does not watch for changes. cfg must be complete. objects are the process's store; nil:
+// plugins are not looked for there. The caller closes the questions before the objects.
+func InspectQuestions(ctx context.Context, cfg Config, objects results.Objects) (*Questions, error) {
+	return OpenQuestions(ctx, cfg.questions(objects))
+}
+
+// observe makes the Observer of a process and tells it to those who call it.
+func (b *Base) observe(questions *QuestionsConfig, pool *jobs.Config) {
+	switch {
+	case b.cfg.NoMetrics:
+		return
+	case b.cfg.Function:
+		to := b.cfg.MetricsLog
+		if to == nil {
+			to = os.Stdout
+		}
+		b.emf = metrics.NewEMF(to, cmp.Or(os.Getenv(EnvFunction), "lestats"))
+		b.Observer = b.emf
+	default:
+		b.Metrics = metrics.NewPrometheus(b.cfg.Version)
+		b.Observer = b.Metrics
+	}
+	questions.observer, pool.Observer = b.Observer, b.Observer
+	if pool.Queue != nil {
+		pool.Queue = observedQueue{pool.Queue, b.Observer}
+	}
+}
+
+// EventEnded writes to the log what an event of a function counted.
+func (b *Base) EventEnded() {
+	if b.emf == nil {
+		return
+	}
+	if err := b.emf.Flush(); err != nil {
+		b.cfg.Log.Warn("the metrics of an event are lost", "error", err)
+	}
+}
+
+// AdminURL is where clients on this machine find the admin address; "" without one.
+func (b *Base) AdminURL() string {
+	if b.admin == nil {
+		return ""
+	}
+	return b.admin.url()
 }
 
 // startMemory is the memory up to which a server with the embedded dataset does not
@@ -137,6 +214,9 @@ func (b *Base) Close(ctx context.Context) error {
 	var errs []error
 	if b.Pool != nil {
 		errs = append(errs, b.Pool.Close(ctx))
+	}
+	if b.admin != nil { // operators can look on until jobs have ended
+		errs = append(errs, b.admin.close(ctx))
 	}
 	if b.Questions != nil { // before the store, which it may be listing
 		errs = append(errs, b.Questions.Close(ctx))

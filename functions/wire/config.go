@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"runtime"
@@ -67,6 +68,9 @@ type EngineConfig struct {
 	// Reserved is the part of the memory budget that something else than plugins and jobs
 	// uses, in bytes.
 	Reserved int64 `kong:"-"`
+	// HostCalls is called after each call that a plugin makes of the host, by several jobs at
+	// the same time. nil: nobody watches.
+	HostCalls func(sandbox.HostCall) `kong:"-"`
 
 	s3          s3.Config     // where Data is, if it is an object; zero is as the environment says
 	preload     []byte        // plugin that is loaded in any case; nil: none
@@ -87,6 +91,8 @@ type QuestionsConfig struct {
 
 	bucket *PluginBucket // more plugins; nil is none
 	live   bool          // watch for added, changed and removed plugins
+
+	observer Observer // nil: none
 }
 
 // StoreConfig selects the store of jobs and results.
@@ -108,6 +114,12 @@ type Config struct {
 	Workers     int           `help:"Jobs that run at the same time; 0 means one per core." default:"0" env:"LESTATS_WORKERS,TP_NUM_OF_THREADS"`
 	QueueURL    string        `name:"queue-url" help:"SQS queue of the jobs that would have to wait in a server; lestats worker runs them. ${queue_url}" placeholder:"URL" env:"LESTATS_QUEUE_URL"`
 	PollPlugins time.Duration `name:"plugins-poll" help:"How often to look for plugins in the folder plugins/ of an S3 store, with one request each time; a negative value disables it. In AWS Lambda, ${poll_lambda} is the default, and the next event after that time looks." default:"${poll_plugins}" env:"LESTATS_PLUGINS_POLL"`
+
+	AdminListen string `help:"Another address to listen on, for operators: /metrics for Prometheus, profiles, goroutines and build information. It asks for no key, so it belongs on a loopback address or in a private network. Default: none." placeholder:"HOST:PORT" env:"LESTATS_ADMIN_LISTEN"`
+	NoMetrics   bool   `help:"Count nothing: no /metrics, and in AWS Lambda no embedded metrics in the log, for which CloudWatch charges." env:"LESTATS_NO_METRICS"`
+	// MetricsLog gets the embedded metrics of a Function. nil: standard output, which is the
+	// function's log.
+	MetricsLog io.Writer `kong:"-"`
 
 	// Function: this process is an AWS Lambda function. It does not listen but takes events
 	// from AWS_LAMBDA_RUNTIME_API. It has one worker, its sandboxes fit into the function's

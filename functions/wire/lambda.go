@@ -23,6 +23,8 @@ const (
 	EnvRuntimeAPI = "AWS_LAMBDA_RUNTIME_API"
 	// EnvMemory holds the memory of a function, in MiB.
 	EnvMemory = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
+	// EnvFunction holds the name of a function.
+	EnvFunction = "AWS_LAMBDA_FUNCTION_NAME"
 	// EnvEmulator is "true" in SAM's emulator (sam local).
 	EnvEmulator = "AWS_SAM_LOCAL"
 

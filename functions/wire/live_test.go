@@ -174,8 +174,8 @@ func TestPluginsAndStore(t *testing.T) {
 	if err != nil || second[0].ETag == first[0].ETag || second[1] != first[1] {
 		t.Errorf("%+v after %+v, %v", second, first, err)
 	}
-	jobs, err := results.New(objects).Pending(t.Context(), "", 10)
-	if err != nil || len(jobs) != 0 {
+	jobs, err := results.New(objects).Pending(t.Context(), question.JobFilter{}, "", 10)
+	if err != nil || len(jobs.Jobs) != 0 {
 		t.Errorf("the store takes plugins for jobs: %+v, %v", jobs, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

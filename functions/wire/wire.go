@@ -67,6 +67,8 @@ func OpenQuestions(ctx context.Context, cfg QuestionsConfig) (_ *Questions, err 
 		Log:     cfg.Log,
 		Build:   cfg.Version,
 
+		Observer: cfg.observer,
+
 		Reserved:   httpapi.Reserved,
 		PollBucket: cfg.bucket.poll(),
 	})
@@ -80,6 +82,12 @@ func OpenQuestions(ctx context.Context, cfg QuestionsConfig) (_ *Questions, err 
 		}
 	}
 	return opened, nil
+}
+
+// OpenLiveQuestions is OpenQuestions, and follows plugins that are added, changed and removed.
+func OpenLiveQuestions(ctx context.Context, cfg QuestionsConfig) (*Questions, error) {
+	cfg.live = true
+	return OpenQuestions(ctx, cfg)
 }
 
 // embedded reports whether a module is part of this program.

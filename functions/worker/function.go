@@ -33,6 +33,9 @@ func (m *Main) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	if err := json.Unmarshal(event, &e); err != nil {
 		return nil, fmt.Errorf("the event is not the JSON of SQS messages: %w", err)
 	}
+	if m.base != nil {
+		defer m.base.EventEnded()
+	}
 	batch := wire.Batch{Size: len(e.Records)}
 	if deadline, ok := ctx.Deadline(); ok {
 		batch.Timeout = time.Until(deadline.Add(time.Second)).Truncate(time.Second)

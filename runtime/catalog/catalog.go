@@ -92,6 +92,24 @@ const (
 	DefaultDebounce = 250 * time.Millisecond
 )
 
+// Observer counts what plugins do. It is safe for concurrent use.
+type Observer interface {
+	// Ran is called for each run of a question by a plugin that is served.
+	Ran(name, plugin string, used question.Usage)
+	// PluginLoaded is called when a plugin was found or changed: it serves, or has the error
+	// that prevents it.
+	PluginLoaded(info *question.PluginInfo)
+}
+
+// nobody is the Observer of a Config without one.
+type nobody struct{}
+
+// Ran implements Observer.
+func (nobody) Ran(string, string, question.Usage) {}
+
+// PluginLoaded implements Observer.
+func (nobody) PluginLoaded(*question.PluginInfo) {}
+
 // Config configures a catalog. Dataset and Load are required.
 type Config struct {
 	Dataset Dataset
@@ -121,6 +139,8 @@ type Config struct {
 	Build string
 	// Log gets refusals and changes. The default is slog.Default().
 	Log *slog.Logger
+	// Observer is told of runs and loads; nil: nobody is.
+	Observer Observer
 }
 
 func (c *Config) validate() error {
@@ -149,6 +169,9 @@ func (c *Config) validate() error {
 		if *d.value == 0 {
 			*d.value = d.initial
 		}
+	}
+	if c.Observer == nil {
+		c.Observer = nobody{}
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
@@ -266,6 +289,14 @@ func (c *Catalog) Plugins() []question.PluginInfo { return c.current.Load().info
 // modify the result.
 func (c *Catalog) Served() []question.ServedQuestion { return c.current.Load().questions }
 
+// PluginOf returns the plugin that answers a question now, "" if none does.
+func (c *Catalog) PluginOf(name string) string {
+	if h := c.current.Load().served[name]; h != nil {
+		return h.Manifest().Name
+	}
+	return ""
+}
+
 // Check reports whether the request can be answered. Its error is a *question.Error:
 // CodeUnknownQuestion, CodeShuttingDown or an error of Manifest.Bind.
 func (c *Catalog) Check(req question.Request) error {
@@ -367,6 +398,7 @@ func (c *Catalog) answer(ctx context.Context, s *snapshot, req question.Request)
 	table, used, err := h.Measure(ctx, b, rows)
 	if question.CodeOf(err) != question.CodeShuttingDown { // then the plugin that replaced it is asked
 		h.tally.add(used, err)
+		c.cfg.Observer.Ran(req.Question, m.Name, used)
 	}
 	if err != nil {
 		return nil, question.AsError(err)

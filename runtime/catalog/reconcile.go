@@ -427,7 +427,7 @@ func (c *Catalog) conflict(s *snapshot, n *candidate) *question.Error {
 	return nil
 }
 
-// logChanges logs the differences between two snapshots.
+// logChanges logs the differences, and counts what is new, between two snapshots.
 func (c *Catalog) logChanges(ctx context.Context, before, now *snapshot, first bool) {
 	type key struct{ source, digest, reason string }
 	keyOf := func(i *question.PluginInfo) key {
@@ -444,6 +444,9 @@ func (c *Catalog) logChanges(ctx context.Context, before, now *snapshot, first b
 	for i := range now.infos {
 		info := &now.infos[i]
 		k := keyOf(info)
+		if !known[k] {
+			c.cfg.Observer.PluginLoaded(info)
+		}
 		switch {
 		case known[k]:
 			delete(known, k)

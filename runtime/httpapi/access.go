@@ -4,46 +4,96 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 )
 
-// hasClientKey reports whether a request has the client key, if it needs one: in its own
-// header, or as the password of Basic authentication, which browsers can send.
-func (a *api) hasClientKey(r *http.Request) bool {
-	if a.cfg.ClientKey == "" || a.isProbe(r.URL.Path) || equalSecret(r.Header.Get("X-Api-Key"), a.cfg.ClientKey) {
-		return true
-	}
-	_, password, ok := r.BasicAuth()
-	return ok && equalSecret(password, a.cfg.ClientKey)
+// Keys are the keys of named clients. It is safe for concurrent use.
+type Keys interface {
+	// Client returns who has a key; nil if nobody does. wait is 0 if the client may send a
+	// request now, which counts; else it is the time until it may.
+	Client(key string) (client *question.Client, wait time.Duration)
 }
 
-// errKey is the error of a request without the client key. A browser that opens a page, or
+// keyed reports whether requests need a key.
+func (a *api) keyed() bool { return a.cfg.ClientKey != "" || a.cfg.Keys != nil }
+
+// client returns who sends a request. Where a key is needed, it is in its own header, or a
+// bearer's token, or the password of Basic authentication, which browsers can send. Whoever
+// has the admin key needs no other.
+func (a *api) client(w *response, r *http.Request) (question.Client, error) {
+	if a.hasAdminKey(r) {
+		return question.Client{Admin: true}, nil
+	}
+	if !a.keyed() || a.isProbe(r.URL.Path) {
+		return question.Client{}, nil
+	}
+	bearer, isBearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !isBearer {
+		bearer = ""
+	}
+	_, password, _ := r.BasicAuth()
+	wrong := false
+	for _, key := range []string{r.Header.Get("X-Api-Key"), bearer, password} {
+		if key == "" {
+			continue
+		}
+		if a.cfg.ClientKey != "" && equalSecret(key, a.cfg.ClientKey) {
+			return question.Client{}, nil
+		}
+		if a.cfg.Keys != nil {
+			if client, wait := a.cfg.Keys.Client(key); client != nil {
+				return *client, a.errRate(w, client, wait)
+			}
+		}
+		wrong = true
+	}
+	return question.Client{}, a.errKey(w, r, wrong)
+}
+
+// errRate is the error of a client that has to wait; nil if wait is 0.
+func (a *api) errRate(w *response, client *question.Client, wait time.Duration) error {
+	if wait <= 0 {
+		return nil
+	}
+	seconds := int(math.Ceil(wait.Seconds()))
+	w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	return question.Errorf(question.CodeRateLimited, "the key %q sends more requests than it may; the next one is taken in %d s", client.Name, seconds)
+}
+
+// errKey is the error of a request without a key, or with a wrong one. A browser that opens a page, or
 // loads what a page shows, is asked for the key as a password. A program is not: a script's
 // request would open a dialog.
-func (a *api) errKey(w *response, r *http.Request) error {
+func (a *api) errKey(w *response, r *http.Request, wrong bool) error {
+	needs := "this service needs a key"
+	if wrong {
+		needs = "this is not a key of this service"
+	}
 	fetch := r.Header.Get("Sec-Fetch-Dest")
 	part := r.Header.Get("Sec-Fetch-Site") == "same-origin" &&
 		(fetch != "" && fetch != "empty" || r.Header.Get("Accept") == "text/event-stream")
 	if read := r.Method == http.MethodGet || r.Method == http.MethodHead; !read || !part && !wantsPage(r.Header) {
-		return question.Errorf(question.CodeForbidden, "this service needs a key; send `X-Api-Key: KEY`").WithParam("X-Api-Key")
+		return question.Errorf(question.CodeForbidden, "%s; send `X-Api-Key: KEY`", needs).WithParam("X-Api-Key")
 	}
 	w.Header().Set("WWW-Authenticate", `Basic realm="Le Stats Sportifs: the password is the key, the user name does not matter", charset="UTF-8"`)
-	return question.Errorf(question.CodeKeyRequired, "this service needs a key; give it as the password, with any user name")
+	return question.Errorf(question.CodeKeyRequired, "%s; give it as the password, with any user name", needs)
 }
 
 // allowsHost reports whether the Host of a request is one of this server. It protects
 // against DNS rebinding: a page of another site whose name resolves to this machine has
 // the same origin for its browser, but still sends that name as its Host.
 func (a *api) allowsHost(host string) bool {
-	if !a.cfg.CheckHost || loopbackHost(host) {
+	if !a.cfg.CheckHost || LoopbackHost(host) {
 		return true
 	}
 	name := hostName(host)
@@ -76,9 +126,9 @@ func hostName(host string) string {
 	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
-// loopbackHost reports whether a Host header names this machine in a way that foreign DNS
+// LoopbackHost reports whether a Host header names this machine in a way that foreign DNS
 // cannot. Browsers do not ask DNS for names under .localhost.
-func loopbackHost(host string) bool {
+func LoopbackHost(host string) bool {
 	name := hostName(host)
 	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
 		return true
@@ -92,7 +142,24 @@ func loopbackHost(host string) bool {
 // X-Envoy-External-Address and X-Amzn-Trace-Id.
 var forwarding = regexp.MustCompile(`^Via$|Forward|(Real|Client|Connecting|User)-?Ip$|^X-(Original|Rewrite|Envoy|Amzn|Remote|Proxy)|^(Proxy|Remote-Addr|Max-Forwards|Cf-Ray)`)
 
-// mayShutDown allows the holder of the admin key. If there is no such key and
+// hasAdminKey reports whether a request has Config.AdminKey.
+func (a *api) hasAdminKey(r *http.Request) bool {
+	return a.cfg.AdminKey != "" && equalSecret(r.Header.Get("Authorization"), "Bearer "+a.cfg.AdminKey)
+}
+
+// mayOperate allows the holder of an admin key: of Config.AdminKey, or of Config.Keys.
+func (a *api) mayOperate(r *http.Request) error {
+	switch {
+	case question.OriginOf(r.Context()).Client.Admin:
+		return nil
+	case a.cfg.AdminKey == "" && a.cfg.Keys == nil:
+		return question.Errorf(question.CodeForbidden, "this is off here; start the server with --admin-key KEY (LESTATS_ADMIN_KEY), and send `Authorization: Bearer KEY`")
+	default:
+		return question.Errorf(question.CodeForbidden, "this needs an admin key; send `Authorization: Bearer KEY`")
+	}
+}
+
+// mayShutDown allows the holder of an admin key. If there is no such key and
 // Config.LocalShutdown is set, it allows clients on this machine, except proxies, as far
 // as headers tell, and pages in a browser here.
 func (a *api) mayShutDown(r *http.Request) error {
@@ -101,10 +168,12 @@ func (a *api) mayShutDown(r *http.Request) error {
 	}
 	given := r.Header.Get("Authorization")
 	switch {
+	case question.OriginOf(r.Context()).Client.Admin:
+		return nil
 	case a.cfg.AdminKey != "" && given == "":
 		return forbidden("a shutdown needs the admin key; send `Authorization: Bearer KEY`")
-	case a.cfg.AdminKey != "" && equalSecret(given, "Bearer "+a.cfg.AdminKey):
-		return nil
+	case a.cfg.Keys != nil && !a.cfg.LocalShutdown:
+		return forbidden("a shutdown needs an admin key; send `Authorization: Bearer KEY`")
 	case a.cfg.AdminKey == "" && !a.cfg.LocalShutdown:
 		return forbidden("graceful_shutdown is off here; start the server with --admin-key KEY (LESTATS_ADMIN_KEY) to require that key, or with --local-shutdown (LESTATS_LOCAL_SHUTDOWN=1) to allow every client on this machine")
 	case given != "":
@@ -114,7 +183,7 @@ func (a *api) mayShutDown(r *http.Request) error {
 	if err != nil || !client.Addr().Unmap().IsLoopback() {
 		return forbidden("without an admin key, a shutdown must be requested on this machine itself")
 	}
-	if !loopbackHost(r.Host) {
+	if !LoopbackHost(r.Host) {
 		return forbidden("without an admin key, a shutdown must be requested at a loopback address, not at %.100q", r.Host)
 	}
 	for name := range r.Header {

@@ -7,9 +7,10 @@
 //	200  the response has the requested content in the negotiated format; as JSON it may be {"status":"running"}
 //	202  a job was accepted, or (CSV and Arrow) has not ended: ask again
 //	304  the client's copy of the result is still valid
-//	4xx  the request is faulty, and repeating it will fail again, with two exceptions:
+//	4xx  the request is faulty, and repeating it will fail again, with three exceptions:
 //	410  the job was cancelled      } the request was valid, but the job has ended
 //	422  the job has no result      } without a result, for good
+//	429  the client's key has sent more requests than it may: ask again after Retry-After
 //	500  a defect of the server; its log has the details under the X-Request-Id
 //	503  not available now: ask again after Retry-After
 //
@@ -56,9 +57,9 @@ type Jobs interface {
 	// Watch returns a channel with a job as it is now, and then after each change. It is
 	// closed after a final job, when ctx ends, and when no more is learned here.
 	Watch(ctx context.Context, id string) (<-chan *question.Job, error)
-	// List returns jobs without results, newest first, with ids below before; "" starts
-	// at the newest.
-	List(ctx context.Context, before string, limit int) ([]*question.Job, error)
+	// List returns the selected jobs without results, newest first, with ids below before;
+	// "" starts at the newest.
+	List(ctx context.Context, f question.JobFilter, before string, limit int) (question.JobPage, error)
 	// Unfinished returns the number of jobs that are not final.
 	Unfinished(ctx context.Context) (int, error)
 
@@ -71,6 +72,23 @@ type Intake interface {
 	Draining() bool // no jobs are accepted
 	Drained() bool  // ... and all accepted jobs have ended
 }
+
+// Observer counts requests. It is safe for concurrent use.
+type Observer interface {
+	RequestBegan()
+	// RequestEnded is called once per RequestBegan. route is the pattern of the path, "" if
+	// there is none. code is that of the error that was sent, "" without one.
+	RequestEnded(route, method string, status int, code question.Code, took time.Duration)
+}
+
+// nobody is the Observer of a Config without one.
+type nobody struct{}
+
+// RequestBegan implements Observer.
+func (nobody) RequestBegan() {}
+
+// RequestEnded implements Observer.
+func (nobody) RequestEnded(string, string, int, question.Code, time.Duration) {}
 
 // Config configures the handler. Catalog, Jobs and Formats are required.
 type Config struct {
@@ -99,10 +117,15 @@ type Config struct {
 	// Ready returns why a job could not be answered now (such as an unavailable store), or
 	// nil. A nil Ready means always ready.
 	Ready func(ctx context.Context) error
-	// ClientKey is required as X-Api-Key of all requests except probes; "" requires none.
+	// ClientKey is required of all requests except probes, as X-Api-Key, as a bearer's token
+	// or as the password of Basic authentication; "" requires none.
 	ClientKey string
-	// AdminKey is required of a graceful shutdown, as `Authorization: Bearer KEY`. Without
-	// one, LocalShutdown decides.
+	// Keys are the keys of named clients, of which requests need one in the same way. It
+	// excludes a ClientKey.
+	Keys Keys
+	// AdminKey is required of what only the operator may do, as `Authorization: Bearer KEY`,
+	// and stands for any other key. Without one, an admin of Keys may do that, and
+	// LocalShutdown decides who may request a graceful shutdown.
 	AdminKey string
 	// LocalShutdown allows a graceful shutdown without a key to clients that connect from
 	// a loopback address and send no header of a proxy. Behind a proxy on this machine
@@ -124,11 +147,15 @@ type Config struct {
 	NoShutdown string
 	Version    string        // of the program; the default is "unknown"
 	Log        *slog.Logger  // one line per request; the default is slog.Default()
+	Observer   Observer      // is told of each request; nil: nobody is
 	MaxBody    int64         // bytes of a request body; the default is 64 KiB
 	MaxWait    time.Duration // the longest granted ?wait=, and for an answer without a job, less than the server's WriteTimeout; the default is 30 s
 	MaxKept    int64         // bytes of rendered answers that are kept for the next client; 0 keeps none
-	MaxStreams int           // clients that follow events at the same time; the default is 1,000
+	MaxStreams int           // clients that follow events at the same time; the default is DefaultMaxStreams
 }
+
+// DefaultMaxStreams is the default of Config.MaxStreams.
+const DefaultMaxStreams = 1000
 
 func (c *Config) validate() error {
 	if c.Version == "" {
@@ -137,6 +164,9 @@ func (c *Config) validate() error {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
+	if c.Observer == nil {
+		c.Observer = nobody{}
+	}
 	if c.Schema == nil {
 		c.Schema = noColumns{}
 	}
@@ -144,7 +174,7 @@ func (c *Config) validate() error {
 		c.MaxBody = 64 << 10
 	}
 	if c.MaxStreams == 0 {
-		c.MaxStreams = 1000
+		c.MaxStreams = DefaultMaxStreams
 	}
 	if c.MaxWait == 0 {
 		c.MaxWait = 30 * time.Second
@@ -154,6 +184,8 @@ func (c *Config) validate() error {
 		return errors.New("httpapi: Catalog and Jobs are required")
 	case len(c.Formats) == 0 || c.Formats[0].Value == nil:
 		return errors.New("httpapi: Formats must begin with JSON")
+	case c.ClientKey != "" && c.Keys != nil:
+		return errors.New("httpapi: ClientKey and Keys exclude each other")
 	case c.MaxKept < 0:
 		return fmt.Errorf("httpapi: MaxKept is %d; it must not be negative, and 0 keeps nothing", c.MaxKept)
 	case c.MaxBody < 0:

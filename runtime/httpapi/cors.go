@@ -17,7 +17,7 @@ const anyOrigin = "*"
 // needs neither a key nor a body.
 const (
 	readHeaders = "Accept, If-None-Match, Prefer, X-Request-Id"
-	askHeaders  = readHeaders + ", Content-Type, X-Api-Key"
+	askHeaders  = readHeaders + ", Content-Type, " + onceHeader + ", X-Api-Key"
 )
 
 // preflightAge is how long browsers may remember the answer to a preflight, in seconds.
@@ -33,8 +33,8 @@ func (a *api) trustOrigins() error {
 		switch {
 		case len(a.cfg.Origins) > 1:
 			return errors.New("the origin * (--cors-origin) stands for all, and no other can be listed with it")
-		case a.cfg.ClientKey != "":
-			return errors.New("the origin * (--cors-origin) and an API key exclude each other: list the origins whose pages have the key, such as https://stats.example.org")
+		case a.keyed():
+			return errors.New("the origin * (--cors-origin) and API keys exclude each other: list the origins whose pages have a key, such as https://stats.example.org")
 		}
 		return nil
 	}

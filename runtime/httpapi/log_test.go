@@ -41,7 +41,7 @@ func TestAccessLog(t *testing.T) {
 		{"GET", "/api/get_results/" + id, "/api/get_results/{id}", "INFO", 200, true},
 		{"POST", "/api/states_mean", "/api/{question}", "INFO", 202, true},
 		{"GET", "/api/get_results/1", "/api/get_results/{id}", "INFO", 400, false},
-		{"GET", "/nowhere", "/", "INFO", 404, false},
+		{"GET", "/nowhere", "", "INFO", 404, false},
 		{"GET", "/healthz", "/healthz", "DEBUG", 200, false},
 		{"OPTIONS", "*", "", "INFO", 204, false},
 		{"GET", "//nowhere", "", "INFO", 404, false},
@@ -53,7 +53,7 @@ func TestAccessLog(t *testing.T) {
 		}
 		l := lines[0]
 		for key, want := range map[string]any{
-			"id": "my-id.1", "method": tt.method, "route": tt.route, "level": tt.level, "status": tt.status,
+			"request": "my-id.1", "method": tt.method, "route": tt.route, "level": tt.level, "status": tt.status,
 			"bytes": float64(w.Body.Len()), "remote": "192.0.2.1:1234", "msg": "request",
 		} {
 			if l[key] != want {

@@ -21,10 +21,11 @@ const unframed = "default-src 'none'; frame-ancestors 'none'"
 // ServeHTTP answers a request. It always writes a status, recovers from panics and logs
 // one line.
 func (a *api) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	w := &response{ResponseWriter: rw, api: a, header: r.Header, request: r, head: r.Method == http.MethodHead, id: requestID(r.Header), start: time.Now()}
+	w := &response{ResponseWriter: rw, api: a, header: r.Header, head: r.Method == http.MethodHead, id: requestID(r.Header), start: time.Now()}
 	if r.Body != nil && r.Body != http.NoBody { // an adapter may leave it out
 		w.body, w.waits = http.MaxBytesReader(rw, r.Body, a.cfg.MaxBody), r.Header.Get("Expect") != "" && r.ProtoAtLeast(1, 1)
 	}
+	a.cfg.Observer.RequestBegan()
 	h := rw.Header()
 	h.Set("X-Request-Id", w.id)
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -36,22 +37,28 @@ func (a *api) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		// other one sees another end of the body, so nothing may follow it.
 		h.Set("Connection", "close")
 	}
-	defer a.finish(w, r)
+	origin := &question.Origin{Request: w.id, Trace: question.ParseTraceparent(r.Header["Traceparent"])}
+	r = r.WithContext(question.WithOrigin(r.Context(), origin))
+	w.request = r
+	defer a.finish(w, r) // of this r: the mux notes the pattern in it
 
 	if !a.allowsHost(r.Host) {
 		w.fail(a.errHost(r.Host))
 		return
 	}
 	shared := a.share(w, r)
-	r = r.WithContext(question.WithOrigin(r.Context(), &question.Origin{Request: w.id}))
 	switch {
 	case shared && preflight(r): // browsers send it without a key
 		a.route(w, r)
 	case a.csrf.Check(r) != nil:
 		w.fail(question.Errorf(question.CodeForbidden, "a page of another site may not send %s requests here", r.Method))
-	case !a.hasClientKey(r):
-		w.fail(a.errKey(w, r))
 	default:
+		client, err := a.client(w, r)
+		if err != nil {
+			w.fail(err)
+			return
+		}
+		origin.Client = client
 		a.route(w, r)
 	}
 }
@@ -79,18 +86,35 @@ func (a *api) finish(w *response, r *http.Request) {
 	v := recover()
 	if v != nil && v != http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
 		a.cfg.Log.LogAttrs(r.Context(), slog.LevelError, "a request panicked",
-			slog.String("id", w.id), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+			slog.String("request", w.id), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
 		if w.status == 0 {
 			w.fail(internal())
 		} // else net/http notices that the body is too short and closes the connection
 	}
-	a.logAccess(w, r)
+	took := time.Since(w.start)
+	a.logAccess(w, r, took)
+	var code question.Code
+	if w.err != nil {
+		code = question.CodeOf(w.err)
+	}
+	a.cfg.Observer.RequestEnded(a.pattern(r), r.Method, w.status, code, took)
 	if v == http.ErrAbortHandler { //nolint:errorlint // see above
 		panic(v)
 	}
 }
 
-func (a *api) logAccess(w *response, r *http.Request) {
+// pattern returns the pattern of the path that a request's route has, "" if there is none.
+func (a *api) pattern(r *http.Request) string {
+	switch r.Pattern {
+	case "/": // all other paths
+		return ""
+	case "/{$}":
+		return "/"
+	}
+	return r.Pattern
+}
+
+func (a *api) logAccess(w *response, r *http.Request, took time.Duration) {
 	level := slog.LevelInfo
 	switch {
 	case w.status == http.StatusServiceUnavailable:
@@ -103,13 +127,13 @@ func (a *api) logAccess(w *response, r *http.Request) {
 	if !a.cfg.Log.Enabled(r.Context(), level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 12)
+	attrs := make([]slog.Attr, 0, 14)
 	attrs = append(attrs,
-		slog.String("id", w.id),
+		slog.String("request", w.id),
 		slog.String("method", r.Method),
-		slog.String("route", r.Pattern),
+		slog.String("route", a.pattern(r)),
 		slog.Int("status", w.status),
-		slog.Float64("ms", float64(time.Since(w.start).Microseconds())/1000),
+		slog.Float64("ms", float64(took.Microseconds())/1000),
 		slog.Int64("bytes", w.bytes),
 		slog.String("remote", r.RemoteAddr))
 	if w.question != "" {
@@ -117,6 +141,13 @@ func (a *api) logAccess(w *response, r *http.Request) {
 	}
 	if w.job != "" {
 		attrs = append(attrs, slog.String("job", w.job))
+	}
+	from := question.OriginOf(r.Context())
+	if from.Trace != "" {
+		attrs = append(attrs, slog.String("trace", question.TraceID(from.Trace)))
+	}
+	if from.Client.Name != "" {
+		attrs = append(attrs, slog.String("client", from.Client.Name))
 	}
 	if w.err != nil {
 		attrs = append(attrs, slog.String("error", w.err.Error()))

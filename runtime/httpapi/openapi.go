@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -83,7 +84,7 @@ func (a *api) document(under string) object {
 	if a.cfg.AdminKey != "" {
 		keys[adminKey] = object{"type": "http", "scheme": "bearer", "description": "The admin key that the server was started with."}
 	}
-	if a.cfg.ClientKey != "" {
+	if a.keyed() {
 		keys[clientKey] = object{"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The key that clients were given."}
 	}
 	return object{
@@ -109,19 +110,16 @@ func (a *api) document(under string) object {
 
 const clientKey, adminKey = "client_key", "admin_key"
 
-// security returns the keys that a route needs.
+// security returns the keys of which a route needs one.
 func (a *api) security(r *route) []object {
-	keys := object{}
-	if a.cfg.ClientKey != "" && !r.Probe {
-		keys[clientKey] = []string{}
+	keys := []object{}
+	if a.cfg.AdminKey != "" && r.Admin {
+		keys = append(keys, object{adminKey: []string{}})
 	}
-	if r.Admin && a.cfg.AdminKey != "" {
-		keys[adminKey] = []string{}
+	if a.keyed() && !r.Probe && (!r.Admin || a.cfg.Keys != nil || a.cfg.AdminKey == "") {
+		keys = append(keys, object{clientKey: []string{}})
 	}
-	if len(keys) == 0 {
-		return []object{}
-	}
-	return []object{keys}
+	return keys
 }
 
 // operation returns the description of a route in the form of OpenAPI.
@@ -198,9 +196,10 @@ var headerTexts = map[string]string{
 	"Vary":               "The request headers that the response depends on.",
 	"Cache-Control":      "Who may keep the response, and how long without asking whether it is valid.",
 	"Link":               "The next page, rel=\"next\".",
-	"Preference-Applied": "The wait that was granted.",
+	"Preference-Applied": "The preferences of the header Prefer that were applied.",
 	"Allow":              "The methods that the path takes.",
 
+	replayHeader:          "true: an earlier request with the same Idempotency-Key made the job.",
 	"Content-Disposition": "The name of the file.",
 	"Lestats-Dataset":     "The dataset that the result was computed from.",
 	"Lestats-Synthetic":   "Whether its figures are generated: true or false.",
@@ -256,10 +255,10 @@ func errorResponse(status int, codes []question.Code, page bool) object {
 	if page {
 		out["content"].(object)[htmlType] = object{"schema": text}
 	}
-	switch status {
-	case http.StatusServiceUnavailable:
+	switch {
+	case status == http.StatusTooManyRequests, slices.ContainsFunc(codes, func(code question.Code) bool { return code.Info().RetryAfter > 0 }):
 		out["headers"] = object{"Retry-After": header("Retry-After")}
-	case http.StatusMethodNotAllowed:
+	case status == http.StatusMethodNotAllowed:
 		out["headers"] = object{"Allow": header("Allow")}
 	}
 	return out

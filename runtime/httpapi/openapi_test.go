@@ -230,7 +230,7 @@ func TestOpenAPIOfNothing(t *testing.T) {
 // Exactly the routes and methods that exist are described, and each code at its status.
 func TestOpenAPIIsComplete(t *testing.T) {
 	catalog := newCatalog()
-	handler, err := httpapi.New(httpapi.Config{Catalog: catalog, Jobs: newJobs(), Formats: render.Formats, Schema: testSchema(), ClientKey: "k"})
+	handler, err := httpapi.New(httpapi.Config{Catalog: catalog, Jobs: newJobs(), Formats: render.Formats, Schema: testSchema(), Keys: fakeKeys{"k": {}}})
 	if err != nil {
 		t.Fatal(err)
 	}

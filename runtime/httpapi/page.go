@@ -16,7 +16,7 @@ type Page struct {
 	// something. A page of another site cannot send it.
 	ID, Path, Summary string
 	MediaType         string // of its content, without parameters; the default is text/html
-	// Frame: pages of other sites may frame it. It is served only where no ClientKey is
+	// Frame: pages of other sites may frame it. It is served only where no key is
 	// needed: a browser would send the reader's key from every page.
 	Frame bool
 	// Serve writes the page, with its Content-Type and Content-Security-Policy. It parses the
@@ -46,7 +46,7 @@ func (p keptPage) size() int { return len(p) }
 // view returns the View of a request.
 func (a *api) view(w *response, r *http.Request) View {
 	return View{
-		Base: a.baseURL(r), Under: a.under(r.Header), Keyed: a.cfg.ClientKey != "",
+		Base: a.baseURL(r), Under: a.under(r.Header), Keyed: a.keyed(),
 		Fail: func(err error) *question.Error {
 			w.err = err
 			return w.visible(err)
@@ -67,7 +67,7 @@ func (a *api) view(w *response, r *http.Request) View {
 func (a *api) pages() (routes []route) {
 	for i := range a.cfg.Pages {
 		p := &a.cfg.Pages[i]
-		if p.Path == "/" || p.Frame && a.cfg.ClientKey != "" {
+		if p.Path == "/" || p.Frame && a.keyed() {
 			continue
 		}
 		method, path := http.MethodGet, p.Path

@@ -150,7 +150,7 @@ func TestClientKey(t *testing.T) {
 // /openapi.json describes the keys that this server requires.
 func TestKeysAreDescribed(t *testing.T) {
 	type schemes = []map[string][]string
-	client, admin, both := schemes{{"client_key": {}}}, schemes{{"admin_key": {}}}, schemes{{"client_key": {}, "admin_key": {}}}
+	client, admin, either := schemes{{"client_key": {}}}, schemes{{"admin_key": {}}}, schemes{{"admin_key": {}}, {"client_key": {}}}
 	for _, tt := range []struct {
 		name                         string
 		config                       httpapi.Config
@@ -160,12 +160,14 @@ func TestKeysAreDescribed(t *testing.T) {
 		{"none", httpapi.Config{}, schemes{}, schemes{}, schemes{}, false, false, false},
 		{"client", httpapi.Config{ClientKey: "k"}, schemes{}, client, client, false, true, false},
 		{"admin", httpapi.Config{AdminKey: "a", LocalShutdown: true}, schemes{}, schemes{}, admin, false, false, false},
-		{"both", httpapi.Config{ClientKey: "k", AdminKey: "a"}, schemes{}, client, both, false, true, false},
+		{"both", httpapi.Config{ClientKey: "k", AdminKey: "a"}, schemes{}, client, admin, false, true, false},
+		{"named", httpapi.Config{Keys: fakeKeys{"k": {}}}, schemes{}, client, client, false, true, false},
+		{"named and admin", httpapi.Config{Keys: fakeKeys{"k": {}}, AdminKey: "a"}, schemes{}, client, either, false, true, false},
 		{"hosts", httpapi.Config{CheckHost: true, LocalShutdown: true}, schemes{}, schemes{}, schemes{}, true, true, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := serve(t, func(c *httpapi.Config) {
-				c.ClientKey, c.AdminKey, c.CheckHost, c.LocalShutdown = tt.config.ClientKey, tt.config.AdminKey, tt.config.CheckHost, tt.config.LocalShutdown
+				c.Keys, c.ClientKey, c.AdminKey, c.CheckHost, c.LocalShutdown = tt.config.Keys, tt.config.ClientKey, tt.config.AdminKey, tt.config.CheckHost, tt.config.LocalShutdown
 			})
 			w := s.do("GET", "/openapi.json", "", "X-Api-Key: k", "Host: localhost")
 			var doc struct {
@@ -183,7 +185,7 @@ func TestKeysAreDescribed(t *testing.T) {
 				t.Fatal(err)
 			}
 			kinds := doc.Components.SecuritySchemes
-			if (kinds["client_key"].Name == "X-Api-Key") != (tt.config.ClientKey != "") || (kinds["admin_key"].Scheme == "bearer") != (tt.config.AdminKey != "") {
+			if (kinds["client_key"].Name == "X-Api-Key") != (tt.config.ClientKey != "" || tt.config.Keys != nil) || (kinds["admin_key"].Scheme == "bearer") != (tt.config.AdminKey != "") {
 				t.Errorf("schemes: %v", kinds)
 			}
 			for _, o := range []struct {

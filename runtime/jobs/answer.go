@@ -49,6 +49,7 @@ func (p *Pool) Answer(ctx context.Context, req question.Request) (*question.Answ
 	}
 	a, err := p.join(string(key), req)
 	if err != nil {
+		p.cfg.Observer.Answered(req.Question, nil, err)
 		return nil, err
 	}
 	select {
@@ -143,6 +144,7 @@ func (p *Pool) settleLocked(a *asking, answer *question.Answer, err error) {
 	a.late.Stop()
 	a.cancel()
 	close(a.done)
+	p.cfg.Observer.Answered(a.req.Question, answer, err)
 	p.checkDrained()
 }
 

@@ -134,8 +134,8 @@ func TestModelDeliveries(t *testing.T) {
 					t.Errorf("%s, %v, after %d attempts and %d starts; want %d", job.Status, job.Error, job.Attempts, n, want)
 				}
 				time.Sleep(100 * time.Millisecond)
-				if left, err := m.store.Pending(t.Context(), "", 0); len(left) > 0 || err != nil {
-					t.Errorf("%d records are left, %v", len(left), err)
+				if left, err := m.store.Pending(t.Context(), question.JobFilter{}, "", 0); len(left.Jobs) > 0 || err != nil {
+					t.Errorf("%d records are left, %v", len(left.Jobs), err)
 				}
 				time.Sleep(time.Minute)
 				if n := m.queue.size(); n != 0 {
@@ -307,9 +307,9 @@ func TestModelKilled(t *testing.T) {
 			m.submit(b, "1s")
 		}
 		b.kill()
-		left, err := m.store.Pending(t.Context(), "", 0)
-		if n, countErr := a.pool.Unfinished(t.Context()); err != nil || countErr != nil || n != len(left) || n < total-2 {
-			t.Errorf("%d are counted of %d, %v, %v", n, len(left), err, countErr)
+		left, err := m.store.Pending(t.Context(), question.JobFilter{}, "", 0)
+		if n, countErr := a.pool.Unfinished(t.Context()); err != nil || countErr != nil || n != len(left.Jobs) || n < total-2 {
+			t.Errorf("%d are counted of %d, %v, %v", n, len(left.Jobs), err, countErr)
 		}
 		m.lookAll(a)
 		for _, id := range m.ids() {

@@ -51,7 +51,7 @@ func TestHammer(t *testing.T) {
 				case 1:
 					_, err = b.pool.Retry(t.Context(), id)
 				case 2:
-					_, err = b.pool.List(t.Context(), id, 5)
+					_, err = b.pool.List(t.Context(), question.JobFilter{}, id, 5)
 				case 3:
 					_, err = b.pool.Unfinished(t.Context())
 				}

@@ -177,7 +177,7 @@ func bubbleIDs() func() (string, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		n++
-		return storetest.ID(time.Now(), n), nil
+		return storetest.ID(time.Now(), n<<16), nil // above the tag of a client
 	}
 }
 
@@ -221,10 +221,7 @@ func idleBed(t testing.TB, cfg Config) *bed {
 		cfg.Workers = 1
 	}
 	b.faults.SetHook(func(op, key string) error {
-		folder := "jobs"
-		if len(key) >= 7 && key[:7] == "pending" {
-			folder = "pending"
-		}
+		folder, _, _ := strings.Cut(key, "/")
 		call := op + " " + folder
 		b.mu.Lock()
 		if op == "Put" || op == "Create" || op == "Delete" {
@@ -337,15 +334,15 @@ func (b *bed) status(id string, want question.Status) *question.Job {
 // atRest checks that nothing is pending in the store, and returns how many outcomes it has.
 func atRest(t testing.TB, s *results.Store) int {
 	t.Helper()
-	pending, err := s.Pending(context.Background(), "", 0)
-	if err != nil || len(pending) > 0 {
-		t.Errorf("at rest %d jobs are pending (%v)", len(pending), err)
+	pending, err := s.Pending(context.Background(), question.JobFilter{}, "", 0)
+	if err != nil || len(pending.Jobs) > 0 {
+		t.Errorf("at rest %d jobs are pending (%v)", len(pending.Jobs), err)
 	}
-	outcomes, err := s.Outcomes(context.Background(), "", 0)
+	outcomes, err := s.Outcomes(context.Background(), question.JobFilter{}, "", 0)
 	if err != nil {
 		t.Error(err)
 	}
-	return len(outcomes)
+	return len(outcomes.Jobs)
 }
 
 func wantCode(t testing.TB, err error, code question.Code) {

@@ -197,7 +197,7 @@ func TestGetErrors(t *testing.T) {
 		_, err = b.pool.Wait(t.Context(), id)
 		wantCode(t, err, question.CodeBadID)
 		if id != "" {
-			_, err = b.pool.List(t.Context(), id, 1)
+			_, err = b.pool.List(t.Context(), question.JobFilter{}, id, 1)
 			wantCode(t, err, question.CodeBadID)
 		}
 	}
@@ -309,17 +309,17 @@ func TestListAndUnfinished(t *testing.T) {
 			var ids []string
 			var got []question.Status
 			for before, more := "", true; more; {
-				page, err := b.pool.List(t.Context(), before, limit)
+				page, err := b.pool.List(t.Context(), question.JobFilter{}, before, limit)
 				if err != nil {
 					t.Fatal(err)
 				}
-				for _, job := range page {
+				for _, job := range page.Jobs {
 					ids, got, before = append(ids, job.ID), append(got, job.Status), job.ID
 					if job.Result != nil {
 						t.Error("List returns results")
 					}
 				}
-				more = limit > 0 && len(page) == limit
+				more = limit > 0 && page.Next != ""
 			}
 			if !slices.Equal(ids, want) || fmt.Sprint(got) != statuses {
 				t.Errorf("limit %d: %v %v, want %v %v", limit, ids, got, want, statuses)
@@ -329,7 +329,7 @@ func TestListAndUnfinished(t *testing.T) {
 			t.Errorf("Unfinished: %d, %v, want 4", n, err)
 		}
 		b.fail(func(string) error { return errDown })
-		_, err := b.pool.List(t.Context(), "", 0)
+		_, err := b.pool.List(t.Context(), question.JobFilter{}, "", 0)
 		wantCode(t, err, question.CodeStoreUnavailable)
 		_, err = b.pool.Unfinished(t.Context())
 		wantCode(t, err, question.CodeStoreUnavailable)

@@ -132,11 +132,6 @@ func (p *process) Get(ctx context.Context, id string) (job *question.Job, err er
 	return job, err
 }
 
-func (p *process) Pending(ctx context.Context, after string, limit int) (jobs []*question.Job, err error) {
-	err = p.call(func() (err error) { jobs, err = p.Store.Pending(ctx, after, limit); return err })
-	return jobs, err
-}
-
 func (p *process) PendingIDs(ctx context.Context) (ids []string, err error) {
 	err = p.call(func() (err error) { ids, err = p.Store.PendingIDs(ctx); return err })
 	return ids, err
@@ -147,9 +142,19 @@ func (p *process) PendingTimes(ctx context.Context) (written map[string]time.Tim
 	return written, now, err
 }
 
-func (p *process) Outcomes(ctx context.Context, before string, limit int) (jobs []*question.Job, err error) {
-	err = p.call(func() (err error) { jobs, err = p.Store.Outcomes(ctx, before, limit); return err })
-	return jobs, err
+func (p *process) List(ctx context.Context, f question.JobFilter, before string, limit int) (page question.JobPage, err error) {
+	err = p.call(func() (err error) { page, err = p.Store.List(ctx, f, before, limit); return err })
+	return page, err
+}
+
+func (p *process) Claim(ctx context.Context, client, key string, c question.Claim) (first question.Claim, err error) {
+	err = p.call(func() (err error) { first, err = p.Store.Claim(ctx, client, key, c); return err })
+	return first, err
+}
+
+func (p *process) Claimed(ctx context.Context, client, key string) (first question.Claim, found bool, err error) {
+	err = p.call(func() (err error) { first, found, err = p.Store.Claimed(ctx, client, key); return err })
+	return first, found, err
 }
 
 func (p *process) Send(ctx context.Context, id string) error {
@@ -249,11 +254,18 @@ type model struct {
 	mu     sync.Mutex
 	n      int
 	acked  map[string]string // id to final state, "" while there is none
-	broken []string          // invariants that did not hold
+	keys   map[string]*keyedAsk
+	broken []string // invariants that did not hold
+}
+
+// keyedAsk is a request that clients send again and again with the same key.
+type keyedAsk struct {
+	req question.Request
+	id  string // that clients were given; "": none yet
 }
 
 func newModel(o results.Objects, cfg Config, seed uint64) *model {
-	m := &model{faults: storetest.NewFaults(o, seed), runner: newRunner(), cfg: cfg, acked: map[string]string{}, offset: func() time.Duration { return 0 }}
+	m := &model{faults: storetest.NewFaults(o, seed), runner: newRunner(), cfg: cfg, acked: map[string]string{}, keys: map[string]*keyedAsk{}, offset: func() time.Duration { return 0 }}
 	m.store = newStore(m.faults)
 	m.runner.limit = cfg.TimeLimit
 	m.cfg.Log = quiet
@@ -368,6 +380,42 @@ func (m *model) submit(p *process, name string) *question.Job {
 	return job
 }
 
+// submitOnce asks a question with a key. What the first client asks with it, all do.
+func (m *model) submitOnce(p *process, key, name string) *question.Job {
+	m.mu.Lock()
+	k := m.keys[key]
+	if k == nil {
+		m.n++
+		k = &keyedAsk{req: ask(name, strconv.Itoa(m.n))}
+		m.keys[key] = k
+	}
+	m.mu.Unlock()
+	job, err := p.pool.Submit(keyed("ada", key, k.req), k.req)
+	if p.isDead() || question.CodeOf(err) == question.CodeKeyInUse {
+		return job
+	}
+	if err != nil {
+		m.given("Submit with a key", nil, err)
+		return nil
+	}
+	m.mu.Lock()
+	if k.id == "" {
+		k.id = job.ID
+		m.acked[job.ID] = ""
+	}
+	id, before := k.id, m.acked[k.id]
+	m.mu.Unlock()
+	m.saw("Submit with the key "+key, id, before, job, nil)
+	return job
+}
+
+// keyed is the context of a client's request with a key.
+func keyed(client, key string, req question.Request) context.Context {
+	return question.WithOrigin(context.Background(), &question.Origin{
+		Client: question.Client{Name: client}, Once: question.Once{Key: key, Request: req.Digest()},
+	})
+}
+
 func (m *model) cancel(p *process, id string) {
 	before := m.known(id)
 	job, err := p.pool.Cancel(context.Background(), id)
@@ -443,7 +491,8 @@ func (m *model) lookAll(p *process) {
 	for _, id := range m.ids() {
 		m.look(p, id)
 	}
-	jobs, err := p.pool.List(context.Background(), "", 1000)
+	page, err := p.pool.List(context.Background(), question.JobFilter{}, "", 1000)
+	jobs := page.Jobs
 	for i, job := range jobs {
 		if i > 0 && jobs[i-1].ID <= job.ID {
 			m.breachf("List is not newest first: %s, %s", jobs[i-1].ID, job.ID)
@@ -476,7 +525,7 @@ func (m *model) rest() {
 		time.Sleep(30 * m.cfg.TimeLimit)
 		synctest.Wait()
 		m.revive()
-		if pending, err := m.store.Pending(ctx, "", 0); err == nil && len(pending) == 0 {
+		if pending, err := m.store.Pending(ctx, question.JobFilter{}, "", 0); err == nil && len(pending.Jobs) == 0 {
 			break
 		}
 	}
@@ -491,9 +540,9 @@ func (m *model) rest() {
 			m.breachf("at rest %s has not ended", id)
 		}
 	}
-	pending, err := m.store.Pending(ctx, "", 0)
-	if err != nil || len(pending) > 0 {
-		m.breachf("at rest %d jobs are pending (%v): %s", len(pending), err, text(pending[0]))
+	pending, err := m.store.Pending(ctx, question.JobFilter{}, "", 0)
+	if err != nil || len(pending.Jobs) > 0 {
+		m.breachf("at rest %d jobs are pending (%v): %s", len(pending.Jobs), err, text(pending.Jobs[0]))
 	}
 	for _, p := range m.processes {
 		p.pool.Drain()
@@ -632,6 +681,10 @@ func (m *model) steps(t *rapid.T, faulty bool) {
 			_, p := some(t)
 			m.submit(p, rapid.SampledFrom([]string{"ok", "held", "held", "1s", "fail", "panic", "poison"}).Draw(t, "question"))
 		},
+		"submit with a key": func(t *rapid.T) {
+			_, p := some(t)
+			m.submitOnce(p, rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "key"), rapid.SampledFrom([]string{"ok", "held", "1s", "fail"}).Draw(t, "question"))
+		},
 		"finish": func(t *rapid.T) {
 			m.runner.release(strconv.Itoa(rapid.IntRange(1, m.n+1).Draw(t, "n")))
 			synctest.Wait()
@@ -698,8 +751,13 @@ func (m *model) burst(t *rapid.T, some func(t *rapid.T) (int, *process)) (wait f
 		name := rapid.SampledFrom([]string{"ok", "ok", "held", "fail"}).Draw(t, "question")
 		pause := rapid.SampledFrom([]time.Duration{0, time.Millisecond, 15 * time.Millisecond}).Draw(t, "pause")
 		cancel := rapid.IntRange(-len(ids)-1, len(ids)-1).Draw(t, "cancel")
+		key := rapid.SampledFrom([]string{"", "", "a", "d"}).Draw(t, "key")
 		wg.Go(func() {
 			time.Sleep(pause)
+			if cancel < 0 && key != "" {
+				m.submitOnce(p, key, name)
+				return
+			}
 			if cancel < 0 {
 				m.submit(p, name)
 				return

@@ -224,9 +224,9 @@ func TestRecover(t *testing.T) {
 		if n, err := b.pool.Recover(t.Context(), 10); err != nil || n != 2 {
 			t.Fatalf("%d, %v", n, err)
 		}
-		pending, err := b.store.Pending(t.Context(), "", 0)
-		if err != nil || len(pending) != 2 || pending[0].ID != old[1] || pending[1].ID != young[0] {
-			t.Errorf("pending: %v, %v", pending, err)
+		pending, err := b.store.Pending(t.Context(), question.JobFilter{}, "", 0)
+		if err != nil || len(pending.Jobs) != 2 || pending.Jobs[1].ID != old[1] || pending.Jobs[0].ID != young[0] {
+			t.Errorf("pending: %v, %v", pending.Jobs, err)
 		}
 		b.status(old[0], question.Done)
 		b.status(old[2], question.Failed)

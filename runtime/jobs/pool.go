@@ -58,6 +58,7 @@ type Config struct {
 
 	Retention time.Duration // outcomes that are older than this are removed; 0: none are. See DefaultRetention
 	Log       *slog.Logger  // nil is slog.Default()
+	Observer  Observer      // is told what becomes of jobs; nil: nobody is
 
 	// For tests.
 	queueLease time.Duration          // how long a job may wait in Queue before other processes consider it lost
@@ -86,6 +87,9 @@ func (c *Config) validate() error {
 		case c.Queue == nil: // the job does not wait in a queue; a client's request runs it
 			c.queueLease = c.lease()
 		}
+	}
+	if c.Observer == nil {
+		c.Observer = nobody{}
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
@@ -131,8 +135,7 @@ type Store interface {
 	DeletePending(ctx context.Context, id string) error
 	PutOutcome(ctx context.Context, job *question.Job) (created bool, err error)
 	Get(ctx context.Context, id string) (*question.Job, error)
-	Pending(ctx context.Context, after string, limit int) ([]*question.Job, error)
-	Outcomes(ctx context.Context, before string, limit int) ([]*question.Job, error)
+	List(ctx context.Context, f question.JobFilter, before string, limit int) (question.JobPage, error)
 	// PendingIDs returns the ids of the pending jobs, also if nothing can be written.
 	PendingIDs(ctx context.Context) ([]string, error)
 	// PendingTimes returns when the record of each pending job was last written, and what
@@ -141,6 +144,11 @@ type Store interface {
 	// Sweep removes outcomes that were stored longer than keep ago, by the store's clock.
 	// It refuses to remove everything that is older than since, unless since is zero.
 	Sweep(ctx context.Context, keep time.Duration, since time.Time) (removed int, err error)
+	// Claim records which job a client's Idempotency-Key makes, and returns the claim that
+	// was recorded first. Claimed returns that, too. SweepClaims removes old ones.
+	Claim(ctx context.Context, client, key string, c question.Claim) (first question.Claim, err error)
+	Claimed(ctx context.Context, client, key string) (first question.Claim, found bool, err error)
+	SweepClaims(ctx context.Context, keep time.Duration) (removed int, err error)
 }
 
 // Queue delivers ids of jobs at least once, in any order. runtime/queue has two
@@ -197,6 +205,7 @@ const (
 // are also safe to read once done is closed.
 type entry struct {
 	id        string
+	request   string        // id of the HTTP request that submitted it here; "" if none did
 	job       *question.Job // as last known; replaced, never changed
 	phase     phase
 	submitted bool // here; it counts towards the intake
@@ -208,6 +217,10 @@ type entry struct {
 	// record serializes what is done to the job's pending record: it holds a token while a
 	// call to the store takes its time. It is taken before Pool.mu.
 	record chan struct{}
+	// keyed is of a job that a request with an Idempotency-Key makes, and closed once it is
+	// accepted or not. Another process may accept the same job, so that its record stays if
+	// it is not accepted here.
+	keyed  chan struct{}
 	stored *question.Job // the record as this process last wrote or read it; nil: there is none
 	since  time.Time     // when that was
 	begun  bool          // stored describes the run here
@@ -291,9 +304,7 @@ func (p *Pool) Start(ctx context.Context) error {
 	if p.cfg.Receive {
 		p.wg.Go(p.receive)
 	}
-	if p.cfg.Retention > 0 {
-		p.wg.Go(p.sweep)
-	}
+	p.wg.Go(p.sweep)
 	return nil
 }
 

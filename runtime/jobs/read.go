@@ -3,6 +3,7 @@ package jobs
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -12,7 +13,6 @@ import (
 const (
 	pollFirst   = 50 * time.Millisecond // first pause when waiting for another process's job
 	pollLast    = 2 * time.Second       // it doubles up to this
-	pendingMost = 1000                  // pending records that List reads
 	listDefault = 100
 )
 
@@ -105,44 +105,39 @@ func (p *Pool) Wait(ctx context.Context, id string) (*question.Job, error) {
 	return job, nil
 }
 
-// List returns jobs without their results, newest first, from the first id below
-// `before` ("": from the newest): limit of them (0 is 100). Fewer: there are no
-// more. Jobs that have not ended are among them; of those that other processes
-// hold, the 1,000 oldest. Errors are CodeBadID and CodeStoreUnavailable.
-func (p *Pool) List(ctx context.Context, before string, limit int) ([]*question.Job, error) {
-	if before != "" {
-		if _, err := question.ParseID(before); err != nil {
-			return nil, err
-		}
-	}
+// List returns the selected jobs without their results, newest first, from the first id
+// below `before` ("": from the newest): at most limit of them (0 is 100). Jobs that have not
+// ended are among them, whichever process holds them. Errors are CodeBadID and
+// CodeStoreUnavailable.
+func (p *Pool) List(ctx context.Context, f question.JobFilter, before string, limit int) (question.JobPage, error) {
 	if limit <= 0 {
 		limit = listDefault
 	}
-	// Jobs that end meanwhile become outcomes, so outcomes are read last.
-	byID := map[string]*question.Job{}
-	pending, err := p.store.Pending(ctx, "", pendingMost)
+	page, err := p.store.List(ctx, f, before, limit)
 	if err != nil {
-		return nil, err
+		return question.JobPage{}, err
 	}
-	for _, job := range pending {
-		byID[job.ID] = job
+	// Of a job that this process holds the record may be out of date.
+	listed := make(map[string]*question.Job, len(page.Jobs))
+	for _, job := range page.Jobs {
+		listed[job.ID] = job
 	}
-	p.overlay(func(id string, job *question.Job) { byID[id] = job })
-	outcomes, err := p.store.Outcomes(ctx, before, limit)
-	if err != nil {
-		return nil, err
-	}
-	for _, job := range outcomes {
-		byID[job.ID] = job
-	}
-	jobs := make([]*question.Job, 0, len(byID))
-	for id, job := range byID {
-		if before == "" || id < before {
-			jobs = append(jobs, job)
+	p.overlay(func(id string, job *question.Job) {
+		known := listed[id]
+		switch {
+		case id < page.Next || before != "" && id >= before || !f.May(id) || known != nil && known.Status.Final():
+		case f.Selects(job):
+			listed[id] = job
+		default:
+			delete(listed, id)
 		}
+	})
+	page.Jobs = slices.SortedFunc(maps.Values(listed), func(a, b *question.Job) int { return cmp.Compare(b.ID, a.ID) })
+	if len(page.Jobs) > limit {
+		page.Jobs = page.Jobs[:limit]
+		page.Next = page.Jobs[limit-1].ID
 	}
-	slices.SortFunc(jobs, func(a, b *question.Job) int { return cmp.Compare(b.ID, a.ID) })
-	return jobs[:min(len(jobs), limit)], nil
+	return page, nil
 }
 
 // Unfinished returns the number of jobs that are not final, whichever process holds them,

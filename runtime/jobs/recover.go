@@ -3,6 +3,7 @@ package jobs
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -205,6 +206,7 @@ func (p *Pool) recover(ctx context.Context, id string, l lease, now time.Time) (
 		p.mu.Unlock()
 		return false
 	}
+	p.logLife(slog.LevelInfo, "job recovered", job, slog.Int("attempts", job.Attempts))
 	if p.cfg.Queue == nil || p.cfg.Receive {
 		_, err = p.take(ctx, id, job)
 	} else {
@@ -212,6 +214,9 @@ func (p *Pool) recover(ctx context.Context, id string, l lease, now time.Time) (
 	}
 	if err != nil && ctx.Err() == nil {
 		p.cfg.Log.Debug("a lost job is not taken up", "job", id, "error", err)
+	}
+	if err == nil {
+		p.cfg.Observer.JobRecovered()
 	}
 	return err == nil
 }
@@ -240,25 +245,31 @@ func (p *Pool) sendAgain(ctx context.Context, job *question.Job) error {
 	return p.cfg.Queue.Send(ctx, job.ID)
 }
 
-// sweep removes old outcomes, now and every hour, or every tenth of a retention that is
-// short. A sweep that the store refuses, because it would remove everything that is
+// sweep removes old outcomes and claims, now and every hour, or every tenth of a retention
+// that is short. A sweep that the store refuses, because it would remove everything that is
 // older than this process, is repeated an hour later, so that an operator can read the log.
 func (p *Pool) sweep() {
 	begin, begun := time.Time{}, false // of this process, by the store's clock
 	for {
-		pause, removed := max(time.Second, min(time.Hour, p.cfg.Retention/10)), 0
+		pause, removed := time.Hour, 0
 		var err error
-		if !begun {
-			_, begin, err = p.store.PendingTimes(p.running)
-			begun = err == nil
-		}
-		if begun {
-			if removed, err = p.store.Sweep(p.running, p.cfg.Retention, begin); err != nil && !transient(err) {
-				begin, pause = time.Time{}, time.Hour
+		if p.cfg.Retention > 0 {
+			pause = max(time.Second, min(time.Hour, p.cfg.Retention/10))
+			if !begun {
+				_, begin, err = p.store.PendingTimes(p.running)
+				begun = err == nil
+			}
+			if begun {
+				if removed, err = p.store.Sweep(p.running, p.cfg.Retention, begin); err != nil && !transient(err) {
+					begin, pause = time.Time{}, time.Hour
+				}
 			}
 		}
 		if removed > 0 {
 			p.cfg.Log.Info("old results were removed", "count", removed, "older than", p.cfg.Retention)
+		}
+		if err == nil { // the store's clock is right
+			_, err = p.store.SweepClaims(p.running, claimsFor)
 		}
 		if err != nil && p.running.Err() == nil {
 			p.cfg.Log.Warn("old results are not removed: trying again later", "after", pause, "error", err)

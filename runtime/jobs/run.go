@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"time"
 
@@ -58,6 +59,7 @@ func (p *Pool) run(e *entry) {
 		}
 	}
 
+	p.logLife(slog.LevelDebug, "job started", job, slog.Int("attempt", job.Attempts))
 	watched := make(chan struct{})
 	watch := time.AfterFunc(min(watchEvery, p.lease), func() {
 		defer close(watched)
@@ -258,10 +260,11 @@ func (p *Pool) returnUnknown(e *entry, err error) bool {
 	pause := 2 * time.Second << job.Returned
 	back := *job
 	back.Returned, back.Lease = job.Returned+1, pause
-	if err := p.put(e, &back); err != nil {
-		p.cfg.Log.Warn("a job whose question is not known here is not given back", "job", job.ID, "error", err)
+	if put := p.put(e, &back); put != nil {
+		p.cfg.Log.Warn("a job whose question is not known here is not given back", "job", job.ID, "error", put)
 		return false
 	}
+	p.logLife(slog.LevelInfo, "job requeued", job, slog.Any("error", err), slog.Duration("after", pause))
 	p.end(e, nil, heldError{pause}, keepRecord)
 	return true
 }
@@ -324,6 +327,7 @@ func (p *Pool) putOutcome(outcome *question.Job) (final *question.Job, stored bo
 			continue
 		}
 		if created {
+			p.ended(outcome)
 			return outcome, true, nil
 		}
 		stored = true
@@ -394,6 +398,7 @@ func (p *Pool) end(e *entry, final *question.Job, why error, fate fate) {
 	case fate == removeRecord:
 		p.deletePending(e.id)
 	case fate == requeueRecord && e.begun:
+		p.logLife(slog.LevelInfo, "job requeued", e.stored, slog.Any("error", why))
 		ctx, cancel := p.call()
 		if err := p.store.PutPending(ctx, notStarted(e.stored)); err != nil {
 			p.cfg.Log.Warn("the start of an interrupted job may count as one", "job", e.id, "error", err)

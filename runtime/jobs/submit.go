@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
@@ -20,20 +21,41 @@ const reserve = 500 * time.Millisecond
 // Errors are *question.Error: those of Runner.Check and Queue.Send, CodeShuttingDown,
 // CodeQueueFull and CodeStoreUnavailable. After an error the job was not accepted. Once a
 // place is reserved, the end of ctx does not prevent storing the job.
+//
+// If the Origin has a key (question.Once), the job may be that of an earlier request with
+// the key, of this process or another; Replayed says so. Then errors are also CodeKeyReused
+// and CodeKeyInUse, and after an error the job may have been accepted: the same request with
+// the same key returns it.
 func (p *Pool) Submit(ctx context.Context, req question.Request) (*question.Job, error) {
 	return p.submit(ctx, req, "")
 }
 
-func (p *Pool) submit(ctx context.Context, req question.Request, retryOf string) (*question.Job, error) {
+func (p *Pool) submit(ctx context.Context, req question.Request, retryOf string) (job *question.Job, err error) {
 	if err := p.runner.Check(req); err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			p.cfg.Observer.JobRefused(question.CodeOf(err))
+		}
+	}()
 	if ctx.Err() != nil {
 		return nil, gaveUp(ctx)
 	}
-	e, err := p.admit(ctx, req, retryOf)
+	if once := question.OriginOf(ctx).Once; once.Key != "" {
+		return p.submitOnce(ctx, once, req, retryOf)
+	}
+	e, err := p.admit(ctx, req, retryOf, "")
 	if err != nil {
 		return nil, err
+	}
+	return p.start(ctx, e)
+}
+
+// start has a worker run an admitted job, and accepts it.
+func (p *Pool) start(ctx context.Context, e *entry) (*question.Job, error) {
+	if e.keyed != nil {
+		defer close(e.keyed)
 	}
 	grace := p.cfg.Grace
 	if deadline, ok := ctx.Deadline(); ok {
@@ -55,23 +77,33 @@ func (p *Pool) submit(ctx context.Context, req question.Request, retryOf string)
 	return p.accept(ctx, e)
 }
 
-// admit reserves a place for a job.
-func (p *Pool) admit(ctx context.Context, req question.Request, retryOf string) (*entry, error) {
+// admit reserves a place for a job. id is "", or that of a job that a key claims; admit
+// returns nil if this process holds that job.
+func (p *Pool) admit(ctx context.Context, req question.Request, retryOf, id string) (*entry, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.live[id] != nil {
+		return nil, nil
+	}
 	if err := p.full(); err != nil {
 		return nil, err
 	}
-	id, err := p.cfg.newID()
-	if err != nil {
-		return nil, question.Errorf(question.CodeInternal, "no id can be made: %w", err)
+	from := question.OriginOf(ctx)
+	if id == "" {
+		made, err := p.cfg.newID()
+		if err != nil {
+			return nil, question.Errorf(question.CodeInternal, "no id can be made: %w", err)
+		}
+		id = question.TagID(made, from.Client.Name)
 	}
 	e := newEntry(id)
-	e.submitted = true
-	from := question.OriginOf(ctx)
+	e.submitted, e.request = true, from.Request
 	e.job = &question.Job{
 		ID: id, Status: question.Queued, Request: req, Created: p.now(), RetryOf: retryOf,
 		Client: from.Client.Name, Trace: from.Trace,
+	}
+	if from.Once.Key != "" {
+		e.keyed = make(chan struct{})
 	}
 	p.live[id] = e
 	p.intake++
@@ -103,6 +135,7 @@ func (p *Pool) accept(ctx context.Context, e *entry) (*question.Job, error) {
 	p.mu.Unlock()
 
 	job.Lease = p.lease
+	p.logLife(slog.LevelDebug, "job accepted", &job, slog.Bool("waits", waits))
 	if waits {
 		job.Status, job.Started, job.Attempts, job.Lease = question.Queued, time.Time{}, 0, p.cfg.queueLease
 	}
@@ -116,14 +149,18 @@ func (p *Pool) accept(ctx context.Context, e *entry) (*question.Job, error) {
 	leaves := err != nil || waits && !p.cfg.Receive
 	if leaves && !mine && !p.tryClaim(e) {
 		ended, gone := e.wait(ctx)
-		if gone != nil { // and no process must find it
+		if gone != nil && e.keyed == nil { // and no process must find it
 			p.deletePending(job.ID) //nolint:contextcheck // see Pool.call
 		}
 		return ended, gone
 	}
 	switch {
 	case err != nil:
-		p.end(e, nil, err, removeRecord) //nolint:contextcheck // see Pool.call
+		fate := removeRecord
+		if e.keyed != nil { // another process may have accepted it
+			fate = keepRecord
+		}
+		p.end(e, nil, err, fate) //nolint:contextcheck // see Pool.call
 		return nil, err
 	case leaves:
 		p.end(e, nil, nil, keepRecord) //nolint:contextcheck // see Pool.call

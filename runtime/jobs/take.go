@@ -131,7 +131,7 @@ func (p *Pool) Deliver(ctx context.Context, m question.Message) (done bool, afte
 	held := heldError{}
 	switch code := question.CodeOf(err); {
 	case err == nil && job.Status.Final():
-		log.Info("job", "question", job.Request.Question, "status", job.Status, "code", failure(job), "attempts", job.Attempts, "ms", time.Since(begin).Milliseconds())
+		log.Debug("a message is done", "question", job.Request.Question, "status", job.Status, "attempts", job.Attempts, "ms", time.Since(begin).Milliseconds())
 		return true, 0
 	case err == nil: // it was interrupted
 		return false, 0
@@ -154,14 +154,6 @@ func (p *Pool) Deliver(ctx context.Context, m question.Message) (done bool, afte
 	}
 	log.Warn("a job cannot be run now: it comes again", "after", again, "error", err)
 	return false, again
-}
-
-// failure is why a job failed, "" if it did not.
-func failure(job *question.Job) question.Code {
-	if job.Error == nil {
-		return ""
-	}
-	return job.Error.Code
 }
 
 // receive runs jobs from the queue until the pool drains or stops.

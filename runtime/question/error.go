@@ -22,6 +22,7 @@ const (
 	CodeMethodNotAllowed     Code = "method_not_allowed"
 	CodeKeyRequired          Code = "key_required"
 	CodeForbidden            Code = "forbidden"
+	CodeRateLimited          Code = "rate_limited"
 	CodeAnswerTooLarge       Code = "answer_too_large"
 
 	CodeUnknownQuestion  Code = "unknown_question"
@@ -40,6 +41,8 @@ const (
 	CodeNotReady         Code = "not_ready"
 	CodeNotRetryable     Code = "not_retryable"
 	CodeAlreadyFinal     Code = "already_final"
+	CodeKeyReused        Code = "idempotency_key_reused"
+	CodeKeyInUse         Code = "idempotency_key_in_use"
 
 	CodeCancelled       Code = "cancelled"
 	CodePluginError     Code = "plugin_error"
@@ -86,6 +89,7 @@ var Codes = []CodeInfo{
 	{CodeMethodNotAllowed, 405, 0, false, "the path does not take this method"},
 	{CodeKeyRequired, 401, 0, false, "a page needs the key of the service, as the password with any user name"},
 	{CodeForbidden, 403, 0, false, "the client may not do this, or this deployment does not offer it"},
+	{CodeRateLimited, 429, 1, false, "the client's key has sent more requests than it may"},
 	{CodeAnswerTooLarge, 413, 0, false, "the answer is larger than a cloud function can send"},
 
 	// A request that cannot be asked.
@@ -106,6 +110,8 @@ var Codes = []CodeInfo{
 	{CodeNotReady, 503, 1, true, "jobs cannot be answered yet"},
 	{CodeNotRetryable, 409, 0, false, "only a failed or cancelled job can be asked again"},
 	{CodeAlreadyFinal, 409, 0, false, "the job has ended already"},
+	{CodeKeyReused, 422, 0, false, "the Idempotency-Key was sent before with another request"},
+	{CodeKeyInUse, 409, 1, false, "the first request with this Idempotency-Key is still being accepted"},
 
 	// A job that ended without a result. The request succeeded and the outcome is final;
 	// clients would retry a 5xx, and monitoring would count it as an outage.
@@ -144,7 +150,7 @@ func (c Code) Info() CodeInfo {
 
 // EndsJob reports whether c is the outcome of a job that ended without a result.
 func (i *CodeInfo) EndsJob() bool {
-	return i.Status == 410 || i.Status == 422
+	return i.Status == 410 || i.Status == 422 && i.Code != CodeKeyReused
 }
 
 // Error is an error with a code of the closed set and a reason for people, which names
@@ -161,6 +167,11 @@ type Error struct {
 func Errorf(code Code, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
 	return &Error{Code: code, Reason: err.Error(), cause: errors.Unwrap(err)}
+}
+
+// UnknownJob is the error of a job that is not there, or that the client may not see.
+func UnknownJob(id string) *Error {
+	return Errorf(CodeUnknownJob, "there is no job %s; it may have been removed after its time", id).WithParam("id")
 }
 
 // WithParam sets the parameter at fault and suggestions for its value, and returns e.

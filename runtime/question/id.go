@@ -1,13 +1,19 @@
 package question
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"regexp"
 	"time"
 
 	"github.com/google/uuid"
 )
 
-var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+// NamePattern matches valid names, without the limit of their length, as a regular
+// expression for JSON schemas.
+const NamePattern = `^[a-z][a-z0-9_]*$`
+
+var namePattern = regexp.MustCompile(NamePattern)
 
 // ValidName reports whether name may be the name of a plugin, question, parameter,
 // result column or dataset: a lower-case letter followed by lower-case letters, digits
@@ -31,4 +37,24 @@ func ParseID(id string) (time.Time, error) {
 		ms = ms<<8 | int64(b)
 	}
 	return time.UnixMilli(ms).UTC(), nil
+}
+
+// tagLen is how many hex digits at the end of an id tell whose job it is.
+const tagLen = 4
+
+// TagID returns the id with the tag of a client in its last 16 bits, so that a listing of
+// one client's jobs reads those of few others. They are random bits of a UUIDv7, which
+// do not count for the order of ids; 46 others stay random. Without a client's name the id
+// stays as it is.
+func TagID(id, client string) string {
+	if client == "" {
+		return id
+	}
+	return id[:len(id)-tagLen] + clientTag(client)
+}
+
+// clientTag returns the tag of a client: the same for one of 65,536 others.
+func clientTag(client string) string {
+	sum := sha256.Sum256([]byte(client))
+	return hex.EncodeToString(sum[:tagLen/2])
 }

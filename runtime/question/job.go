@@ -21,6 +21,9 @@ const (
 	Cancelled Status = "cancelled"
 )
 
+// Statuses has all statuses. It must not be modified.
+var Statuses = []Status{Queued, Running, Done, Failed, Cancelled}
+
 // Final reports whether a job with this status can no longer change.
 func (s Status) Final() bool { return s == Done || s == Failed || s == Cancelled }
 
@@ -42,6 +45,10 @@ type Job struct {
 	Receipt    *Receipt    `json:"receipt,omitempty"`
 	Result     *Table      `json:"result,omitempty"` // with Done
 	Error      *Error      `json:"error,omitempty"`  // with Failed and Cancelled
+
+	// Replayed: Submit or Retry returned this job because an earlier request with the same
+	// Idempotency-Key made it. It is not stored.
+	Replayed bool `json:"-"`
 
 	// Lease is how long, in nanoseconds from when this record was written, whoever wrote
 	// it may take: until then no other process starts the job. 0: as long as a run may

@@ -34,6 +34,20 @@ type Origin struct {
 	Client  Client
 	Request string // id of the HTTP request; "" if there is none
 	Trace   string // W3C traceparent, checked; "" if there is none
+	Once    Once   // of a request that makes a job
+}
+
+// Once makes the repetition of a request harmless: of the requests of a client with the same
+// key one makes a job, and the others get it. The zero value does not.
+type Once struct {
+	Key     string // that the client chose, its Idempotency-Key; "": none
+	Request string // digest of what is asked; the same key with another one is an error
+}
+
+// Claim is what the store keeps of a key.
+type Claim struct {
+	Job     string `json:"job"`     // id of the job that the key makes; the job may not be stored yet
+	Request string `json:"request"` // Once.Request
 }
 
 type originKey struct{}

@@ -2,9 +2,10 @@
 // uses; Objects is the small interface beneath it, which a folder (results/files) and a
 // bucket (results/s3) implement.
 //
-// A job has at most two objects. "pending/<id>" holds the request and the attempts
+// A job has at most two objects, and a third if its request had a key. "pending/<id>" holds the request and the attempts
 // from acceptance until the job has ended. "jobs/<hour>/<id>.json" holds the outcome;
 // it is created once and never changes. The hour is that of the id, in UTC.
+// "keys/<hash>" says which job a client's Idempotency-Key makes.
 package results
 
 import (
@@ -117,49 +118,7 @@ func (s *Store) Get(ctx context.Context, id string) (*question.Job, error) {
 		}
 		return job, nil
 	}
-	return nil, question.Errorf(question.CodeUnknownJob, "there is no job %s; it may have been removed after its time", id).WithParam("id")
-}
-
-// Pending returns the jobs that have not ended, oldest first, from the first id
-// after `after` ("": from the oldest): at most limit of them, or all for limit 0.
-// Fewer than limit means that there are no more. A job whose outcome was stored a
-// moment ago may be among them. Objects that are not such jobs are skipped and logged.
-func (s *Store) Pending(ctx context.Context, after string, limit int) ([]*question.Job, error) {
-	if _, err := question.ParseID(after); err != nil && after != "" {
-		return nil, err
-	}
-	r := s.reader(false)
-	var jobs []*question.Job
-	var batch []string
-	read := func() error {
-		more, err := r.read(ctx, batch)
-		jobs, batch = append(jobs, more...), batch[:0]
-		return err
-	}
-	for entry, err := range s.objects.List(ctx, pendingFolder, after) {
-		if err != nil {
-			return nil, unavailable(err)
-		}
-		id, ok := pendingID(entry.Name)
-		if !ok {
-			r.skip(pendingFolder+entry.Name, errForeign)
-			continue
-		}
-		batch = append(batch, id)
-		if len(batch) == wanted(limit, len(jobs)) {
-			if err := read(); err != nil {
-				return nil, err
-			}
-			if len(jobs) == limit {
-				break
-			}
-		}
-	}
-	if err := read(); err != nil {
-		return nil, err
-	}
-	r.report()
-	return jobs, nil
+	return nil, question.UnknownJob(id)
 }
 
 // PendingIDs returns the ids of the jobs that have not ended. It reads no records, and
@@ -203,50 +162,6 @@ func (s *Store) AloneSince() time.Time {
 		return o.AloneSince()
 	}
 	return time.Time{}
-}
-
-// Outcomes returns jobs that have ended, without their results, newest first,
-// from the first id below `before` ("": from the newest): at most limit of them, or
-// all for limit 0. Fewer than limit means that there are no more. Objects that are not such
-// jobs are skipped and logged.
-func (s *Store) Outcomes(ctx context.Context, before string, limit int) ([]*question.Job, error) {
-	at, err := question.ParseID(before)
-	if err != nil && before != "" {
-		return nil, err
-	}
-	hours, err := s.hours(ctx, jobsFolder)
-	if err != nil {
-		return nil, err
-	}
-	r := s.reader(true)
-	var jobs []*question.Job
-	for _, hour := range slices.Backward(hours) {
-		if before != "" && hour.After(at) {
-			continue
-		}
-		for {
-			n := wanted(limit, len(jobs))
-			ids, err := s.newest(ctx, r, hour, before, n)
-			if err != nil {
-				return nil, err
-			}
-			more, err := r.read(ctx, ids)
-			if err != nil {
-				return nil, err
-			}
-			jobs = append(jobs, more...)
-			if limit > 0 && len(jobs) == limit {
-				r.report()
-				return jobs, nil
-			}
-			if len(ids) < n { // the hour has no more
-				break
-			}
-			before = ids[len(ids)-1]
-		}
-	}
-	r.report()
-	return jobs, nil
 }
 
 // ErrSweepsAll means that a sweep would remove every older outcome.
@@ -303,6 +218,11 @@ func (s *Store) sweepsAll(ctx context.Context, old, since time.Time) (all bool, 
 // sweep removes the objects of the hours in a folder that are ours and were written
 // before old.
 func (s *Store) sweep(ctx context.Context, folder string, old time.Time, ours func(hour time.Time, entry Entry) bool) (removed int, err error) {
+	return s.remove(ctx, old, s.hourly(ctx, folder, old, ours))
+}
+
+// remove removes the objects of a listing that were written before old.
+func (s *Store) remove(ctx context.Context, old time.Time, listing iter.Seq2[keyed, error]) (removed int, err error) {
 	var keys []string
 	remove := func() error {
 		if len(keys) == 0 {
@@ -314,7 +234,7 @@ func (s *Store) sweep(ctx context.Context, folder string, old time.Time, ours fu
 		removed, keys = removed+len(keys), keys[:0]
 		return nil
 	}
-	for listed, err := range s.hourly(ctx, folder, old, ours) {
+	for listed, err := range listing {
 		if err != nil {
 			return removed, err
 		}
@@ -385,18 +305,18 @@ func (s *Store) hours(ctx context.Context, folder string) ([]time.Time, error) {
 	return hours, nil
 }
 
-// newest returns the n newest ids of an hour below `before`, newest first. Names
-// can be listed in ascending order only, so in a full hour it lists the last
-// moments first and then longer ones.
-func (s *Store) newest(ctx context.Context, r *reader, hour time.Time, before string, n int) ([]string, error) {
-	ids, ended, err := s.list(ctx, r, hour, "", before, sparse)
+// newest returns the n newest ids of an hour from `first` on ("": from its beginning) and
+// below `before`, newest first. Names can be listed in ascending order only, so in a full
+// hour it lists the last moments first and then longer ones.
+func (s *Store) newest(ctx context.Context, r *reader, hour time.Time, first, before string, n int) ([]string, error) {
+	ids, ended, err := s.list(ctx, r, hour, first, before, max(n, sparse))
 	if err != nil {
 		return nil, err
 	}
 	if !ended {
-		first, _ := question.ParseID(ids[0])
+		oldest, _ := question.ParseID(ids[0])
 		last, _ := question.ParseID(ids[len(ids)-1])
-		window := max(100*time.Millisecond, 2*time.Duration(n)*last.Sub(first)/sparse)
+		window := max(100*time.Millisecond, 2*time.Duration(n)*last.Sub(oldest)/time.Duration(len(ids)))
 		end := hour.Add(time.Hour)
 		if now := time.Now(); now.Before(end) {
 			end = now
@@ -405,9 +325,11 @@ func (s *Store) newest(ctx context.Context, r *reader, hour time.Time, before st
 			end = at
 		}
 		for ids = nil; len(ids) < n && !ended; window *= 8 {
-			from := end.Add(-window)
-			ended = !from.After(hour)
-			if ids, _, err = s.list(ctx, r, hour, bound(from), before, 0); err != nil {
+			from := bound(end.Add(-window))
+			if ended = from <= max(first, bound(hour)); ended {
+				from = first
+			}
+			if ids, _, err = s.list(ctx, r, hour, from, before, 0); err != nil {
 				return nil, err
 			}
 		}
@@ -442,14 +364,6 @@ func (s *Store) list(ctx context.Context, r *reader, hour time.Time, after, befo
 
 func hourFolder(folder string, hour time.Time) string {
 	return folder + hour.Format(hourFormat) + "/"
-}
-
-// wanted returns how many objects to read next, given n of at most limit.
-func wanted(limit, n int) int {
-	if limit <= 0 {
-		return batchSize
-	}
-	return min(limit-n, batchSize)
 }
 
 // reader reads the objects of one listing and remembers what it skipped.

@@ -65,11 +65,11 @@ func TestFullHour(t *testing.T) {
 			var got []string
 			for before := ""; len(got) < 500; before = got[len(got)-1] {
 				count.n = 0
-				page, err := s.Outcomes(t.Context(), before, 100)
-				if err != nil || len(page) != 100 {
-					t.Fatal(len(page), err)
+				page, err := s.Outcomes(t.Context(), question.JobFilter{}, before, 100)
+				if err != nil || len(page.Jobs) != 100 {
+					t.Fatal(len(page.Jobs), err)
 				}
-				for _, job := range page {
+				for _, job := range page.Jobs {
 					got = append(got, job.ID)
 				}
 				if name != "one instant" && before != "" && count.n > 5000 {
@@ -79,13 +79,13 @@ func TestFullHour(t *testing.T) {
 			if !slices.Equal(got, want[:500]) {
 				t.Error("the newest are not those, or not in order")
 			}
-			all, err := s.Outcomes(t.Context(), "", 0)
-			if err != nil || len(all) != jobs || all[0].ID != want[0] || all[jobs-1].ID != want[jobs-1] {
-				t.Errorf("%d of %d outcomes, %v", len(all), jobs, err)
+			all, err := s.Outcomes(t.Context(), question.JobFilter{}, "", 0)
+			if err != nil || len(all.Jobs) != jobs || all.Jobs[0].ID != want[0] || all.Jobs[jobs-1].ID != want[jobs-1] {
+				t.Errorf("%d of %d outcomes, %v", len(all.Jobs), jobs, err)
 			}
-			older, err := s.Outcomes(t.Context(), want[jobs-8], 100)
-			if err != nil || len(older) != 7 {
-				t.Errorf("%d of the last 7 outcomes, %v", len(older), err)
+			older, err := s.Outcomes(t.Context(), question.JobFilter{}, want[jobs-8], 100)
+			if err != nil || len(older.Jobs) != 7 {
+				t.Errorf("%d of the last 7 outcomes, %v", len(older.Jobs), err)
 			}
 		})
 	}
@@ -106,11 +106,11 @@ func TestThisHour(t *testing.T) {
 		}
 	}
 	slices.Reverse(want)
-	jobs, err := s.Outcomes(t.Context(), "", 10)
-	if err != nil || len(jobs) != 10 {
-		t.Fatal(len(jobs), err)
+	jobs, err := s.Outcomes(t.Context(), question.JobFilter{}, "", 10)
+	if err != nil || len(jobs.Jobs) != 10 {
+		t.Fatal(len(jobs.Jobs), err)
 	}
-	for i, job := range jobs {
+	for i, job := range jobs.Jobs {
 		if job.ID != want[i] || job.Error.Code != question.CodeTimeLimit {
 			t.Errorf("%d: %s, want %s", i, job.ID, want[i])
 		}

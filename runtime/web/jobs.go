@@ -16,9 +16,9 @@ import (
 // *question.Error; the jobs that it returns are shared and must not be modified.
 type Jobs interface {
 	Get(ctx context.Context, id string) (*question.Job, error)
-	// List returns jobs without results, newest first, with ids below before; "" starts at
-	// the newest.
-	List(ctx context.Context, before string, limit int) ([]*question.Job, error)
+	// List returns the selected jobs without results, newest first, with ids below before; ""
+	// starts at the newest.
+	List(ctx context.Context, f question.JobFilter, before string, limit int) (question.JobPage, error)
 	Cancel(ctx context.Context, id string) (*question.Job, error)
 	// Retry submits the request of a failed or cancelled job again, as a new job.
 	Retry(ctx context.Context, id string) (*question.Job, error)
@@ -156,17 +156,16 @@ func durationText(d time.Duration) string {
 // jobs: GET /jobs. Its query may have "before", the id of a job, as its links do.
 func (s *Site) jobs(w http.ResponseWriter, r *http.Request, v View) error {
 	before := r.URL.Query().Get("before")
-	jobs, err := s.cfg.Jobs.List(r.Context(), before, jobsPerPage+1)
+	page, err := s.cfg.Jobs.List(r.Context(), question.JobFilter{}, before, jobsPerPage)
 	if err != nil {
 		return err
 	}
 	p := &jobsPage{frame: s.frame(v, "/jobs", "Jobs"), Newer: before != ""}
-	if len(jobs) > jobsPerPage {
-		jobs = jobs[:jobsPerPage]
-		p.Older = url.Values{"before": {jobs[jobsPerPage-1].ID}}.Encode()
+	if page.Next != "" {
+		p.Older = url.Values{"before": {page.Next}}.Encode()
 	}
 	now := time.Now()
-	for _, job := range jobs {
+	for _, job := range page.Jobs {
 		p.Jobs = append(p.Jobs, s.jobView(job, now))
 	}
 	return s.send(w, http.StatusOK, "jobs", p)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ type fakeJobs struct {
 	jobs              []*question.Job
 	cancelled, asked  []string
 	cancelled2, fails error
+	filter            question.JobFilter // of the last List
 }
 
 const (
@@ -61,14 +63,16 @@ func (j *fakeJobs) Get(_ context.Context, id string) (*question.Job, error) {
 	return nil, question.Errorf(question.CodeUnknownJob, "there is no job %s", id)
 }
 
-func (j *fakeJobs) List(_ context.Context, before string, limit int) ([]*question.Job, error) {
+func (j *fakeJobs) List(_ context.Context, f question.JobFilter, before string, limit int) (page question.JobPage, err error) {
+	j.filter = f
 	if before != "" {
-		if _, err := question.ParseID(before); err != nil {
-			return nil, err
-		}
-		return nil, j.fails
+		_, err := question.ParseID(before)
+		return page, cmp.Or(err, j.fails)
 	}
-	return j.jobs[:min(len(j.jobs), limit)], j.fails
+	if page.Jobs = j.jobs[:min(len(j.jobs), limit)]; len(j.jobs) > limit {
+		page.Next = page.Jobs[limit-1].ID
+	}
+	return page, j.fails
 }
 
 func (j *fakeJobs) Cancel(_ context.Context, id string) (*question.Job, error) {

@@ -137,10 +137,10 @@ func TestKill(t *testing.T) {
 		}
 		var log strings.Builder
 		s.Log = slog.New(slog.NewTextHandler(&log, nil))
-		if _, err := s.Pending(t.Context(), "", 0); err != nil {
+		if _, err := s.Pending(t.Context(), question.JobFilter{}, "", 0); err != nil {
 			t.Error(err)
 		}
-		if _, err := s.Outcomes(t.Context(), "", 0); err != nil || log.Len() > 0 {
+		if _, err := s.Outcomes(t.Context(), question.JobFilter{}, "", 0); err != nil || log.Len() > 0 {
 			t.Errorf("something is half there: %v, %s", err, &log)
 		}
 		if err := s.Close(); err != nil {
@@ -262,13 +262,13 @@ func TestForeign(t *testing.T) {
 	}
 
 	for _, limit := range []int{0, 1, 2} {
-		ended, err := s.Outcomes(t.Context(), "", limit)
-		if err != nil || len(ended) != 1 || ended[0].ID != id(0) {
-			t.Errorf("outcomes: %+v, %v", ended, err)
+		ended, err := s.Outcomes(t.Context(), question.JobFilter{}, "", limit)
+		if err != nil || len(ended.Jobs) != 1 || ended.Jobs[0].ID != id(0) {
+			t.Errorf("outcomes: %+v, %v", ended.Jobs, err)
 		}
 	}
-	waiting, err := s.Pending(t.Context(), "", 0)
-	if err != nil || len(waiting) != 2 || waiting[0].ID != id(1) || waiting[1].ID != id(10) {
+	waiting, err := s.Pending(t.Context(), question.JobFilter{}, "", 0)
+	if err != nil || len(waiting.Jobs) != 2 || waiting.Jobs[1].ID != id(1) || waiting.Jobs[0].ID != id(10) {
 		t.Errorf("pending: %+v, %v", waiting, err)
 	}
 	if written, _, err := s.PendingTimes(t.Context()); err != nil || len(written) != 2 {
@@ -402,8 +402,8 @@ func TestVanished(t *testing.T) {
 	id := storetest.ID(time.Now(), 1)
 	_, get := s.Get(t.Context(), id)
 	_, put := s.PutOutcome(t.Context(), storetest.Done(id, 1))
-	_, pending := s.Pending(t.Context(), "", 1)
-	_, outcomes := s.Outcomes(t.Context(), "", 1)
+	_, pending := s.Pending(t.Context(), question.JobFilter{}, "", 1)
+	_, outcomes := s.Outcomes(t.Context(), question.JobFilter{}, "", 1)
 	_, _, times := s.PendingTimes(t.Context())
 	for method, err := range map[string]error{
 		"PendingTimes": times, "Get": get, "PutOutcome": put, "Pending": pending, "Outcomes": outcomes,

@@ -393,7 +393,7 @@ func TestRefusals(t *testing.T) {
 					t.Error("created what was refused")
 				}
 			}
-			_, err = results.New(o).Outcomes(t.Context(), "", 1)
+			_, err = results.New(o).Outcomes(t.Context(), question.JobFilter{}, "", 1)
 			wantUnavailable(t, err, test.want)
 		})
 	}
@@ -566,7 +566,7 @@ func TestServerDies(t *testing.T) {
 	wantUnavailable(t, s.PutPending(t.Context(), job), "nothing listens there")
 	_, err = s.PutOutcome(t.Context(), done)
 	wantUnavailable(t, err, "nothing listens there")
-	_, err = s.Outcomes(t.Context(), "", 1)
+	_, err = s.Outcomes(t.Context(), question.JobFilter{}, "", 1)
 	wantUnavailable(t, err, "nothing listens there")
 	wantUnavailable(t, s.Ping(t.Context()), "nothing listens there")
 	if err := server.Restart(t.Context()); err != nil {
@@ -578,8 +578,8 @@ func TestServerDies(t *testing.T) {
 	if created, err := s.PutOutcome(t.Context(), done); err != nil || created {
 		t.Errorf("the outcome from before: created %v, %v", created, err)
 	}
-	jobs, err := s.Pending(t.Context(), "", 0)
-	if err != nil || len(jobs) != 1 || jobs[0].ID != job.ID {
+	jobs, err := s.Pending(t.Context(), question.JobFilter{}, "", 0)
+	if err != nil || len(jobs.Jobs) != 1 || jobs.Jobs[0].ID != job.ID {
 		t.Errorf("pending: %v, %v", jobs, err)
 	}
 

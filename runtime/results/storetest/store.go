@@ -33,6 +33,9 @@ func runStore(t *testing.T, open Open) {
 		{"RacingOutcomes", testRacingOutcomes},
 		{"Pending", testPending},
 		{"Outcomes", testOutcomes},
+		{"Filter", testFilter},
+		{"BoundedPages", testBoundedPages},
+		{"Claims", testClaims},
 		{"BigResults", testBigResults},
 		{"PendingTimes", testPendingTimes},
 		{"Sweep", testSweep},
@@ -164,9 +167,9 @@ func testRacingOutcomes(t *testing.T, open Open) {
 
 func testPending(t *testing.T, open Open) {
 	s := results.New(open(t))
-	jobs, err := s.Pending(t.Context(), "", 10)
-	if noError(t, err); len(jobs) != 0 {
-		t.Errorf("%d jobs are pending in an empty store", len(jobs))
+	jobs, err := s.Pending(t.Context(), question.JobFilter{}, "", 10)
+	if noError(t, err); len(jobs.Jobs) != 0 {
+		t.Errorf("%d jobs are pending in an empty store", len(jobs.Jobs))
 	}
 	var want []string
 	for i := range 25 {
@@ -178,29 +181,30 @@ func testPending(t *testing.T, open Open) {
 	}
 	_, err = s.PutOutcome(t.Context(), Done(ID(hour0, 999), 1)) // not one of them
 	noError(t, err)
+	slices.Reverse(want)
 	for _, limit := range []int{0, 1, 7, 24, 25, 26} {
-		page := func(after string) []string {
-			jobs, err := s.Pending(t.Context(), after, limit)
+		page := func(before string) question.JobPage {
+			page, err := s.Pending(t.Context(), question.JobFilter{}, before, limit)
 			noError(t, err)
-			return ids(jobs)
+			return page
 		}
-		if got := pages(page, limit); !slices.Equal(got, want) {
+		if got := pages(t, page, limit); !slices.Equal(got, want) {
 			t.Errorf("by %d: %d jobs\n%q\nwant\n%q", limit, len(got), got, want)
 		}
 	}
-	if jobs, err = s.Pending(t.Context(), want[12], 2); err != nil || !slices.Equal(ids(jobs), want[13:15]) {
-		t.Errorf("after the thirteenth: %q, %v", ids(jobs), err)
+	if jobs, err = s.Pending(t.Context(), question.JobFilter{}, want[12], 2); err != nil || !slices.Equal(ids(jobs.Jobs), want[13:15]) {
+		t.Errorf("below the thirteenth: %q, %v", ids(jobs.Jobs), err)
 	}
-	if jobs[0].Request.Question != "states_mean" || jobs[0].Status != question.Queued {
-		t.Errorf("a pending job came back as %+v", jobs[0])
+	if job := jobs.Jobs[0]; job.Request.Question != "states_mean" || job.Status != question.Queued {
+		t.Errorf("a pending job came back as %+v", job)
 	}
 }
 
 func testOutcomes(t *testing.T, open Open) {
 	s := results.New(open(t))
-	jobs, err := s.Outcomes(t.Context(), "", 10)
-	if noError(t, err); len(jobs) != 0 {
-		t.Errorf("%d outcomes are in an empty store", len(jobs))
+	jobs, err := s.Outcomes(t.Context(), question.JobFilter{}, "", 10)
+	if noError(t, err); len(jobs.Jobs) != 0 {
+		t.Errorf("%d outcomes are in an empty store", len(jobs.Jobs))
 	}
 	// Hours apart, with gaps between them, over midnight.
 	var want []string
@@ -221,22 +225,204 @@ func testOutcomes(t *testing.T, open Open) {
 	noError(t, s.PutPending(t.Context(), Pending(ID(hour0, 999)))) // not one of them
 	slices.Reverse(want)
 	for _, limit := range []int{0, 1, 4, 6, 29, 30, 31} {
-		page := func(before string) []string {
-			jobs, err := s.Outcomes(t.Context(), before, limit)
+		page := func(before string) question.JobPage {
+			page, err := s.Outcomes(t.Context(), question.JobFilter{}, before, limit)
 			noError(t, err)
-			return ids(jobs)
+			return page
 		}
-		if got := pages(page, limit); !slices.Equal(got, want) {
+		if got := pages(t, page, limit); !slices.Equal(got, want) {
 			t.Errorf("by %d: %d jobs\n%q\nwant\n%q", limit, len(got), got, want)
 		}
 	}
-	jobs, err = s.Outcomes(t.Context(), ID(hour0.Add(3*time.Hour), 0), 2) // no job has this id
-	if noError(t, err); !slices.Equal(ids(jobs), want[12:14]) {
-		t.Errorf("before an instant: %q", ids(jobs))
+	jobs, err = s.Outcomes(t.Context(), question.JobFilter{}, ID(hour0.Add(3*time.Hour), 0), 2) // no job has this id
+	if noError(t, err); !slices.Equal(ids(jobs.Jobs), want[12:14]) {
+		t.Errorf("before an instant: %q", ids(jobs.Jobs))
 	}
-	wantJob := Done(jobs[0].ID, 3)
+	wantJob := Done(jobs.Jobs[0].ID, 3)
 	wantJob.Result = nil
-	equal(t, jobs[0], wantJob)
+	equal(t, jobs.Jobs[0], wantJob)
+}
+
+// testFilter: List returns the selected jobs, whether they have ended or not, page by page.
+func testFilter(t *testing.T, open Open) {
+	s := results.New(open(t))
+	clients, questions := []string{"", "ada", "bob"}, []string{"states_mean", "best5"}
+	statuses := []question.Status{question.Queued, question.Running, question.Done, question.Failed, question.Cancelled}
+	var all []*question.Job // newest first
+	var group errgroup.Group
+	group.SetLimit(8)
+	for i := range 60 {
+		client := clients[i%3]
+		id := question.TagID(ID(hour0.Add(time.Duration(i)*7*time.Minute), i), client)
+		job := Pending(id)
+		job.Client, job.Status, job.Request.Question = client, statuses[i/3%5], questions[i/2%2]
+		if i == 58 { // the tag says less than the record
+			job.Client = "other"
+		}
+		all = append([]*question.Job{job}, all...)
+		group.Go(func() error {
+			if !job.Status.Final() {
+				return s.PutPending(t.Context(), job)
+			}
+			_, err := s.PutOutcome(t.Context(), job)
+			return err
+		})
+	}
+	noError(t, group.Wait())
+	for _, f := range []question.JobFilter{
+		{}, {Client: "ada"}, {Client: "bob"}, {Client: "nobody"}, {Status: question.Queued}, {Status: question.Failed},
+		{Question: "best5"}, {Client: "bob", Status: question.Done, Question: "best5"},
+		{Since: hour0.Add(3 * time.Hour)}, {Since: hour0.Add(21 * time.Minute), Status: question.Done}, {Client: "ada", Since: hour0.Add(100 * time.Minute)},
+		{Since: hour0.Add(48 * time.Hour)},
+	} {
+		var want []string
+		for i, job := range all {
+			if f.Selects(job) && !hour0.Add(time.Duration(len(all)-1-i)*7*time.Minute).Before(f.Since) {
+				want = append(want, job.ID)
+			}
+		}
+		for _, limit := range []int{0, 1, 3, len(want), 100} {
+			page := func(before string) question.JobPage {
+				page, err := s.List(t.Context(), f, before, limit)
+				if noError(t, err); limit == len(want) && limit > 0 && page.Next != "" {
+					t.Errorf("%+v by %d: a page that has all has a next", f, limit)
+				}
+				return page
+			}
+			if got := pages(t, page, limit); !slices.Equal(got, want) {
+				t.Errorf("%+v by %d: %d jobs\n%q\nwant %d\n%q", f, limit, len(got), got, len(want), want)
+			}
+		}
+	}
+	for _, job := range all { // they have just ended
+		old := *job
+		old.Status = question.Running
+		noError(t, s.PutPending(t.Context(), &old))
+	}
+	page, err := s.List(t.Context(), question.JobFilter{}, "", 0)
+	for i, job := range page.Jobs {
+		if all[i].Status.Final() && job.Status != all[i].Status {
+			t.Errorf("%s is %s, and listed as %s", job.ID, all[i].Status, job.Status)
+		}
+	}
+	if noError(t, err); len(page.Jobs) != len(all) {
+		t.Errorf("%d jobs are listed, want %d", len(page.Jobs), len(all))
+	}
+}
+
+// testBoundedPages: a page reads a bounded number of jobs that are not selected, then says
+// where to go on.
+func testBoundedPages(t *testing.T, open Open) {
+	o := open(t)
+	const jobs = 2500
+	var group errgroup.Group
+	group.SetLimit(16)
+	for i := range jobs {
+		group.Go(func() error {
+			id := ID(hour0.Add(time.Duration(i)*time.Second), i)
+			job := cancelled(id)
+			if i == 3 || i == 2000 {
+				job.Request.Question = "best5"
+			}
+			_, err := results.New(o).PutOutcome(t.Context(), job)
+			return err
+		})
+	}
+	noError(t, group.Wait())
+	count := &counting{Objects: o}
+	s := results.New(count)
+	var found []string
+	steps := 0
+	for before, more := "", true; more; more = before != "" {
+		count.reads.Store(0)
+		page, err := s.List(t.Context(), question.JobFilter{Question: "best5"}, before, 10)
+		if noError(t, err); count.reads.Load() > 1100 {
+			t.Errorf("%d jobs were read for a page of %d", count.reads.Load(), len(page.Jobs))
+		}
+		found, before = append(found, ids(page.Jobs)...), page.Next
+		steps++
+	}
+	if want := []string{ID(hour0.Add(2000*time.Second), 2000), ID(hour0.Add(3*time.Second), 3)}; !slices.Equal(found, want) || steps != 3 {
+		t.Errorf("%q in %d pages, want %q in 3", found, steps, want)
+	}
+	count.reads.Store(0)
+	page, err := s.List(t.Context(), question.JobFilter{Client: "ada"}, "", 10)
+	if noError(t, err); len(page.Jobs) > 0 || page.Next != "" || count.reads.Load() > 10 {
+		t.Errorf("a client without jobs: %d, next %q, after %d reads", len(page.Jobs), page.Next, count.reads.Load())
+	}
+}
+
+// testClaims: of racing claims to a key one is recorded, and all learn which. Old ones can be
+// removed, and nothing else.
+func testClaims(t *testing.T, open Open) {
+	ctx, o := t.Context(), open(t)
+	s := results.New(o)
+	if _, found, err := s.Claimed(ctx, "ada", "k"); found || err != nil {
+		t.Errorf("a key that nobody claimed: %v, %v", found, err)
+	}
+	won := make([]question.Claim, 8)
+	var group errgroup.Group
+	for i := range won {
+		group.Go(func() (err error) {
+			won[i], err = s.Claim(ctx, "ada", "k", question.Claim{Job: ID(hour0, i), Request: fmt.Sprint("sha256:", i)})
+			return err
+		})
+	}
+	noError(t, group.Wait())
+	for _, c := range won {
+		if c != won[0] {
+			t.Errorf("two claims: %+v and %+v", c, won[0])
+		}
+	}
+	if c, found, err := s.Claimed(ctx, "ada", "k"); c != won[0] || !found || err != nil {
+		t.Errorf("%+v, %v, %v; want %+v", c, found, err, won[0])
+	}
+	// Clients do not share keys, however names and keys are cut.
+	for i, other := range [][2]string{{"", "adak"}, {"adak", ""}, {"ad", "ak"}, {"bob", "k"}, {"", "k"}} {
+		mine := question.Claim{Job: ID(hour0, 100+i), Request: "sha256:"}
+		if c, err := s.Claim(ctx, other[0], other[1], mine); c != mine || err != nil {
+			t.Errorf("the key %q: %+v, %v", other, c, err)
+		}
+	}
+	noError(t, o.Put(ctx, "keys/README", []byte("foreign")))
+	noError(t, s.PutPending(ctx, Pending(ID(hour0, 1))))
+	if n, err := s.SweepClaims(ctx, time.Hour); n != 0 || err != nil {
+		t.Errorf("%d young claims were removed, %v", n, err)
+	}
+	late := results.New(at{o, time.Now().Add(24 * time.Hour)})
+	if n, err := late.SweepClaims(ctx, time.Hour); n != 6 || err != nil {
+		t.Errorf("%d old claims were removed, %v; want 6", n, err)
+	}
+	if _, found, err := s.Claimed(ctx, "ada", "k"); found || err != nil {
+		t.Errorf("a claim that was removed: %v, %v", found, err)
+	}
+	if got := string(get(t, o, "keys/README")); got != "foreign" {
+		t.Errorf("what is no claim is %q after a sweep", got)
+	}
+	same(t, s, Pending(ID(hour0, 1)))
+
+	// Damage, and a store that fails.
+	_, err := s.Claim(ctx, "ada", "k", question.Claim{Job: ID(hour0, 1)})
+	noError(t, err)
+	for _, name := range list(t, o, "keys/", "") {
+		if name != "README" {
+			noError(t, o.Put(ctx, "keys/"+name, []byte(`{"job":"../x"}`)))
+			if _, _, err := s.Claimed(ctx, "ada", "k"); question.CodeOf(err) != question.CodeInternal || !strings.Contains(err.Error(), name) {
+				t.Errorf("a damaged claim: %v", err)
+			}
+		}
+	}
+	faults := NewFaults(o, 1)
+	faults.SetRate(1)
+	s = results.New(faults)
+	_, claim := s.Claim(ctx, "ada", "k", question.Claim{Job: ID(hour0, 1)})
+	_, _, claimed := s.Claimed(ctx, "ada", "k")
+	_, swept := s.SweepClaims(ctx, time.Hour)
+	for _, err := range []error{claim, claimed, swept} {
+		if question.CodeOf(err) != question.CodeStoreUnavailable || !errors.Is(err, ErrFault) {
+			t.Errorf("while everything fails: %v", err)
+		}
+	}
 }
 
 // testBigResults: listing does not read results.
@@ -252,9 +438,9 @@ func testBigResults(t *testing.T, open Open) {
 	}
 	slices.Reverse(want)
 	count.bytes.Store(0)
-	jobs, err := s.Outcomes(t.Context(), "", 0)
-	if noError(t, err); !slices.Equal(ids(jobs), want) {
-		t.Errorf("listed %q", ids(jobs))
+	jobs, err := s.Outcomes(t.Context(), question.JobFilter{}, "", 0)
+	if noError(t, err); !slices.Equal(ids(jobs.Jobs), want) {
+		t.Errorf("listed %q", ids(jobs.Jobs))
 	}
 	if n := count.bytes.Load(); n > 8*8<<10 {
 		t.Errorf("listing 8 jobs read %d bytes", n)
@@ -265,24 +451,25 @@ func testBigResults(t *testing.T, open Open) {
 	long.Request.Where = map[string]any{"result": map[string]any{"min": "x"}}
 	_, err = s.PutOutcome(t.Context(), long)
 	noError(t, err)
-	jobs, err = s.Outcomes(t.Context(), "", 1)
+	jobs, err = s.Outcomes(t.Context(), question.JobFilter{}, "", 1)
 	noError(t, err)
 	same(t, s, long)
 	long.Result = nil
-	equal(t, jobs[0], long)
+	equal(t, jobs.Jobs[0], long)
 }
 
 // counting counts the bytes that are read.
 type counting struct {
 	results.Objects
 
-	bytes atomic.Int64
+	bytes, reads atomic.Int64
 }
 
 // Get implements results.Objects.
 func (c *counting) Get(ctx context.Context, key string, limit int) ([]byte, error) {
 	data, err := c.Objects.Get(ctx, key, limit)
 	c.bytes.Add(int64(len(data)))
+	c.reads.Add(1)
 	return data, err
 }
 
@@ -465,16 +652,16 @@ func testDamage(t *testing.T, open Open) {
 	}
 
 	for limit := range 3 {
-		jobs, err := s.Outcomes(ctx, "", limit)
-		if noError(t, err); !slices.Equal(ids(jobs), []string{good}) {
-			t.Errorf("Outcomes by %d among damage: %q", limit, ids(jobs))
+		jobs, err := s.Outcomes(ctx, question.JobFilter{}, "", limit)
+		if noError(t, err); !slices.Equal(ids(jobs.Jobs), []string{good}) {
+			t.Errorf("Outcomes by %d among damage: %q", limit, ids(jobs.Jobs))
 		}
 		if !log.clear("jobs/2026-11-24T22/") {
 			t.Error("Outcomes logged nothing of what it skipped")
 		}
-		jobs, err = s.Pending(ctx, "", limit)
-		if noError(t, err); !slices.Equal(ids(jobs), []string{good}) {
-			t.Errorf("Pending by %d among damage: %q", limit, ids(jobs))
+		jobs, err = s.Pending(ctx, question.JobFilter{}, "", limit)
+		if noError(t, err); !slices.Equal(ids(jobs.Jobs), []string{good}) {
+			t.Errorf("Pending by %d among damage: %q", limit, ids(jobs.Jobs))
 		}
 		if limit != 1 && !log.clear("pending/") {
 			t.Error("Pending logged nothing of what it skipped")
@@ -509,8 +696,8 @@ func testBadIDs(t *testing.T, open Open) {
 		_, put := s.PutOutcome(ctx, done)
 		errs := map[string]error{"Get": get, "PutOutcome": put, "PutPending": s.PutPending(ctx, job), "DeletePending": s.DeletePending(ctx, bad)}
 		if bad != "" {
-			_, errs["Pending"] = s.Pending(ctx, bad, 1)
-			_, errs["Outcomes"] = s.Outcomes(ctx, bad, 1)
+			_, errs["Pending"] = s.Pending(ctx, question.JobFilter{}, bad, 1)
+			_, errs["Outcomes"] = s.Outcomes(ctx, question.JobFilter{}, bad, 1)
 		}
 		for method, err := range errs {
 			if question.CodeOf(err) != question.CodeBadID || len(err.Error()) > 300 {
@@ -539,8 +726,8 @@ func testFailure(t *testing.T, open Open) {
 		errs := map[string]error{}
 		_, errs["Get"] = s.Get(ctx, id)
 		_, errs["PutOutcome"] = s.PutOutcome(ctx, Done(id, 1))
-		_, errs["Pending"] = s.Pending(ctx, "", 1)
-		_, errs["Outcomes"] = s.Outcomes(ctx, "", 1)
+		_, errs["Pending"] = s.Pending(ctx, question.JobFilter{}, "", 1)
+		_, errs["Outcomes"] = s.Outcomes(ctx, question.JobFilter{}, "", 1)
 		_, errs["Sweep"] = s.Sweep(ctx, time.Hour, time.Time{})
 		_, _, errs["PendingTimes"] = s.PendingTimes(ctx)
 		_, errs["PendingIDs"] = s.PendingIDs(ctx)
@@ -565,8 +752,8 @@ func testFailure(t *testing.T, open Open) {
 	noError(t, s.PutPending(t.Context(), Pending(id)))
 	_, err = s.PutOutcome(t.Context(), Done(id, 1))
 	noError(t, err)
-	_, pending := s.Pending(t.Context(), "", 1)
-	_, outcomes := s.Outcomes(t.Context(), "", 1)
+	_, pending := s.Pending(t.Context(), question.JobFilter{}, "", 1)
+	_, outcomes := s.Outcomes(t.Context(), question.JobFilter{}, "", 1)
 	if !errors.Is(pending, ErrFault) || !errors.Is(outcomes, ErrFault) {
 		t.Errorf("a job that cannot be read was left out: %v, %v", pending, outcomes)
 	}
@@ -599,11 +786,15 @@ func (l *logged) clear(text string) bool {
 }
 
 // pages reads page by page and puts them together.
-func pages(page func(from string) []string, limit int) []string {
-	all := page("")
-	for n := len(all); limit > 0 && n == limit; {
-		more := page(all[len(all)-1])
-		n, all = len(more), append(all, more...)
+// pages returns the ids of a listing that is read page by page.
+func pages(t *testing.T, page func(before string) question.JobPage, limit int) (all []string) {
+	t.Helper()
+	for before, more := "", true; more; more = before != "" {
+		p := page(before)
+		if before = p.Next; limit > 0 && len(p.Jobs) > limit || limit == 0 && before != "" {
+			t.Fatalf("a page by %d has %d jobs, and then %q", limit, len(p.Jobs), before)
+		}
+		all = append(all, ids(p.Jobs)...)
 	}
 	return all
 }
