@@ -213,6 +213,10 @@ test-columns: $(TOOLS)/python/bin/writers-are-there ## Compare how Parquet and A
 test-openapi: build $(TOOLS)/schemathesis/bin/schemathesis $(TOOLS)/redocly/node_modules ## Lint /openapi.json, and check with 10,000 requests that the server does what it says (installs both tools into .tools; 2 minutes)
 	infra/openapi/test
 
+.PHONY: test-mcp
+test-mcp: generate $(TOOLS)/mcp/bin/client-is-there ## Ask every question as an assistant, with PyPI's client of the Model Context Protocol, over HTTP and standard input (installs it into .tools)
+	LESTATS_TEST_MCP_PYTHON='$(CURDIR)/$(TOOLS)/mcp/bin/python3' go test -count 1 -v -run TestMCPOfAnotherMake -timeout 5m ./functions/lestats
+
 .PHONY: test-browser
 test-browser: build $(TOOLS)/axe/node_modules $(TOOLS)/snippets/bin/all-is-there ## Test the pages in Chromium: every place, light, dark, phone, print, keyboard, without scripts; screenshots are in infra/browser/screenshots (4 minutes)
 	@infra/browser/needs
@@ -301,10 +305,14 @@ $(TOOLS)/python/bin/writers-are-there: $(TOOLS)/python/bin/pandas-is-there
 	$(TOOLS)/python/bin/pip install --quiet pyarrow==26.0.1 polars==2.1.0 duckdb==2.0.1 fastparquet==2026.9.0
 	touch $@
 
-# DuckDB's extensions are of one version of DuckDB, and PyPI has httpfs up to this one.
-$(TOOLS)/snippets/bin/all-is-there:
+$(TOOLS)/snippets/bin/all-is-there: infra/browser/snippets.txt
 	python3 -m venv $(TOOLS)/snippets || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
-	$(TOOLS)/snippets/bin/pip install --quiet pandas==3.0.6 duckdb==1.5.5 duckdb-extension-httpfs==1.5.5
+	$(TOOLS)/snippets/bin/pip install --quiet -r $<
+	touch $@
+
+$(TOOLS)/mcp/bin/client-is-there:
+	python3 -m venv $(TOOLS)/mcp || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
+	$(TOOLS)/mcp/bin/pip install --quiet mcp==2.3.0
 	touch $@
 
 $(TOOLS)/sam/bin/sam:

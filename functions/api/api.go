@@ -226,6 +226,11 @@ func (m *Main) handler() (http.Handler, error) {
 			Serve:       m.base.Metrics.Serve,
 		})
 	}
+	assistants, err := m.assistants(cfg.Jobs.Answer)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Mounts = append(cfg.Mounts, assistants)
 	site, err := m.site(cfg.Jobs)
 	if err != nil {
 		return nil, err

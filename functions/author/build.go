@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,10 +19,11 @@ import (
 )
 
 // Build builds the plugin in a folder, which stops when ctx ends, and returns the path of the
-// result, DIR/NAME.wasm, where NAME is the folder's name. The compiler and its output are
-// written to log.
-func Build(ctx context.Context, folder string, log io.Writer) (file string, err error) {
-	b := builder{log: log}
+// result, DIR/NAME.wasm, where NAME is the folder's name. With names the module says which
+// functions and, in C and Rust, which lines its code comes from; the code is the same. The
+// compiler and its output are written to log.
+func Build(ctx context.Context, folder string, names bool, log io.Writer) (file string, err error) {
+	b := builder{log: log, names: names}
 	if b.dir, err = filepath.Abs(folder); err != nil {
 		return "", err
 	}
@@ -43,6 +45,7 @@ func Build(ctx context.Context, folder string, log io.Writer) (file string, err 
 type builder struct {
 	lang        *Language
 	dir, output string    // absolute
+	names       bool      // keep the names of functions
 	log         io.Writer // output of compilers
 }
 
@@ -106,8 +109,12 @@ func (b *builder) buildGo(ctx context.Context) error {
 	}
 	// GOWORK=off: a go.work in a parent folder would exclude this module.
 	// -buildvcs=false: otherwise the digest would change with each commit.
+	strip := "-s -w"
+	if b.names {
+		strip = "-w" // Go writes no DWARF for wasm
+	}
 	err := b.run(ctx, []string{"GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOWORK=off"}, b.log,
-		"go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", b.output, ".")
+		"go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags="+strip, "-o", b.output, ".")
 	return b.failed(ctx, err, "go", "version")
 }
 
@@ -130,14 +137,18 @@ func (b *builder) buildC(ctx context.Context) (err error) {
 	// In two steps: a clang that optimises and links runs a wasm-opt in PATH on the result,
 	// and old ones refuse instructions that clang writes.
 	link := []string{
-		"--target=wasm32", "-nostdlib", "-Wl,--no-entry", "-Wl,--stack-first", "-Wl,-z,stack-size=65536", "-Wl,--strip-all", "-o", b.output,
+		"--target=wasm32", "-nostdlib", "-Wl,--no-entry", "-Wl,--stack-first", "-Wl,-z,stack-size=65536", "-o", b.output,
+	}
+	compile := []string{"--target=wasm32", "-std=c11", "-Wall", "-Wextra", "-O2", "-mbulk-memory", "-ffreestanding", "-Isdk"}
+	if b.names {
+		compile = append(compile, "-g")
+	} else {
+		link = append(link, "-Wl,--strip-all")
 	}
 	for i, source := range sources {
 		object := filepath.Join(objects, fmt.Sprintf("%d.o", i))
 		link = append(link, object)
-		if err := b.run(ctx, nil, b.log, "clang", append([]string{
-			"--target=wasm32", "-std=c11", "-Wall", "-Wextra", "-O2", "-mbulk-memory", "-ffreestanding", "-Isdk", "-c", "-o", object, filepath.Base(source),
-		}, strings.Fields(os.Getenv("CFLAGS"))...)...); err != nil {
+		if err := b.run(ctx, nil, b.log, "clang", slices.Concat(compile, []string{"-c", "-o", object, filepath.Base(source)}, strings.Fields(os.Getenv("CFLAGS")))...); err != nil {
 			return b.failed(ctx, err, "clang", "--version")
 		}
 	}
@@ -154,6 +165,9 @@ func (b *builder) buildRust(ctx context.Context) error {
 	cargo, env, err := b.rustToolchain(ctx, []string{"", "/usr/bin"})
 	if err != nil {
 		return err
+	}
+	if b.names {
+		env = append(env, "CARGO_PROFILE_RELEASE_STRIP=none", "CARGO_PROFILE_RELEASE_DEBUG=1")
 	}
 	var messages bytes.Buffer
 	if err := b.run(ctx, env, &messages, cargo, "build", "--release", "--target", rustTarget, "--message-format", "json-render-diagnostics"); err != nil {
@@ -238,6 +252,10 @@ func (b *builder) buildAssemblyScript(ctx context.Context) error {
 			return errors.Join(fmt.Errorf("AssemblyScript's compiler is not installed; run npm install once in %s", b.dir), b.missing("npm"))
 		}
 	}
-	err := b.run(ctx, nil, b.log, asc, "assembly/index.ts", "--target", "release", "--outFile", b.output)
+	args := []string{"assembly/index.ts", "--target", "release", "--outFile", b.output}
+	if b.names {
+		args = append(args, "--debug")
+	}
+	err := b.run(ctx, nil, b.log, asc, args...)
 	return b.failed(ctx, err, "node", "--version")
 }

@@ -51,6 +51,7 @@ type Report struct {
 	Findings []Finding `json:"findings"`
 
 	questions []string // names
+	budget    int64    // units of fuel that a request may use; 0 is no budget
 }
 
 func (r *Report) addf(check string, level Level, fix, format string, args ...any) {
@@ -94,9 +95,10 @@ func (r *Report) Write(out io.Writer) error {
 const maxFindings = 50
 
 // Check checks a file. Its questions are asked with their examples, or the values given,
-// among others. It returns an error only if the check itself failed.
-func Check(ctx context.Context, w *wire.Workbench, file string, given Given) (*Report, error) {
-	r := &Report{Plugin: file, Findings: []Finding{}}
+// among others. A request that uses more than budget units of fuel is an error; 0 is no
+// budget. Check returns an error only if the check itself failed.
+func Check(ctx context.Context, w *wire.Workbench, file string, given Given, budget int64) (*Report, error) {
+	r := &Report{Plugin: file, Findings: []Finding{}, budget: budget}
 	defer r.settle()
 	wasm, err := wire.ReadPlugin(file)
 	if err != nil {
@@ -108,7 +110,7 @@ func Check(ctx context.Context, w *wire.Workbench, file string, given Given) (*R
 		return nil, err
 	}
 	for _, f := range seen.Faults[:min(len(seen.Faults), maxFindings)] {
-		r.addf(f.Part, LevelError, faultFix(f), "%s", f.Err.Reason)
+		r.addf(f.Part, LevelError, faultFix(f), "%s%s", f.Err.Reason, in(f.Err))
 	}
 	if seen.Manifest == nil {
 		return r, nil
@@ -319,7 +321,7 @@ func (r *Report) checkAnswers(ctx context.Context, w *wire.Workbench, wasm []byt
 			return context.Cause(ctx)
 		}
 		if err != nil {
-			r.addf("open", LevelError, "lestats_v1_alloc must return memory that the plugin does not touch again, and lestats_v1_open must return 0 within the limits for a dataset that fits", "%s", question.AsError(err).Reason)
+			r.addf("open", LevelError, "lestats_v1_alloc must return memory that the plugin does not touch again, and lestats_v1_open must return 0 within the limits for a dataset that fits", "%s%s", question.AsError(err).Reason, in(err))
 			return nil
 		}
 		defer func() { err = errors.Join(err, p.Close(context.WithoutCancel(ctx))) }()
@@ -403,12 +405,16 @@ func (r *Report) ask(ctx context.Context, ds catalog.Dataset, given overrides, u
 func (r *Report) judge(q *question.Question, limits sandbox.Limits, all []*sample, others []elsewhere) {
 	said, depends := map[question.Code]bool{}, map[string]bool{}
 	var most question.Usage
+	dearest := "" // the request that used most fuel
 	rows, asked := 0, 0
 	for _, s := range all {
 		if s.req.Question != q.Name {
 			continue
 		}
 		asked++
+		if asked == 1 || s.first.used.Fuel > most.Fuel {
+			dearest = s.text
+		}
 		most = question.Usage{
 			Fuel: max(most.Fuel, s.first.used.Fuel), Time: max(most.Time, s.first.used.Time),
 			Memory: max(most.Memory, s.first.used.Memory), Result: max(most.Result, s.first.used.Result),
@@ -429,7 +435,7 @@ func (r *Report) judge(q *question.Question, limits sandbox.Limits, all []*sampl
 			}
 			if level != "" && !said[s.first.err.Code] {
 				said[s.first.err.Code] = true
-				r.addf("answer", level, fix, "%s: %s: %s", s.text, s.first.err.Code, s.first.err.Reason)
+				r.addf("answer", level, fix, "%s: %s: %s%s", s.text, s.first.err.Code, s.first.err.Reason, in(s.first.err))
 			}
 		} else {
 			rows = max(rows, s.first.table.Rows())
@@ -437,6 +443,10 @@ func (r *Report) judge(q *question.Question, limits sandbox.Limits, all []*sampl
 	}
 	if asked == 0 {
 		return
+	}
+	if r.budget > 0 && most.Fuel > r.budget {
+		r.addf("fuel", LevelError, fmt.Sprintf("see where it goes: lestats plugin profile %s %s", question.ShellWord(r.Plugin), strings.TrimSuffix(dearest, noRows)),
+			"%s used %s units of fuel; the budget is %s: %s", q.Name, humanize.Comma(most.Fuel), humanize.Comma(r.budget), dearest)
 	}
 	use := []struct {
 		what string

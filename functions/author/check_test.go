@@ -176,3 +176,58 @@ manifest: questions[1].params[0].required is a number; it takes a boolean`,
 		}
 	}
 }
+
+// Two plugins whose answers differ are told apart, request by request; one that lost a
+// question is not the same either.
+func TestAgainst(t *testing.T) {
+	manifest := func(names ...string) *question.Manifest {
+		var questions []string
+		for _, name := range names {
+			questions = append(questions, `{"name":"`+name+`","result":{"values":[{"name":"n","type":"number"}],"layout":"record"}}`)
+		}
+		m, err := question.ParseManifest([]byte(`{"name":"p","version":"1","columns":[{"name":"value","type":"number"}],"questions":[` + strings.Join(questions, ",") + `]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	w, err := wire.OpenWorkbench(t.Context(), wire.EngineConfig{Cache: "off"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close(context.Background())
+	gives := func(m *question.Manifest, v float64, fuel int64, code question.Code) *fake {
+		return &fake{manifest: m, answer: func(n int) (*question.Table, question.Usage, error) {
+			if code != "" && n > 2 { // after the measurement
+				return nil, question.Usage{}, question.Errorf(code, "no. %d", n)
+			}
+			return &question.Table{Columns: []question.Column{{Name: "n", Type: question.Number, Numbers: []float64{v}}}}, question.Usage{Fuel: fuel}, nil
+		}}
+	}
+	for name, tt := range map[string]struct {
+		before, now *fake
+		same        bool
+		want        []string
+	}{
+		"same":             {gives(manifest("a"), 1, 10, ""), gives(manifest("a", "b"), 1, 20, ""), true, []string{"a: fuel", "10", "20", "2.00", "added    b\n", "the answers are the same"}},
+		"another answer":   {gives(manifest("a"), 1, 10, ""), gives(manifest("a"), 2, 10, ""), false, []string{"differs  a\n         row 1, column n: before 1, now 2\n", "DIFFER"}},
+		"an error":         {gives(manifest("a"), 1, 10, ""), gives(manifest("a"), 1, 10, question.CodeNoData), false, []string{"before an answer with 1 row(s), now the error no_data: no. 3"}},
+		"another reason":   {gives(manifest("a"), 1, 10, question.CodeNoData), gives(manifest("a"), 1, 10, question.CodeNoData), true, []string{"the answers are the same"}},
+		"another error":    {gives(manifest("a"), 1, 10, question.CodeNoData), gives(manifest("a"), 1, 10, question.CodePluginError), false, []string{"before the error no_data: no. 3, now the error plugin_error: no. 3"}},
+		"a question fewer": {gives(manifest("a", "b"), 1, 10, ""), gives(manifest("a"), 1, 10, ""), false, []string{"removed  b\n", "1 question(s) removed"}},
+	} {
+		c := &Compared{Plugin: "new.wasm", Against: "old.wasm"}
+		if err := c.compare(t.Context(), w.Dataset, Pair[opened]{tt.before, tt.now}, 2, nil); err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		if err := c.Write(&b); err != nil || c.Same != tt.same {
+			t.Errorf("%s: %v, same: %v", name, err, c.Same)
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("%s: %q is missing in\n%s", name, want, &b)
+			}
+		}
+	}
+}

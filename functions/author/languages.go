@@ -125,6 +125,11 @@ func (l *Language) New(name string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	tests, err := plugins.Sources.ReadFile("templates/" + TableName) // all templates answer the same
+	if err != nil {
+		return nil, err
+	}
+	files[TableName] = bytes.ReplaceAll(tests, []byte(plugins.Placeholder), []byte(name))
 	for _, part := range l.sdk {
 		entries, err := plugins.Sources.ReadDir(part.from)
 		if err != nil {

@@ -37,8 +37,11 @@ func TestLanguages(t *testing.T) {
 				}
 			}
 		}
-		if text := string(files["README.md"]); !sdk || len(files[".gitignore"]) == 0 || !strings.Contains(text, "lestats plugin build") || !strings.Contains(text, "in "+l.Name) || !strings.Contains(text, "a test that runs") {
+		if text := string(files["README.md"]); !sdk || len(files[".gitignore"]) == 0 || !strings.Contains(text, "lestats plugin build") || !strings.Contains(text, "in "+l.Name) || !strings.Contains(text, "a test that runs") || !strings.Contains(text, "\nlestats plugin test\n") {
 			t.Errorf("%s: it lacks its SDK, .gitignore, README.md or a test", l.ID)
+		}
+		if _, err := ParseTable(files[TableName]); err != nil {
+			t.Errorf("%s: %s: %v", l.ID, TableName, err)
 		}
 		if found, err := detect(folder); err != nil || found.ID != l.ID {
 			t.Errorf("%s: detected as %v, %v", l.ID, found, err)
@@ -104,7 +107,7 @@ func TestCompilersAreNamed(t *testing.T) {
 			if err := os.WriteFile(path.Join(folder, tt.marker), nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Build(t.Context(), folder, io.Discard); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if _, err := Build(t.Context(), folder, false, io.Discard); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%v; want %q", err, tt.want)
 			}
 		})

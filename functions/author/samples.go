@@ -147,6 +147,9 @@ func (o overrides) example(m *question.Manifest, q *question.Question, ds catalo
 	return out, err
 }
 
+// noRows ends the text of a sample that selects no rows.
+const noRows = ", with no rows selected"
+
 // maxSamples bounds the requests per question.
 const maxSamples = 48
 
@@ -202,7 +205,7 @@ func samplesOf(m *question.Manifest, q *question.Question, ds catalog.Dataset, g
 			out = append(out, &sample{text: text, req: req, example: i == 0, same: equal[text]})
 		}
 	}
-	return append(out, &sample{text: Typed(base) + ", with no rows selected", req: base, noRows: true}), nil
+	return append(out, &sample{text: Typed(base) + noRows, req: base, noRows: true}), nil
 }
 
 // fewRows returns the request with conditions that select few rows, often only one: those

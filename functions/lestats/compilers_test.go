@@ -55,7 +55,7 @@ func TestLibraries(t *testing.T) {
 			written(t, tt.lang, "library", tt.source, tt.to)
 			tt.prepare(t)
 			var log bytes.Buffer
-			if _, err := author.Build(t.Context(), "library", &log); err != nil {
+			if _, err := author.Build(t.Context(), "library", false, &log); err != nil {
 				t.Fatalf("%v\n%s", err, &log)
 			}
 			if code, reports, errs := checkJSON(t, "library/library.wasm"); code != exitOK || slices.ContainsFunc(reports[0].Findings, func(f author.Finding) bool { return f.Level != author.LevelInfo }) {

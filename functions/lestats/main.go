@@ -75,6 +75,7 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Answer questions over HTTP."`
 	Worker  workerCmd  `cmd:"" help:"Run jobs from a queue, alongside any number of other workers."`
 	Ask     askCmd     `cmd:"" help:"Ask one question, without a server."`
+	MCP     mcpCmd     `cmd:"" name:"mcp" help:"Give an assistant the questions as tools, over standard input and output (Model Context Protocol)."`
 	Verify  verifyCmd  `cmd:"" help:"Ask the question of a saved answer again, and compare."`
 	Cite    citeCmd    `cmd:"" help:"Print a citation of an answer: as text, BibTeX or CSL-JSON."`
 	Jobs    jobsCmd    `cmd:"" help:"List the jobs in a store, or show one."`
@@ -177,6 +178,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 	}
 	fmt.Fprintf(errs, "lestats: %s\n", wire.Explain(err))
+	for _, function := range sandbox.StackOf(err) {
+		fmt.Fprintf(errs, "  in %s\n", function)
+	}
 	if asksJSON(command) && !out.used {
 		printError(stdout, err)
 	}

@@ -18,8 +18,10 @@ type pluginCmd struct {
 	New     pluginNewCmd     `cmd:"" help:"Create a new plugin, ready to build and run."`
 	Build   pluginBuildCmd   `cmd:"" help:"Build a plugin from its source."`
 	Check   pluginCheckCmd   `cmd:"" help:"Report what is wrong with a plugin, and how to fix it."`
+	Test    pluginTestCmd    `cmd:"" help:"Run a plugin's table of requests and expected answers."`
 	Run     pluginRunCmd     `cmd:"" help:"Ask a question of one plugin file."`
 	Bench   pluginBenchCmd   `cmd:"" help:"Measure a plugin: time, fuel, memory, size."`
+	Profile pluginProfileCmd `cmd:"" help:"Show where the fuel of an answer goes: a profile for pprof."`
 	Info    pluginInfoCmd    `cmd:"" help:"Print what a plugin declares."`
 	List    pluginListCmd    `cmd:"" help:"List plugins and the questions they answer."`
 	Lock    pluginLockCmd    `cmd:"" help:"Write plugins.lock, the list of plugins that may be served."`

@@ -19,6 +19,7 @@ type pluginRunCmd struct {
 	File     string `arg:"" help:"Plugin file (*.wasm) that answers; - is standard input." placeholder:"FILE"`
 	Question string `arg:"" optional:"" help:"Name of the question. It may be left out if the plugin has one question."`
 	asking
+	TraceHost bool `name:"trace-host" help:"Show each call that the plugin makes of the host, on standard error: of WASI, the log and progress."`
 
 	wire.EngineConfig `group:"Questions:" set:"time_limit=30s"`
 }
@@ -30,13 +31,19 @@ func (pluginRunCmd) Help() string {
 Examples:
 
   lestats plugin run spread/spread.wasm
-  lestats plugin run spread/spread.wasm spread question=obesity least=20 --where year=2020`
+  lestats plugin run spread/spread.wasm spread question=obesity least=20 --where year=2020
+  lestats plugin run spread/spread.wasm --trace-host`
 }
 
 // Run asks the question and prints the answer.
 func (c *pluginRunCmd) Run(ctx context.Context, s *streams) error {
 	if strings.Contains(c.Question, "=") { // a parameter of the only question
 		c.Question, c.Params = "", append([]string{c.Question}, c.Params...)
+	}
+	if c.TraceHost {
+		calls := hostCalls{w: s.err}
+		defer calls.end()
+		c.HostCalls = calls.show
 	}
 	return c.ask(ctx, wire.QuestionsConfig{EngineConfig: c.EngineConfig, File: c.File}, s, func(questions *wire.Questions) (question.Request, error) {
 		served := questions.Served()
@@ -132,8 +139,9 @@ func (c *pluginInfoCmd) Run(ctx context.Context, s *streams) (err error) {
 }
 
 type pluginBenchCmd struct {
-	File string `arg:"" help:"Plugin file (*.wasm) to measure; - is standard input." placeholder:"FILE"`
-	N    int    `short:"n" help:"How many times to ask each question." default:"200"`
+	File    string `arg:"" help:"Plugin file (*.wasm) to measure; - is standard input." placeholder:"FILE"`
+	N       int    `short:"n" help:"How many times to ask each question." default:"200"`
+	Against string `help:"Older plugin file to compare with: size, start, time, fuel and memory, and whether the answers are the same." placeholder:"OLD.wasm"`
 	given
 
 	wire.EngineConfig `group:"Questions:"`
@@ -145,9 +153,12 @@ type pluginBenchCmd struct {
 func (pluginBenchCmd) Help() string {
 	return `Each question is asked with its example, or the values of -p and --where, one job after another in one sandbox. That is the server's work without HTTP and the store. A job's fuel is the same on every machine; its times are not.
 
-Example:
+With --against, the jobs of both plugins run in turn, and the ratio of their medians is printed. Then both are asked all that plugin check asks. The exit code is 1 if an answer differs.
 
-  lestats plugin bench spread/spread.wasm -n 1000`
+Examples:
+
+  lestats plugin bench spread/spread.wasm -n 1000
+  lestats plugin bench spread/spread.wasm --against released/spread.wasm`
 }
 
 // Run measures the plugin and prints the figures.
@@ -156,6 +167,9 @@ func (c *pluginBenchCmd) Run(ctx context.Context, s *streams) error {
 		return fmt.Errorf("-n %d: it takes 1 or more", c.N)
 	}
 	c.Log = errorsOnly(s)
+	if c.Against != "" {
+		return c.compare(ctx, s)
+	}
 	measured, err := author.Bench(ctx, c.EngineConfig, c.File, c.N, c.values(s.err))
 	if err != nil {
 		return err
@@ -166,9 +180,27 @@ func (c *pluginBenchCmd) Run(ctx context.Context, s *streams) error {
 	return measured.Write(s.out)
 }
 
+// compare measures the plugin against the older one and prints the figures.
+func (c *pluginBenchCmd) compare(ctx context.Context, s *streams) error {
+	compared, err := author.Against(ctx, c.EngineConfig, c.File, c.Against, c.N, c.values(s.err))
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		err = writeJSON(s.out, compared)
+	} else {
+		err = compared.Write(s.out)
+	}
+	if err == nil && !compared.Same {
+		return statusError(exitFailed)
+	}
+	return err
+}
+
 type pluginCheckCmd struct {
 	Files []string `arg:"" help:"Plugin files (*.wasm) to check; - is standard input." placeholder:"FILE"`
 	given
+	FuelBudget wire.Fuel `help:"Fuel that a request may use, such as 5_000_000 or 5e6; more is an error. Fuel is the same on every machine. Default: any." placeholder:"UNITS"`
 
 	wire.EngineConfig `group:"Questions:"`
 
@@ -185,7 +217,8 @@ Use --data to check a plugin with the dataset it is written for. The default is 
 
 Example:
 
-  lestats plugin check spread/spread.wasm`
+  lestats plugin check spread/spread.wasm
+  lestats plugin check spread/spread.wasm --fuel-budget 1e6`
 }
 
 // Run checks each file. It fails if a file has an error.
@@ -197,7 +230,7 @@ func (c *pluginCheckCmd) Run(ctx context.Context, s *streams) (err error) {
 	defer func() { err = errors.Join(err, w.Close(context.WithoutCancel(ctx))) }()
 	reports, bad := make([]*author.Report, 0, len(c.Files)), 0
 	for _, file := range c.Files {
-		r, err := author.Check(ctx, w, file, c.values(s.err))
+		r, err := author.Check(ctx, w, file, c.values(s.err), int64(c.FuelBudget))
 		if err != nil {
 			return err
 		}

@@ -80,15 +80,16 @@ func (c *pluginNewCmd) Run(s *streams) error {
 }
 
 type pluginBuildCmd struct {
-	Dir  string `arg:"" optional:"" help:"Folder with the plugin's source. Default: the current folder." default:"." placeholder:"DIR"`
-	JSON bool   `name:"json" help:"Print JSON."`
+	Dir   string `arg:"" optional:"" help:"Folder with the plugin's source. Default: the current folder." default:"." placeholder:"DIR"`
+	Names bool   `help:"Keep the names of functions (C and Rust: lines too) for lestats plugin profile. The code is the same, the file larger, its digest another."`
+	JSON  bool   `name:"json" help:"Print JSON."`
 }
 
 // Help is what `lestats plugin build --help` adds.
 func (pluginBuildCmd) Help() string {
 	markers := author.Each(func(l *author.Language) string { return l.Marker + " (" + l.Name + ")" })
 	return "The language is recognised by a file in the folder: " + strings.Join(markers, ", ") +
-		". The compiler is called as the plugin's README describes. The result is DIR/NAME.wasm, where NAME is the folder's name.\n\nExample:\n\n  lestats plugin build spread"
+		". The compiler is called as the plugin's README describes. The result is DIR/NAME.wasm, where NAME is the folder's name.\n\nExamples:\n\n  lestats plugin build spread\n  lestats plugin build --names spread"
 }
 
 // builtFile is what `plugin build --json` prints.
@@ -99,7 +100,7 @@ type builtFile struct {
 
 // Run builds DIR/NAME.wasm.
 func (c *pluginBuildCmd) Run(ctx context.Context, s *streams) error {
-	file, err := author.Build(ctx, c.Dir, exact(s.err))
+	file, err := author.Build(ctx, c.Dir, c.Names, exact(s.err))
 	if err != nil {
 		return err
 	}

@@ -68,6 +68,9 @@ type EngineConfig struct {
 	// Reserved is the part of the memory budget that something else than plugins and jobs
 	// uses, in bytes.
 	Reserved int64 `kong:"-"`
+	// HostCalls is called after each call that a plugin makes of the host, by several jobs at
+	// the same time. nil: nobody watches.
+	HostCalls func(sandbox.HostCall) `kong:"-"`
 
 	s3          s3.Config     // where Data is, if it is an object; zero is as the environment says
 	preload     []byte        // plugin that is loaded in any case; nil: none

@@ -53,7 +53,7 @@ type limitsFile struct {
 
 type limitsEntry struct {
 	Memory size     `json:"memory"`
-	Fuel   fuel     `json:"fuel"`
+	Fuel   Fuel     `json:"fuel"`
 	Time   duration `json:"time"`
 	Stack  size     `json:"stack"`
 	Result size     `json:"result"`
@@ -70,9 +70,11 @@ func (e limitsEntry) limits() sandbox.Limits {
 // The types of values in a limits file. All are above 0.
 type (
 	size     uint64        // "64 MiB", "500kB", or a number of bytes
-	fuel     int64         // 2_000_000_000 or 2e9
 	duration time.Duration // "5s"
 )
+
+// Fuel is an amount of fuel as people write it, above 0: 2_000_000_000 or 2e9.
+type Fuel int64
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (s *size) UnmarshalText(text []byte) error {
@@ -85,12 +87,12 @@ func (s *size) UnmarshalText(text []byte) error {
 }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
-func (f *fuel) UnmarshalText(text []byte) error {
+func (f *Fuel) UnmarshalText(text []byte) error {
 	n, err := strconv.ParseFloat(strings.ReplaceAll(string(text), "_", ""), 64)
 	if err != nil || !(n >= 1 && n <= math.MaxInt64/2) {
 		return fmt.Errorf("%q is not an amount of fuel, such as 2e9, which one core uses in 2 s or less", text)
 	}
-	*f = fuel(n)
+	*f = Fuel(n)
 	return nil
 }
 

@@ -81,6 +81,12 @@ func OpenQuestions(ctx context.Context, cfg QuestionsConfig) (_ *Questions, err 
 	return opened, nil
 }
 
+// OpenLiveQuestions is OpenQuestions, and follows plugins that are added, changed and removed.
+func OpenLiveQuestions(ctx context.Context, cfg QuestionsConfig) (*Questions, error) {
+	cfg.live = true
+	return OpenQuestions(ctx, cfg)
+}
+
 // embedded reports whether a module is part of this program.
 func embedded(wasm []byte) bool {
 	for _, own := range plugins.Modules() {

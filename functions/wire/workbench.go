@@ -43,6 +43,7 @@ func OpenWorkbench(ctx context.Context, cfg EngineConfig) (*Workbench, error) {
 		CompileMemory: limits.Compile.Memory,
 		CompileTime:   cmp.Or(limits.Compile.Time, cfg.compileTime),
 		Log:           cfg.Log,
+		HostCalls:     cfg.HostCalls,
 	}, nil)
 	if err != nil {
 		return nil, err

@@ -64,7 +64,7 @@ func TestSnippets(t *testing.T) {
 				ran = append(ran, c.ID)
 				t.Run(c.ID, func(t *testing.T) { same(t, run(t, c.ID, c.Code), want) })
 			}
-			if slices.Sort(ran); !slices.Equal(ran, []string{"curl", "duckdb", "javascript", "python", "r"}) {
+			if slices.Sort(ran); !slices.Equal(ran, []string{"curl", "duckdb", "httr2", "javascript", "polars", "python", "r", "requests"}) {
 				t.Errorf("the page has snippets for %q", ran)
 			}
 		})
@@ -117,7 +117,11 @@ func run(t *testing.T, id, code string) (got []map[string]any) {
 		c = command("sh", "-c", code)
 	case "python":
 		c = command(python, "-c", code+"\nprint('"+mark+"' + answer.to_json(orient='records'))")
-	case "r":
+	case "requests":
+		c = command(python, "-c", code+"\nimport json; print('"+mark+"' + json.dumps(answer))")
+	case "polars":
+		c = command(python, "-c", code+"\nprint('"+mark+"' + answer.write_json())")
+	case "r", "httr2":
 		c = command("Rscript", "-e", code+"\ncat('\\n"+mark+"csv\\n'); write.csv(answer, row.names = FALSE)")
 	case "javascript":
 		c = command("node", "--input-type=module", "-e", code+"\nconsole.log('"+mark+"' + JSON.stringify(answer.data));")

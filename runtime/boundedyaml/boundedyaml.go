@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
@@ -61,7 +62,8 @@ func parse(b []byte) (bodies []ast.Node, err error) {
 			bodies, err = nil, fmt.Errorf("it is not YAML: %.200v", p)
 		}
 	}()
-	tokens := lexer.Tokenize(string(b))
+	// YAML has \r\n as one line break; the lexer loses count of lines with it.
+	tokens := lexer.Tokenize(strings.ReplaceAll(string(b), "\r\n", "\n"))
 	if err := check(tokens); err != nil {
 		return nil, err
 	}

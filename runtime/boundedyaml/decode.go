@@ -2,6 +2,7 @@ package boundedyaml
 
 import (
 	"encoding"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
 )
 
 // KeyError is an error in the value of one key.
@@ -47,8 +49,10 @@ func (l Lines) Locate(e *KeyError) *KeyError {
 // another type are errors, mostly a *KeyError, that name the line, the key and what would
 // be valid. Numbers and booleans are not texts, except in lists of texts, where NA, null
 // and -999 need no quotes, and for an encoding.TextUnmarshaler. A struct with the method
-// SetBool(bool) may also be written as true or false. An empty document changes nothing, and
-// a section without entries, such as one whose entries are all comments, counts as missing.
+// SetBool(bool) may also be written as true or false. A field of the type any takes whatever
+// JSON can say, as a decoder of JSON stores it, with numbers as json.Number. An empty document
+// changes nothing, and a section without entries, such as one whose entries are all comments,
+// counts as missing.
 func Decode(b []byte, v any) (Lines, error) {
 	bodies, err := parse(b)
 	if err != nil {
@@ -113,6 +117,10 @@ func (d *decoder) value(key string, n ast.Node, to reflect.Value) {
 	case reflect.Pointer:
 		to.Set(reflect.New(to.Type().Elem()))
 		d.value(key, n, to.Elem())
+	case reflect.Interface:
+		if v := d.any(key, n); v != nil {
+			to.Set(reflect.ValueOf(v))
+		}
 	case reflect.Slice:
 		d.list(key, n, to)
 	case reflect.Map:
@@ -127,6 +135,37 @@ func (d *decoder) value(key string, n ast.Node, to reflect.Value) {
 	default:
 		panic("boundedyaml: cannot decode a " + to.Type().String())
 	}
+}
+
+// any returns a value of JSON: nil, bool, string, json.Number, []any or map[string]any.
+func (d *decoder) any(key string, n ast.Node) any {
+	switch n := n.(type) {
+	case *ast.NullNode:
+		return nil
+	case *ast.BoolNode:
+		return n.Value
+	case *ast.StringNode, *ast.LiteralNode:
+		text, _ := d.scalar(key, n)
+		// The library takes 1e9 for a text, which YAML does not.
+		if n.GetToken().Type == token.StringType && json.Valid([]byte(text)) {
+			return json.Number(text)
+		}
+		return text
+	case *ast.IntegerNode, *ast.FloatNode:
+		if text := n.GetToken().Value; json.Valid([]byte(text)) {
+			return json.Number(text)
+		}
+	case *ast.SequenceNode:
+		out := []any{}
+		d.list(key, n, reflect.ValueOf(&out).Elem())
+		return out
+	case *ast.MappingNode, *ast.MappingValueNode:
+		out := map[string]any{}
+		d.value(key, n, reflect.ValueOf(&out).Elem())
+		return out
+	}
+	d.failf(key, "it is %s; it must be a value as in JSON, such as 2020, -0.5, 1e9, \"text\", true, a list or a mapping", describe(n))
+	return nil
 }
 
 func (d *decoder) structure(key string, n ast.Node, to reflect.Value) {

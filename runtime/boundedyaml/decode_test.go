@@ -1,6 +1,7 @@
 package boundedyaml
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -33,6 +34,7 @@ type settings struct {
 	Items  []struct {
 		Name string `json:"name"`
 	} `json:"items"`
+	Any map[string]any `json:"any"`
 }
 
 func TestDecode(t *testing.T) {
@@ -51,17 +53,24 @@ func TestDecode(t *testing.T) {
 		{"title: |\n  a\n  b\n", settings{Title: "a\nb"}, ""},
 		// As they are written: the library's own decoder makes "", 0.5 and 10 of these.
 		{"marks: [NA, null, ~, -999, .5, 012, 1e3, .inf, true, 'x']", settings{Marks: []string{"NA", "null", "~", "-999", ".5", "012", "1e3", ".inf", "true", "x"}}, ""},
+		{`any: {a: [1, -0.5, 1e9, x, '5', "1e9", true, null, ~, []], b: {c: 0, d: {}}, e: , f: 2020-01-01}`, settings{Any: map[string]any{
+			"a": []any{json.Number("1"), json.Number("-0.5"), json.Number("1e9"), "x", "5", "1e9", true, nil, nil, []any{}},
+			"b": map[string]any{"c": json.Number("0"), "d": map[string]any{}}, "e": nil, "f": "2020-01-01",
+		}}, ""},
+		{"title: a\r\nany:\r\n  a:\r\n    - .5\r\n", settings{}, `line 4: any.a[0]: it is the number ".5"; it must be a value as in JSON, such as 2020, -0.5, 1e9, "text", true, a list or a mapping`},
+		{"any: {a: 012}", settings{}, `line 1: any.a: it is the number "012"; it must be a value as in JSON, such as 2020, -0.5, 1e9, "text", true, a list or a mapping`},
+		{"any: {a: .inf}", settings{}, `line 1: any.a: it is the number ".inf"; it must be a value as in JSON, such as 2020, -0.5, 1e9, "text", true, a list or a mapping`},
 		{"mode: true", settings{Mode: mode{All: true}}, ""},
 		{"mode: {name: m}", settings{Mode: mode{Name: "m"}}, ""},
 		{"rates: {a: 5%, 'b c': 6%}", settings{Rates: map[string]percent{"a": 5, "b c": 6}}, ""},
 		{"rates:\n  # a: 5%\n", settings{}, ""},
 		{"items:\n  - name: a\n  - {name: b}\n", settings{Items: items}, ""},
 		{"title: a\n---\ntitle: b\n", settings{}, "it holds 2 YAML documents; at most one"},
-		{"- a\n", settings{}, "it is a list; it must be a mapping with the keys title, header, lines, marks, mode, rates, items"},
+		{"- a\n", settings{}, "it is a list; it must be a mapping with the keys title, header, lines, marks, mode, rates, items, any"},
 		{"title: 012", settings{}, `line 1: title: it is the number "012"; put it in quotes if you mean text`},
 		{"title: true", settings{}, "line 1: title: it is the boolean true; put it in quotes if you mean text"},
 		{"title:", settings{}, "line 1: title: it is empty; it must be text"},
-		{"titel: a", settings{}, "line 1: titel: unknown key; the keys are title, header, lines, marks, mode, rates, items"},
+		{"titel: a", settings{}, "line 1: titel: unknown key; the keys are title, header, lines, marks, mode, rates, items, any"},
 		{"header: 1", settings{}, `line 1: header: it is the number "1"; it must be true or false`},
 		{"lines: 12", settings{Lines: 12}, ""},
 		{"lines: 1.5", settings{}, `line 1: lines: it is the number "1.5"; it must be a whole number`},

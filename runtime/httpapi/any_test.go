@@ -62,7 +62,7 @@ func TestAnyRequest(t *testing.T) {
 			of   []string
 		}{
 			{"Accept", []string{"*/*", "text/html", "text/csv", "image/png", "application/json;layout=rows"}},
-			{"Prefer", []string{"wait=1", "wait=0", "respond-async"}},
+			{"Prefer", []string{"wait=1", "wait=0", "respond-async"}}, {"Idempotency-Key", []string{"a", `"a"`, `"a`, ""}},
 			{"Content-Type", []string{"application/json", "text/plain", ""}},
 			{"If-None-Match", []string{"*", `"x"`}},
 			{"Sec-Fetch-Site", []string{"none", "cross-site"}},

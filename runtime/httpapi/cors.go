@@ -17,7 +17,7 @@ const anyOrigin = "*"
 // needs neither a key nor a body.
 const (
 	readHeaders = "Accept, If-None-Match, Prefer, X-Request-Id"
-	askHeaders  = readHeaders + ", Content-Type, X-Api-Key"
+	askHeaders  = readHeaders + ", Content-Type, " + onceHeader + ", X-Api-Key"
 )
 
 // preflightAge is how long browsers may remember the answer to a preflight, in seconds.

@@ -27,7 +27,7 @@ func withOrigins(origins ...string) func(*httpapi.Config) {
 
 func TestPreflight(t *testing.T) {
 	const (
-		all  = "Accept, If-None-Match, Prefer, X-Request-Id, Content-Type, X-Api-Key"
+		all  = "Accept, If-None-Match, Prefer, X-Request-Id, Content-Type, Idempotency-Key, X-Api-Key"
 		read = "Accept, If-None-Match, Prefer, X-Request-Id"
 	)
 	withKey := func(c *httpapi.Config) { c.ClientKey = "k" }

@@ -21,16 +21,17 @@ type errorBody struct {
 }
 
 // problem is the JSON of an error in the form of RFC 9457. Type is where /docs explains the
-// code.
+// code. Instance is the request: its path, and its id as the fragment.
 type problem struct {
-	Type   string        `json:"type"`
-	Title  string        `json:"title"`
-	Status int           `json:"status"`
-	Detail string        `json:"detail"`
-	Code   question.Code `json:"code"`
-	Param  string        `json:"param,omitempty"`
-	Hint   []string      `json:"hint"`
-	JobID  string        `json:"job_id,omitempty"`
+	Type     string        `json:"type"`
+	Title    string        `json:"title"`
+	Status   int           `json:"status"`
+	Detail   string        `json:"detail"`
+	Instance string        `json:"instance"`
+	Code     question.Code `json:"code"`
+	Param    string        `json:"param,omitempty"`
+	Hint     []string      `json:"hint"`
+	JobID    string        `json:"job_id,omitempty"`
 }
 
 const problemType = "application/problem+json"
@@ -95,7 +96,8 @@ func (w *response) fail(err error) {
 		return
 	}
 	if w.api != nil && wantsProblem(w.header["Accept"]) {
-		body := problem{w.api.under(w.header) + "/docs#code-" + string(e.Code), info.Text, info.Status, e.Reason, e.Code, e.Param, hintOf(e), w.job}
+		under := w.api.under(w.header)
+		body := problem{under + "/docs#code-" + string(e.Code), info.Text, info.Status, e.Reason, under + w.request.URL.EscapedPath() + "#" + w.id, e.Code, e.Param, hintOf(e), w.job}
 		w.send(info.Status, problemType, append(marshal(body), '\n'))
 		return
 	}
@@ -103,7 +105,11 @@ func (w *response) fail(err error) {
 }
 
 // visible returns what clients may see of an error.
-func (w *response) visible(err error) *question.Error {
+func (w *response) visible(err error) *question.Error { return Visible(err, w.id) }
+
+// Visible returns what clients may see of an error, for rooms that write errors in another
+// form. requestID is where the log has the rest; "" if there is none.
+func Visible(err error, requestID string) *question.Error {
 	if s, ok := errors.AsType[publicError](err); ok {
 		return s.to
 	}
@@ -111,7 +117,7 @@ func (w *response) visible(err error) *question.Error {
 	if !errors.As(err, &e) { // its text is not meant for clients
 		e = internal()
 	}
-	return public(e, w.id)
+	return public(e, requestID)
 }
 
 // ErrorBody returns the JSON of an error, as every route has it. job is the id of the job

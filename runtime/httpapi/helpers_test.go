@@ -76,9 +76,18 @@ type fakeJobs struct {
 	before            string             // of the last List
 	filter            question.JobFilter // of the last List
 	draining, drained bool
+	once              map[string]*onceAsked
 }
 
-func newJobs() *fakeJobs { return &fakeJobs{ended: map[string]chan struct{}{}} }
+// onceAsked is what was asked with an Idempotency-Key.
+type onceAsked struct {
+	job     int // its place
+	request string
+}
+
+func newJobs() *fakeJobs {
+	return &fakeJobs{ended: map[string]chan struct{}{}, once: map[string]*onceAsked{}}
+}
 
 func (j *fakeJobs) Submit(ctx context.Context, req question.Request) (*question.Job, error) {
 	return j.submit(ctx, req, "")
@@ -127,7 +136,19 @@ func (j *fakeJobs) submit(ctx context.Context, req question.Request, retryOf str
 	case req.Params["question"] == nil:
 		return nil, question.Errorf(question.CodeMissingParameter, `"question" is required`).WithParam("question", "obesity")
 	}
+	once := question.OriginOf(ctx).Once
+	if first := j.once[once.Key]; first != nil && once.Key != "" {
+		if first.request != once.Request {
+			return nil, question.Errorf(question.CodeKeyReused, "the Idempotency-Key %q was sent before with another request", once.Key)
+		}
+		again := *j.jobs[first.job]
+		again.Replayed = true
+		return &again, nil
+	}
 	n := len(j.jobs) + 1
+	if once.Key != "" {
+		j.once[once.Key] = &onceAsked{n - 1, once.Request}
+	}
 	job := &question.Job{ID: fmt.Sprintf("01936ac2-5b00-7c3e-9a41-%012d", n), Status: question.Queued, Request: req, RetryOf: retryOf,
 		Created: time.Date(2024, 11, 27, 0, 0, n, 0, time.UTC)}
 	if j.answer != nil {
@@ -384,7 +405,7 @@ func wantError(t testing.TB, w *httptest.ResponseRecorder, status int, code ques
 	if w.Code != status || e.Code != code {
 		t.Errorf("%d %s, want %d %s", w.Code, w.Body, status, code)
 	}
-	if waits := w.Code == http.StatusServiceUnavailable || w.Code == http.StatusTooManyRequests; waits != (w.Header().Get("Retry-After") != "") {
+	if waits := w.Code == http.StatusServiceUnavailable || w.Code == http.StatusTooManyRequests || code.Info().RetryAfter > 0; waits != (w.Header().Get("Retry-After") != "") {
 		t.Errorf("%d with Retry-After %q", w.Code, w.Header().Get("Retry-After"))
 	}
 	return e

@@ -184,21 +184,63 @@ func TestProblem(t *testing.T) {
 		"": false, "*/*": false, "application/*": false, "application/json": false, "application/problem+json;q=0": false,
 		"application/json, application/problem+json;q=0.9": false, "application/problem+xml": false,
 	} {
-		w := s.do("GET", "/api/jobs?limit=0", "", "Accept: "+accept)
+		w := s.do("GET", "/api/jobs?limit=0", "", "Accept: "+accept, "X-Request-Id: r.1")
 		if !want {
 			wantError(t, w, http.StatusBadRequest, question.CodeBadRequest)
 			continue
 		}
 		wantBody(t, w, http.StatusBadRequest, `{"type":"/docs#code-bad_request","title":"a query parameter or header is wrong","status":400,`+
-			`"detail":"\"limit\" is \"0\"; it takes a number from 1 to 1000","code":"bad_request","param":"limit","hint":[]}`+"\n")
+			`"detail":"\"limit\" is \"0\"; it takes a number from 1 to 1000","instance":"/api/jobs#r.1","code":"bad_request","param":"limit","hint":[]}`+"\n")
 		if got := w.Header().Get("Content-Type"); got != "application/problem+json" {
 			t.Error(got)
+		}
+	}
+	// Every route, and what comes before the routes.
+	mounted := httpapi.Mount{ID: "mounted", Method: "GET", Path: "/mounted", Summary: "It fails.", MediaType: "text/plain", Serve: func(http.ResponseWriter, *http.Request) error {
+		return question.Errorf(question.CodeNotReady, "not yet")
+	}}
+	s = serve(t, func(c *httpapi.Config) { c.Mounts = []httpapi.Mount{mounted} })
+	s.finished(t, done)
+	for _, tt := range []struct {
+		target, body string
+		status       int
+		code         question.Code
+	}{
+		{"GET /nowhere", "", 404, question.CodeUnknownRoute},
+		{"GET /api//jobs", "", 404, question.CodeUnknownRoute},
+		{"PUT /api/jobs", "", 405, question.CodeMethodNotAllowed},
+		{"POST /api/best", "{}", 404, question.CodeUnknownQuestion},
+		{"POST /api/states_mean", "[", 400, question.CodeMalformedJSON},
+		{"POST /api/states_mean", "{}", 400, question.CodeMissingParameter},
+		{"GET /api/states_mean", "", 400, question.CodeMissingParameter},
+		{"GET /api/states_mean.doc", "", 404, question.CodeUnknownRoute},
+		{"GET /api/get_results/" + id2, "", 404, question.CodeUnknownJob},
+		{"GET /api/jobs/" + id2 + "/events", "", 404, question.CodeUnknownJob},
+		{"DELETE /api/jobs/" + id1, "", 409, question.CodeAlreadyFinal},
+		{"POST /api/jobs/" + id1 + "/retry", "", 409, question.CodeNotRetryable},
+		{"GET /api/graceful_shutdown", "", 403, question.CodeForbidden},
+		{"GET /mounted", "", 503, question.CodeNotReady},
+		{"GET /api/num_jobs?x=1", "", 400, question.CodeBadRequest},
+	} {
+		method, target, _ := strings.Cut(tt.target, " ")
+		w := s.do(method, target, tt.body, "Accept: application/json, application/problem+json", "X-Request-Id: r.2")
+		var got struct {
+			Type, Title, Detail, Instance string
+			Status                        int
+			Code                          question.Code
+			Hint                          []string
+		}
+		path, _, _ := strings.Cut(target, "?")
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Header().Get("Content-Type") != "application/problem+json" || w.Code != tt.status || got.Status != tt.status ||
+			got.Code != tt.code || got.Type != "/docs#code-"+string(tt.code) || got.Title == "" || got.Detail == "" || got.Hint == nil || got.Instance != path+"#r.2" {
+			t.Errorf("%s: %d %s (%v)", tt.target, w.Code, w.Body, err)
 		}
 	}
 	based := serve(t, func(c *httpapi.Config) { c.BasePath = "/stats" })
 	if w := based.do("GET", "/stats//api/jobs", "", "Accept: application/problem+json", "X-Forwarded-Prefix: /prod"); !strings.Contains(w.Body.String(), `{"type":"/prod/stats/docs#code-unknown_route"`) {
 		t.Errorf("under a path: %s", w.Body)
 	}
+	s = serve(t)
 	w := s.do("GET", "/api/get_results/"+s.finished(t, failed), "", "Accept: application/json, application/problem+json")
 	if w.Code != http.StatusUnprocessableEntity || !strings.Contains(w.Body.String(), `"code":"no_data","param":"state","hint":["Ohio"],"job_id":"`+id1) {
 		t.Errorf("%d %s", w.Code, w.Body)

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
@@ -21,6 +22,7 @@ import (
 type preferences struct {
 	wait      time.Duration
 	preferred bool // wait is from the Prefer header
+	async     bool // the Prefer header has respond-async
 	format    *question.Format
 	note      question.Note
 }
@@ -35,8 +37,11 @@ func (a *api) submit(w *response, r *http.Request, q url.Values) error {
 	if err != nil {
 		return err
 	}
-	// A client that leaves must not interrupt Submit: the job is then in the list.
-	job, err := a.cfg.Jobs.Submit(context.WithoutCancel(r.Context()), req)
+	ctx, err := submission(r, func() string { return a.requestDigest(req) })
+	if err != nil {
+		return err
+	}
+	job, err := a.cfg.Jobs.Submit(ctx, req)
 	if err != nil {
 		return err
 	}
@@ -77,6 +82,9 @@ func (a *api) acceptance(r *http.Request, q url.Values) (asked preferences, err 
 // the job ends in time, else with the location of the result.
 func (a *api) accepted(w *response, r *http.Request, job *question.Job, asked preferences) error {
 	w.setJob(job)
+	if job.Replayed {
+		w.Header().Set(replayHeader, "true")
+	}
 	if asked.wait > 0 && !job.Status.Final() {
 		ctx, cancel := context.WithTimeout(r.Context(), asked.wait)
 		defer cancel()
@@ -87,8 +95,11 @@ func (a *api) accepted(w *response, r *http.Request, job *question.Job, asked pr
 				slog.String("id", w.id), slog.String("job", job.ID), slog.Any("error", err))
 		}
 	}
-	confirm(w, asked)
 	at := a.link(resultPath(job.ID))
+	if asked.wait > 0 && job.Status.Final() {
+		asked.async = false // the response did not have to be
+	}
+	confirm(w, asked)
 	if asked.wait > 0 && job.Status.Final() {
 		w.Header().Set("Content-Location", at)
 		return a.sendFinal(w, job, asked)
@@ -99,10 +110,17 @@ func (a *api) accepted(w *response, r *http.Request, job *question.Job, asked pr
 	return nil
 }
 
-// confirm tells a client that its preference was applied (RFC 7240, section 3).
+// confirm tells a client which of its preferences were applied (RFC 7240, section 3).
 func confirm(w *response, asked preferences) {
+	var applied []string
+	if asked.async {
+		applied = append(applied, "respond-async")
+	}
 	if asked.preferred {
-		w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(asked.wait/time.Second)))
+		applied = append(applied, "wait="+strconv.Itoa(int(asked.wait/time.Second)))
+	}
+	if len(applied) > 0 {
+		w.Header().Set("Preference-Applied", strings.Join(applied, ", "))
 	}
 }
 
@@ -131,6 +149,7 @@ func (a *api) results(w *response, r *http.Request, q url.Values) (err error) {
 		return err
 	}
 	w.setJob(job)
+	asked.async = false // for a request that makes a job
 	confirm(w, asked)
 	if !job.Status.Final() {
 		status := http.StatusOK // as in the original
@@ -273,7 +292,11 @@ func (a *api) retry(w *response, r *http.Request, q url.Values) error {
 	if err != nil {
 		return err
 	}
-	job, err := a.cfg.Jobs.Retry(context.WithoutCancel(r.Context()), r.PathValue("id"))
+	ctx, err := submission(r, func() string { return "retry " + r.PathValue("id") })
+	if err != nil {
+		return err
+	}
+	job, err := a.cfg.Jobs.Retry(ctx, r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -305,21 +328,43 @@ func (a *api) list(w *response, r *http.Request, q url.Values) error {
 			return err
 		}
 	}
-	page, err := a.cfg.Jobs.List(r.Context(), question.JobFilter{}, before, limit)
+	f, err := ParseJobFilter(q.Get("status"), q.Get("question"), q.Get("since"))
+	if err != nil {
+		return err
+	}
+	page, err := a.cfg.Jobs.List(r.Context(), f, before, limit)
 	if err != nil {
 		return err
 	}
 	next := ""
 	if page.Next != "" {
-		older := url.Values{"before": {page.Next}, "limit": {strconv.Itoa(limit)}}
-		if detail {
-			older.Set("detail", "1")
-		}
-		next = "/api/jobs?" + older.Encode()
+		q.Set("before", page.Next)
+		q.Set("limit", strconv.Itoa(limit))
+		next = "/api/jobs?" + q.Encode()
 		w.Header().Set("Link", "<"+a.link(next)+`>; rel="next"`)
 	}
 	w.sendJSON(http.StatusOK, ListBody(page.Jobs, detail, next))
 	return nil
+}
+
+// ParseJobFilter returns the filter of a listing with these values, of which "" selects all.
+func ParseJobFilter(status, name, since string) (f question.JobFilter, err error) {
+	f.Status, f.Question = question.Status(status), name
+	if f.Status != "" && !slices.Contains(question.Statuses, f.Status) {
+		return f, question.Errorf(question.CodeBadRequest, `"status" is %.60q; it is one of %s`, status, strings.Join(texts(question.Statuses), ", ")).
+			WithParam("status", texts(question.Statuses)...)
+	}
+	if name != "" && !question.ValidName(name) {
+		return f, question.Errorf(question.CodeBadRequest, `"question" is %.60q; it takes the name of a question, such as states_mean`, name).WithParam("question")
+	}
+	if since == "" {
+		return f, nil
+	}
+	// A + that is not written %2B arrives as a space.
+	if f.Since, err = time.Parse(time.RFC3339, strings.Replace(since, " ", "+", 1)); err != nil {
+		return f, question.Errorf(question.CodeBadRequest, `"since" is %.60q; it takes a time as in RFC 3339, such as 2026-11-29T13:00:00Z`, since).WithParam("since")
+	}
+	return f, nil
 }
 
 // ListBody returns {"status":"done","data":[{"<id>":"done"}, ...]}. With detail, "jobs" has

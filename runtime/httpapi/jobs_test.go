@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -46,7 +47,8 @@ func TestSubmit(t *testing.T) {
 			s := serve(t)
 			w := s.do("POST", "/api/states_mean", `{"question":"obesity","where":{"year":2020}}`, headers...)
 			wantBody(t, w, http.StatusAccepted, running)
-			if l := w.Header().Get("Location"); l != "/api/get_results/"+id1 || w.Header().Get("Retry-After") != "1" {
+			applied := map[string]string{"does not wait": "respond-async", "waits for nothing": "wait=0"}[name]
+			if l := w.Header().Get("Location"); l != "/api/get_results/"+id1 || w.Header().Get("Retry-After") != "1" || w.Header().Get("Preference-Applied") != applied {
 				t.Errorf("headers %v", w.Header())
 			}
 			req := s.jobs.jobs[0].Request
@@ -55,6 +57,67 @@ func TestSubmit(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The wait of a client that prefers respond-async ends with a job.
+func TestRespondAsync(t *testing.T) {
+	s := serve(t, func(c *httpapi.Config) { c.MaxWait = time.Second })
+	w := s.do("POST", "/api/states_mean", ask, "Prefer: respond-async, wait=5")
+	wantBody(t, w, http.StatusAccepted, running)
+	if got := w.Header().Get("Preference-Applied"); got != "respond-async, wait=1" {
+		t.Errorf("Preference-Applied: %q", got)
+	}
+	w = s.do("POST", "/api/states_mean?wait=0", ask, "Prefer: wait=9, respond-async")
+	if got := w.Header().Get("Preference-Applied"); w.Code != http.StatusAccepted || got != "respond-async" {
+		t.Errorf("the query decides: %d, Preference-Applied: %q", w.Code, got)
+	}
+	w = s.do("GET", "/api/get_results/"+id1, "", "Prefer: respond-async")
+	wantBody(t, w, http.StatusOK, running) // as in the original
+	if got := w.Header().Get("Preference-Applied"); got != "" {
+		t.Errorf("Preference-Applied: %q", got)
+	}
+}
+
+// A request with the key of an earlier one gets its job, in the same form.
+func TestIdempotencyKey(t *testing.T) {
+	s := serve(t)
+	s.jobs.answer = &done
+	for i, key := range []string{"k-1", `"k-1"`, " k-1 "} {
+		w := s.do("POST", "/api/states_mean", `{"question":"obesity"}`, "Idempotency-Key: "+key)
+		wantBody(t, w, http.StatusAccepted, running)
+		if got := w.Header().Get("Idempotency-Replayed"); (got == "true") != (i > 0) || w.Header().Get("Location") != "/api/get_results/"+id1 {
+			t.Errorf("%s: %v", key, w.Header())
+		}
+	}
+	w := s.do("POST", "/api/states_mean?wait=5", `{"where":{},"question":"obesity"}`, "Idempotency-Key: k-1") // the same, in other words
+	wantBody(t, w, http.StatusOK, original)
+	wantError(t, s.do("POST", "/api/states_mean", `{"question":"other"}`, "Idempotency-Key: k-1"), http.StatusUnprocessableEntity, question.CodeKeyReused)
+	wantBody(t, s.do("POST", "/api/states_mean", `{"question":"other"}`, `Idempotency-Key: "k\\\"2"`), http.StatusAccepted, strings.Replace(running, id1, id2, 1))
+	if once := s.jobs.once[`k\"2`]; once == nil {
+		t.Errorf("the keys are %v", s.jobs.once)
+	}
+	if n := len(s.jobs.jobs); n != 2 {
+		t.Errorf("%d jobs, want 2", n)
+	}
+	for _, bad := range []string{"", `""`, `"`, `"a`, `a b`, "a\tb", "é", `"a"b"`, `"a\b"`, `"a";p=1`, strings.Repeat("k", 256)} {
+		e := wantError(t, s.do("POST", "/api/states_mean", ask, "Idempotency-Key: "+bad), http.StatusBadRequest, question.CodeBadRequest)
+		if e.Param != "Idempotency-Key" || regexp.MustCompile(httpapi.OncePattern).MatchString(bad) {
+			t.Errorf("%q: %v", bad, e)
+		}
+	}
+	wantError(t, s.do("POST", "/api/states_mean", ask, "Idempotency-Key: a", "Idempotency-Key: b"), http.StatusBadRequest, question.CodeBadRequest)
+	for _, good := range []string{strings.Repeat("k", 255), `"k\\\""`, `a"b`} {
+		if w := s.do("POST", "/api/states_mean", ask, "Idempotency-Key: "+good); w.Code != http.StatusAccepted || !regexp.MustCompile(httpapi.OncePattern).MatchString(good) {
+			t.Errorf("%q: %d %s", good, w.Code, w.Body)
+		}
+	}
+	s.jobs.answer = &failed
+	job := s.finished(t, failed)
+	one, two := s.do("POST", "/api/jobs/"+job+"/retry", "", "Idempotency-Key: r"), s.do("POST", "/api/jobs/"+job+"/retry", "", "Idempotency-Key: r")
+	if one.Body.String() != two.Body.String() || one.Code != http.StatusAccepted || two.Header().Get("Idempotency-Replayed") != "true" {
+		t.Errorf("%d %s, then %d %s", one.Code, one.Body, two.Code, two.Body)
+	}
+	wantError(t, s.do("POST", "/api/states_mean", ask, "Idempotency-Key: r"), http.StatusUnprocessableEntity, question.CodeKeyReused)
 }
 
 func TestSubmitWithoutABody(t *testing.T) {
@@ -368,6 +431,34 @@ func TestCancelAndRetry(t *testing.T) {
 	}
 	s.jobs.answer = &done
 	wantBody(t, s.do("POST", "/api/jobs/"+id+"/retry?wait=1&format=csv", ""), http.StatusOK, "location,mean,synthetic\r\nUtah,24.1,true\r\nOhio,33.2,true\r\n")
+}
+
+func TestListFilters(t *testing.T) {
+	s := serve(t)
+	for range 3 {
+		s.finished(t, done)
+	}
+	next := "/api/jobs?before=" + id2 + "&limit=2&question=states_mean&since=2026-11-29T13%3A00%3A00%2B01%3A00&status=done"
+	s.jobs.jobs[0].ID, s.jobs.jobs[1].ID, s.jobs.jobs[2].ID = "01f36ac2-5b00-7c3e-9a41-000000000001", "01f36ac2-5b00-7c3e-9a41-000000000002", "01f36ac2-5b00-7c3e-9a41-000000000003"
+	next = strings.Replace(next, id2, s.jobs.jobs[1].ID, 1)
+	for _, since := range []string{"2026-11-29T13:00:00%2B01:00", "2026-11-29T13:00:00+01:00"} {
+		w := s.do("GET", "/api/jobs?status=done&question=states_mean&limit=2&since="+since, "")
+		want := question.JobFilter{Status: question.Done, Question: "states_mean", Since: time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)}
+		got := s.jobs.filter
+		if got.Since = got.Since.UTC(); got != want || w.Code != http.StatusOK {
+			t.Errorf("since %s: %+v, %d %s", since, got, w.Code, w.Body)
+		}
+		if since[19] == '%' && !strings.Contains(w.Header().Get("Link"), next) {
+			t.Errorf("Link %s, want %s", w.Header().Get("Link"), next)
+		}
+	}
+	for query, param := range map[string]string{
+		"status=ended": "status", "question=States": "question", "question=" + strings.Repeat("q", 100): "question", "since=yesterday": "since", "since=2026-11-29": "since",
+	} {
+		if e := wantError(t, s.do("GET", "/api/jobs?"+query, ""), http.StatusBadRequest, question.CodeBadRequest); e.Param != param {
+			t.Errorf("%s: %v", query, e)
+		}
+	}
 }
 
 func TestList(t *testing.T) {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"iter"
 	"mime"
 	"net/http"
@@ -233,31 +234,33 @@ func splitQuoted(s string, sep byte) iter.Seq[string] {
 	}
 }
 
-// waiting sets how long a client wants to wait for a job to end, at most MaxWait:
-// ?wait=N, else `Prefer: wait=N` (RFC 7240), in seconds.
+// waiting sets how long a client wants to wait for a job to end, at most MaxWait: ?wait=N,
+// else `Prefer: wait=N` (RFC 7240), in seconds. It also sets whether the client prefers
+// respond-async.
 func (a *api) waiting(asked *preferences, q url.Values, h http.Header) error {
-	if q.Has("wait") {
-		n, ok := seconds(q.Get("wait"))
-		if !ok {
-			return question.Errorf(question.CodeBadRequest, `"wait" is %.60q; it takes whole seconds, such as 10`, q.Get("wait")).WithParam("wait")
-		}
-		asked.wait = min(n, a.cfg.MaxWait)
-		return nil
-	}
+	wait := ""
 	for _, line := range h.Values("Prefer") {
 		for preference := range splitQuoted(line, ',') {
 			preference, _, _ = strings.Cut(preference, ";")
 			name, value, _ := strings.Cut(preference, "=")
-			if !strings.EqualFold(strings.TrimSpace(name), "wait") {
-				continue
+			switch strings.ToLower(strings.TrimSpace(name)) {
+			case "respond-async":
+				asked.async = true
+			case "wait":
+				wait = cmp.Or(wait, strings.Trim(strings.TrimSpace(value), `"`), "-") // the first one counts
 			}
-			// The first one counts; a malformed one is no preference.
-			var n time.Duration
-			n, asked.preferred = seconds(strings.Trim(strings.TrimSpace(value), `"`))
-			asked.wait = min(n, a.cfg.MaxWait)
-			return nil
 		}
 	}
+	var n time.Duration
+	if q.Has("wait") {
+		var ok bool
+		if n, ok = seconds(q.Get("wait")); !ok {
+			return question.Errorf(question.CodeBadRequest, `"wait" is %.60q; it takes whole seconds, such as 10`, q.Get("wait")).WithParam("wait")
+		}
+	} else { // a malformed one is no preference
+		n, asked.preferred = seconds(wait)
+	}
+	asked.wait = min(n, a.cfg.MaxWait)
 	return nil
 }
 

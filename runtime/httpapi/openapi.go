@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -195,9 +196,10 @@ var headerTexts = map[string]string{
 	"Vary":               "The request headers that the response depends on.",
 	"Cache-Control":      "Who may keep the response, and how long without asking whether it is valid.",
 	"Link":               "The next page, rel=\"next\".",
-	"Preference-Applied": "The wait that was granted.",
+	"Preference-Applied": "The preferences of the header Prefer that were applied.",
 	"Allow":              "The methods that the path takes.",
 
+	replayHeader:          "true: an earlier request with the same Idempotency-Key made the job.",
 	"Content-Disposition": "The name of the file.",
 	"Lestats-Dataset":     "The dataset that the result was computed from.",
 	"Lestats-Synthetic":   "Whether its figures are generated: true or false.",
@@ -253,10 +255,10 @@ func errorResponse(status int, codes []question.Code, page bool) object {
 	if page {
 		out["content"].(object)[htmlType] = object{"schema": text}
 	}
-	switch status {
-	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+	switch {
+	case status == http.StatusTooManyRequests, slices.ContainsFunc(codes, func(code question.Code) bool { return code.Info().RetryAfter > 0 }):
 		out["headers"] = object{"Retry-After": header("Retry-After")}
-	case http.StatusMethodNotAllowed:
+	case status == http.StatusMethodNotAllowed:
 		out["headers"] = object{"Allow": header("Allow")}
 	}
 	return out

@@ -75,9 +75,22 @@ var (
 		question.CodeBadParameter, question.CodeUnknownValue,
 	}
 	notAccepted = []question.Code{question.CodeQueueFull, question.CodeShuttingDown, question.CodeNotReady, question.CodeQueueUnavailable, question.CodeStoreUnavailable}
+	keyed       = []question.Code{question.CodeKeyReused, question.CodeKeyInUse}
 	noJob       = []question.Code{question.CodeBadID, question.CodeUnknownJob, question.CodeStoreUnavailable}
 	noResult    = append(endsJob(), question.CodeBadParameter, question.CodeNotAcceptable, question.CodeAnswerTooLarge) // a plugin may find a parameter wrong
 )
+
+// submitParams are the parameters of the routes that make a job.
+var submitParams = []parameter{
+	{
+		Name: onceHeader, In: "header", Schema: object{"type": "string", "pattern": oncePattern},
+		Description: "A key that the client chose, such as a UUID, for a request that it may repeat. For a day the same request with the same key gets the same job, and another request is refused. Also as a quoted string.",
+	},
+	{
+		Name: "Prefer", In: "header", Schema: text,
+		Description: "respond-async: a job and no result, as is the default; wait=N: wait N seconds for the result. RFC 7240.",
+	},
+}
 
 // endsJob returns the codes of a job that ended without a result.
 func endsJob() (codes []question.Code) {
@@ -92,12 +105,12 @@ func endsJob() (codes []question.Code) {
 // table returns all routes.
 func (a *api) table() []route {
 	get, post := http.MethodGet, http.MethodPost
-	accepted := answer{http.StatusAccepted, "The job is accepted and survives a restart.", jsonOf(ref("running")), []string{"Location", "Retry-After", "Preference-Applied"}}
+	accepted := answer{http.StatusAccepted, "The job is accepted and survives a restart.", jsonOf(ref("running")), []string{"Location", "Retry-After", "Preference-Applied", replayHeader}}
 	elsewhere := answer{http.StatusSeeOther, "From a cloud function: the result is larger than it can send; fetch it from Location soon.",
 		jsonOf(record([]string{"status", "location"}, object{"status": object{"const": "done"}, "location": text})), []string{"Location"}}
 	resultHeaders := slices.Clip([]string{"ETag", "Preference-Applied", "Content-Disposition", "Lestats-Dataset", "Lestats-Synthetic"})
 	inTime := func(data map[string]object) answer {
-		return answer{http.StatusOK, "The result, if the client waits and the job ends in time.", a.resultContent(data), append(resultHeaders, "Content-Location")}
+		return answer{http.StatusOK, "The result, if the client waits and the job ends in time.", a.resultContent(data), append(resultHeaders, "Content-Location", replayHeader)}
 	}
 	anyData := map[string]object{"rows": listOf(object{"type": "object"})}
 	valid := answer{http.StatusNotModified, "The client's copy is still valid.", nil, []string{"ETag"}}
@@ -113,7 +126,7 @@ func (a *api) table() []route {
 	page := object{"text/html": text}
 	return append([]route{
 		{
-			ID: "ask", Method: post, Path: questionPath, Group: "Questions", serve: a.submit, Params: a.resultParams(),
+			ID: "ask", Method: post, Path: questionPath, Group: "Questions", serve: a.submit, Params: append(a.resultParams(), submitParams...),
 			each: func(r route, served *question.ServedQuestion) []route {
 				q := served.Question
 				r.ID, r.Path, r.Summary, r.Description = "ask_"+q.Name, "/api/"+q.Name, q.Title, q.Description
@@ -122,7 +135,7 @@ func (a *api) table() []route {
 				return []route{r}
 			},
 			// The route is unknown once the question is no longer served.
-			Codes: slices.Concat(unreadable, invalid, notAccepted, noResult, []question.Code{question.CodeUnknownRoute}),
+			Codes: slices.Concat(unreadable, invalid, notAccepted, noResult, keyed, []question.Code{question.CodeUnknownRoute}),
 		},
 		{
 			ID: "get", Method: get, Path: questionPath, Group: "Questions", serve: a.get, AnyQuery: true,
@@ -143,11 +156,15 @@ func (a *api) table() []route {
 			Codes: slices.Concat(noJob, noResult),
 		},
 		{
-			ID: "list_jobs", Method: get, Path: "/api/jobs", Group: "Jobs", Summary: "Jobs, newest first; ?detail=1 adds requests, times and errors", serve: a.list,
+			ID: "list_jobs", Method: get, Path: "/api/jobs", Group: "Jobs", Summary: "Jobs, newest first; ?detail=1 adds requests, times, receipts with the fuel, and errors", serve: a.list,
+			Description: "Of a large store a page with a filter may have fewer jobs than limit, and a next one: what a page costs is bounded.",
 			Params: []parameter{
 				{Name: "limit", In: "query", Description: "The maximum number of jobs.", Schema: object{"type": "integer", "minimum": 1, "maximum": maxListLimit, "default": listDefault}},
 				{Name: "before", In: "query", Description: "Only jobs that are older than the job with this id.", Schema: jobID},
-				{Name: "detail", In: "query", Description: "1 adds requests, times and errors, in \"jobs\".", Schema: object{"type": "string", "enum": []string{"0", "1"}}},
+				{Name: "status", In: "query", Description: "Only jobs with this status, which \"jobs\" shows. In \"data\" a queued job is running.", Schema: object{"type": "string", "enum": question.Statuses}},
+				{Name: "question", In: "query", Description: "Only jobs that ask this question.", Schema: object{"type": "string", "pattern": question.NamePattern, "maxLength": question.MaxNameLen}},
+				{Name: "since", In: "query", Description: "Only jobs that were accepted at this time or later.", Schema: object{"type": "string", "format": "date-time"}},
+				{Name: "detail", In: "query", Description: "1 adds requests, times, receipts and errors, in \"jobs\".", Schema: object{"type": "string", "enum": []string{"0", "1"}}},
 			},
 			Answers: []answer{{http.StatusOK, "A page of jobs.", jsonOf(doneWith(object{
 				"type": "array", "description": "Objects with one id and its status.", "items": object{"type": "object", "additionalProperties": object{"enum": []string{"running", "done", "failed", "cancelled"}}},
@@ -177,9 +194,9 @@ func (a *api) table() []route {
 		},
 		{
 			ID: "retry_job", Method: post, Path: "/api/jobs/{id}/retry", Group: "Jobs", Summary: "Submit the request of a failed or cancelled job again, as a new job", serve: a.retry,
-			Params:  append([]parameter{id}, a.resultParams()...),
+			Params:  slices.Concat([]parameter{id}, a.resultParams(), submitParams),
 			Answers: []answer{inTime(anyData), accepted, elsewhere},
-			Codes:   slices.Concat(noJob, invalid, notAccepted, noResult, []question.Code{question.CodeNotRetryable}),
+			Codes:   slices.Concat(noJob, invalid, notAccepted, noResult, keyed, []question.Code{question.CodeNotRetryable}),
 		},
 		{
 			ID: "list_questions", Method: get, Path: "/api/questions", Group: "Catalog", Summary: "The questions with their parameters, and an example of each", serve: a.questions,

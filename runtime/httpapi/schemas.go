@@ -334,8 +334,8 @@ func fixedSchemas() object {
 	digest := object{"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
 	return object{
 		"error": record([]string{"status", "code", "reason", "hint"}, full),
-		"problem": record([]string{"type", "title", "status", "detail", "code", "hint"}, object{
-			"type": object{"type": "string", "format": "uri-reference"}, "title": text, "status": number, "detail": text,
+		"problem": record([]string{"type", "title", "status", "detail", "instance", "code", "hint"}, object{
+			"type": object{"type": "string", "format": "uri-reference"}, "instance": object{"type": "string", "format": "uri-reference"}, "title": text, "status": number, "detail": text,
 			"code": reason["code"], "param": text, "hint": texts, "job_id": text,
 		}),
 		"running": record([]string{"status", "job_id"}, object{"status": object{"const": "running"}, "job_id": text, "retry_of": text}),
@@ -356,7 +356,7 @@ func fixedSchemas() object {
 			})),
 		"job": record([]string{"id", "status", "request", "created", "attempts"}, object{
 			"id": text, "status": object{"enum": []string{"queued", "running", "done", "failed", "cancelled"}}, "request": ref("request"),
-			"created": time, "started": time, "finished": time, "attempts": number, "retry_of": text,
+			"created": time, "started": time, "finished": time, "attempts": number, "retry_of": text, "client": text,
 			"provenance": ref("provenance"), "coverage": ref("coverage"), "caveats": listOf(ref("caveat")), "receipt": ref("receipt"),
 			"error": record([]string{"code", "reason"}, reason),
 		}),

@@ -177,7 +177,7 @@ func bubbleIDs() func() (string, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		n++
-		return storetest.ID(time.Now(), n), nil
+		return storetest.ID(time.Now(), n<<16), nil // above the tag of a client
 	}
 }
 
@@ -221,10 +221,7 @@ func idleBed(t testing.TB, cfg Config) *bed {
 		cfg.Workers = 1
 	}
 	b.faults.SetHook(func(op, key string) error {
-		folder := "jobs"
-		if len(key) >= 7 && key[:7] == "pending" {
-			folder = "pending"
-		}
+		folder, _, _ := strings.Cut(key, "/")
 		call := op + " " + folder
 		b.mu.Lock()
 		if op == "Put" || op == "Create" || op == "Delete" {

@@ -255,7 +255,7 @@ type model struct {
 	n      int
 	acked  map[string]string // id to final state, "" while there is none
 	keys   map[string]*keyedAsk
-	broken []string          // invariants that did not hold
+	broken []string // invariants that did not hold
 }
 
 // keyedAsk is a request that clients send again and again with the same key.

@@ -9,7 +9,11 @@ import (
 	"github.com/google/uuid"
 )
 
-var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+// NamePattern matches valid names, without the limit of their length, as a regular
+// expression for JSON schemas.
+const NamePattern = `^[a-z][a-z0-9_]*$`
+
+var namePattern = regexp.MustCompile(NamePattern)
 
 // ValidName reports whether name may be the name of a plugin, question, parameter,
 // result column or dataset: a lower-case letter followed by lower-case letters, digits

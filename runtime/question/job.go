@@ -21,6 +21,9 @@ const (
 	Cancelled Status = "cancelled"
 )
 
+// Statuses has all statuses. It must not be modified.
+var Statuses = []Status{Queued, Running, Done, Failed, Cancelled}
+
 // Final reports whether a job with this status can no longer change.
 func (s Status) Final() bool { return s == Done || s == Failed || s == Cancelled }
 

@@ -96,7 +96,7 @@ func openCode(ctx context.Context, folder string, wasm []byte, info *rewrite.Inf
 	if err != nil {
 		return nil, err
 	}
-	return c, instantiateHost(ctx, c.runtime, info.Imports)
+	return c, instantiateHost(ctx, c.runtime, info)
 }
 
 // compile returns the code of a rewritten module, and its size in bytes, or 0 if

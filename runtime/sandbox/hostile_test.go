@@ -189,7 +189,7 @@ func (a attack) run(ctx context.Context, seed int) (o outcome, took time.Duratio
 	start := time.Now()
 	var failed *question.Error
 	var used question.Usage
-	if o.table, used, failed = a.plugin.answer(ctx, b, nil); failed != nil {
+	if o.table, used, failed = a.plugin.answer(ctx, b, nil, nil); failed != nil {
 		o.code, o.reason = failed.Code, failed.Reason
 	}
 	o.fuel = used.Fuel

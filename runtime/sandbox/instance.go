@@ -25,12 +25,14 @@ import (
 // it, and all later instances (slots) start as a copy of that image. Each then runs
 // jobs, and after every job it is reset or closed.
 type instance struct {
-	plugin *Plugin
-	mod    api.Module
-	memory linearMemory
-	meter  meter
-	wasi   wasiHost
-	ctx    callContext
+	plugin  *Plugin
+	mod     api.Module
+	memory  linearMemory
+	meter   meter
+	wasi    wasiHost
+	running string  // what of the guest the host calls
+	tracer  *tracer // of the job, in a plugin of LoadTraced; nil: it is not followed
+	ctx     callContext
 
 	functions map[string]api.Function // found so far
 	globals   []api.MutableGlobal     // those of the image
@@ -294,7 +296,12 @@ func (in *instance) call(ctx context.Context, export string, args ...uint64) (ui
 func (in *instance) callNamed(ctx context.Context, export, where string, args ...uint64) (uint64, *question.Error) {
 	copy(in.stack[:], args)
 	in.meter.stack.Set(in.plugin.limits.Stack)
-	if err := in.function(export).CallWithStack(in.context(ctx), in.stack[:]); err != nil {
+	in.running = where
+	err := in.function(export).CallWithStack(in.context(ctx), in.stack[:])
+	if in.tracer != nil {
+		in.tracer.returned()
+	}
+	if err != nil {
 		return 0, in.failure(ctx, where, err)
 	}
 	return in.stack[0], nil
@@ -326,8 +333,22 @@ func (in *instance) dropDeepFunctions() {
 	}
 }
 
-// failure turns the error of a call into the guest into a *question.Error.
+// failure turns the error of a call into the guest into a *question.Error, whose cause says
+// where in the guest it happened.
 func (in *instance) failure(ctx context.Context, where string, err error) *question.Error {
+	frames := in.plugin.frames(err)
+	failed := in.reason(ctx, where, err)
+	if len(frames) == 0 {
+		return failed
+	}
+	if failed.Code == question.CodePluginTrap {
+		in.plugin.log.InfoContext(ctx, "a plugin trapped", "where", where, "stack", strings.Join(frames, " < "))
+	}
+	return question.Errorf(failed.Code, "%s%w", failed.Reason, &stackError{frames, failed.Unwrap()})
+}
+
+// reason is failure without where it happened.
+func (in *instance) reason(ctx context.Context, where string, err error) *question.Error {
 	var (
 		halted  stopped
 		exited  exit

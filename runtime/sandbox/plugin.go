@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -30,6 +31,7 @@ type Plugin struct {
 	limits   Limits
 	strategy resetStrategy
 	world    *world
+	traced   bool // see LoadTraced
 	manifest *question.Manifest
 	block    block
 	image    *image // nil: each job needs a newly instantiated plugin
@@ -72,7 +74,12 @@ func (e *Engine) LoadOther(ctx context.Context, wasm []byte, what Other) (*Plugi
 }
 
 func (e *Engine) loadIn(ctx context.Context, wasm []byte, in *world) (*Plugin, error) {
-	return e.begin(ctx, wasm, func(p *Plugin) error {
+	return e.begin(ctx, wasm, e.loading(ctx, wasm, in))
+}
+
+// loading returns what loads a plugin into a world.
+func (e *Engine) loading(ctx context.Context, wasm []byte, in *world) func(*Plugin) error {
+	return func(p *Plugin) error {
 		p.world = in
 		if err := p.load(ctx, wasm); err != nil {
 			return refusal(err)
@@ -84,7 +91,7 @@ func (e *Engine) loadIn(ctx context.Context, wasm []byte, in *world) (*Plugin, e
 		}
 		e.plugins[p] = struct{}{}
 		return nil
-	})
+	}
 }
 
 // preloaded is a plugin whose code is being loaded before Load is called.
@@ -180,7 +187,10 @@ func (p *Plugin) compile(ctx context.Context, wasm []byte) *question.Error {
 	if p.code != nil {
 		return nil
 	}
-	kept := rewriteCache{p.engine.cfg.CacheDir, p.log}
+	kept := rewriteCache{p.engine.cfg.CacheDir, p.log, rewrite.Config{Trace: p.traced}}
+	if p.traced {
+		kept.dir = ""
+	}
 	ready, refused := prepare(wasm, p.limits.Memory, p.digest, kept)
 	if refused != nil {
 		return refused
@@ -306,6 +316,9 @@ func refusal(err *question.Error) error {
 	case question.CodeBadPlugin, question.CodeCancelled, question.CodeInternal:
 		return err
 	default: // a trap, a limit, an error of the plugin's own
+		if at, ok := errors.AsType[*stackError](err); ok {
+			return badPlugin("%s%w", err.Reason, at)
+		}
 		return badPlugin("%s", err.Reason)
 	}
 }
@@ -424,7 +437,7 @@ func (p *Plugin) Digest() string { return p.digest }
 // CodeLogLimit, CodeResultTooLarge), a fault of the plugin (CodePluginTrap,
 // CodeBadResult), or the end of ctx (CodeCancelled; CodeTimeLimit for a deadline).
 func (p *Plugin) Answer(ctx context.Context, b *question.BoundRequest, rows []question.Range) (*question.Table, error) {
-	t, _, err := p.answer(ctx, b, rows)
+	t, _, err := p.answer(ctx, b, rows, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -433,7 +446,7 @@ func (p *Plugin) Answer(ctx context.Context, b *question.BoundRequest, rows []qu
 
 // Measure is Answer that also returns what the job used, even if it failed.
 func (p *Plugin) Measure(ctx context.Context, b *question.BoundRequest, rows []question.Range) (*question.Table, question.Usage, error) {
-	t, used, err := p.answer(ctx, b, rows)
+	t, used, err := p.answer(ctx, b, rows, nil)
 	if err != nil {
 		return nil, used, err
 	}
@@ -446,8 +459,8 @@ func (e *Engine) Limits(name string) Limits { return e.cfg.Plugins[name].Over(e.
 // Limits returns the limits that apply to the plugin's jobs.
 func (p *Plugin) Limits() Limits { return p.limits }
 
-// answer is Measure with a typed error.
-func (p *Plugin) answer(ctx context.Context, b *question.BoundRequest, rows []question.Range) (table *question.Table, used question.Usage, err *question.Error) {
+// answer is Measure with a typed error. The tracer, if any, follows the job.
+func (p *Plugin) answer(ctx context.Context, b *question.BoundRequest, rows []question.Range, tr *tracer) (table *question.Table, used question.Usage, err *question.Error) {
 	if !p.gate.enter() {
 		return nil, used, question.Errorf(question.CodeShuttingDown, "the plugin %s is closed", p.manifest.Name)
 	}
@@ -474,6 +487,10 @@ func (p *Plugin) answer(ctx context.Context, b *question.BoundRequest, rows []qu
 		}
 		p.giveBack(ctx, in, returned)
 	}()
+	if tr != nil {
+		tr.begin(in)
+		defer tr.end()
+	}
 	table, returned, err = in.answer(ctx, t, b, rows)
 	if err == nil && t.exceeded() {
 		table, err = nil, p.tooLong()

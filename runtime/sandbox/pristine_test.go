@@ -154,7 +154,7 @@ func lookOnce(t *testing.T, p *Plugin, name string, check bool) (n, fuel int64, 
 		}
 		return table.Columns[0].Integers[0], fuel, nil
 	}
-	table, used, failed := p.answer(ctx, b, nil)
+	table, used, failed := p.answer(ctx, b, nil, nil)
 	if failed != nil {
 		return 0, used.Fuel, failed
 	}
@@ -260,7 +260,7 @@ func TestFuelIsTheSame(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				_, used, failed := p.answer(t.Context(), b, []question.Range{ds.rowsOf(obesity)})
+				_, used, failed := p.answer(t.Context(), b, []question.Range{ds.rowsOf(obesity)}, nil)
 				if failed != nil {
 					t.Fatal(failed)
 				}

@@ -25,6 +25,7 @@ import (
 type rewriteCache struct {
 	dir string // "": no cache
 	log *slog.Logger
+	how rewrite.Config
 }
 
 // rewriting is the gob of a file.
@@ -52,7 +53,7 @@ func (r rewriteCache) rewrite(wasm []byte, digest string) (*prepared, error) {
 			r.log.Debug("a cached rewritten plugin is not used", "err", err)
 		}
 	}
-	out, info, err := rewrite.Rewrite(wasm, rewrite.Config{})
+	out, info, err := rewrite.Rewrite(wasm, r.how)
 	if err != nil {
 		return nil, err
 	}

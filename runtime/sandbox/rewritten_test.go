@@ -19,7 +19,7 @@ func TestRewritings(t *testing.T) {
 	if err != nil || len(plugins) < 10 {
 		t.Fatal(len(plugins), err)
 	}
-	kept := rewriteCache{t.TempDir(), slog.New(slog.DiscardHandler)}
+	kept := rewriteCache{dir: t.TempDir(), log: slog.New(slog.DiscardHandler)}
 	same := func(wasm []byte) error {
 		want, wantInfo, wantErr := rewrite.Rewrite(wasm, rewrite.Config{})
 		got, err := kept.rewrite(wasm, digestOf(wasm))
@@ -98,7 +98,7 @@ func BenchmarkRewriting(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for name, kept := range map[string]rewriteCache{"anew": {"", slog.New(slog.DiscardHandler)}, "kept": {b.TempDir(), slog.New(slog.DiscardHandler)}} {
+	for name, kept := range map[string]rewriteCache{"anew": {}, "kept": {dir: b.TempDir(), log: slog.New(slog.DiscardHandler)}} {
 		b.Run(name, func(b *testing.B) {
 			var ready *prepared
 			for b.Loop() {

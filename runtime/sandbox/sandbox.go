@@ -71,6 +71,9 @@ type Config struct {
 	// Log is where plugins' log lines and the engine's warnings go; nil is
 	// slog.Default().
 	Log *slog.Logger
+	// HostCalls is called after each call that a plugin makes of the host, for authors who
+	// want to see them. Several jobs may call it at the same time. nil: nobody watches.
+	HostCalls func(HostCall)
 
 	strategy resetStrategy    // for tests; 0: the best that the platform has
 	now      func() time.Time // for tests; nil: time.Now

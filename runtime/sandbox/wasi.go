@@ -31,6 +31,7 @@ type wasiHost struct {
 	rand              *rand.ChaCha8
 	log               guestLog
 	logLimit, logLeft uint64 // bytes: Limits.Log, and what is left of it
+	handled           uint64 // bytes that were logged or filled with random numbers, of all jobs
 }
 
 const (
@@ -122,13 +123,16 @@ const (
 	errnoSpipe   = 70
 )
 
-// hostFunc is one function that guests may import. Its parameters are on the stack.
-// fn returns its result, which is ignored if sig has none.
+// hostFunc is one function that guests may import. fn returns its result, which is ignored
+// if sig has none.
 type hostFunc struct {
 	module, name string
 	sig          string
-	fn           func(ctx context.Context, w *wasiHost, mem api.Memory, stack []uint64) uint32
+	fn           hostFn
 }
+
+// hostFn has its parameters on the stack.
+type hostFn func(ctx context.Context, w *wasiHost, mem api.Memory, stack []uint64) uint32
 
 // hostSignatures and hostNames list the host functions by "module.name".
 var hostSignatures, hostNames = indexHost()
@@ -145,10 +149,10 @@ func indexHost() (signatures map[string]string, names []string) {
 
 // instantiateHost adds the host functions that a guest imports to r. They find their
 // instance in the context of the call.
-func instantiateHost(ctx context.Context, r wazero.Runtime, imports []rewrite.Import) error {
+func instantiateHost(ctx context.Context, r wazero.Runtime, info *rewrite.Info) error {
 	builders := map[string]wazero.HostModuleBuilder{}
-	for _, f := range hostFuncs {
-		if !slices.ContainsFunc(imports, func(i rewrite.Import) bool { return i.Module == f.module && i.Name == f.name }) {
+	for n, f := range hostFuncs {
+		if !slices.ContainsFunc(info.Imports, func(i rewrite.Import) bool { return i.Module == f.module && i.Name == f.name }) {
 			continue
 		}
 		b, ok := builders[f.module]
@@ -162,16 +166,30 @@ func instantiateHost(ctx context.Context, r wazero.Runtime, imports []rewrite.Im
 			if !ok {
 				panic(misuse("a host function was called outside of a job"))
 			}
+			if in.tracer != nil {
+				in.tracer.enter(placeHost - int32(n))
+			}
+			call := f.fn
+			if in.plugin.engine.cfg.HostCalls != nil {
+				call = in.watched(&f)
+			}
 			in.meter.charge(hostCall)
-			result := f.fn(ctx, &in.wasi, mod.Memory(), stack)
+			result := call(ctx, &in.wasi, mod.Memory(), stack)
+			if in.tracer != nil {
+				in.tracer.leave()
+			}
 			if len(results) > 0 {
 				stack[0] = uint64(result)
 			}
 		})
 		b.NewFunctionBuilder().WithGoModuleFunction(fn, params, results).Export(f.name)
 	}
-	builders[rewrite.Module] = r.NewHostModuleBuilder(rewrite.Module).NewFunctionBuilder().
+	own := r.NewHostModuleBuilder(rewrite.Module).NewFunctionBuilder().
 		WithGoModuleFunction(api.GoModuleFunc(yield), []api.ValueType{api.ValueTypeI64, api.ValueTypeI64}, []api.ValueType{api.ValueTypeI64}).Export(rewrite.Yield)
+	if info.Sites != nil {
+		own = own.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(trace), []api.ValueType{api.ValueTypeI32}, nil).Export(rewrite.Trace)
+	}
+	builders[rewrite.Module] = own
 	for name, b := range builders {
 		if _, err := b.Instantiate(ctx); err != nil {
 			return fmt.Errorf("the host's module %s: %w", name, err)
@@ -202,13 +220,13 @@ func valueTypes(sig string) (params, results []api.ValueType) {
 }
 
 // answers returns a host function that always returns errno.
-func answers(errno uint32) func(context.Context, *wasiHost, api.Memory, []uint64) uint32 {
+func answers(errno uint32) hostFn {
 	return func(context.Context, *wasiHost, api.Memory, []uint64) uint32 { return errno }
 }
 
 // stdio returns a host function that returns errno for descriptors 0 to 2, and EBADF
 // for all others.
-func stdio(errno uint32) func(context.Context, *wasiHost, api.Memory, []uint64) uint32 {
+func stdio(errno uint32) hostFn {
 	return func(_ context.Context, _ *wasiHost, _ api.Memory, stack []uint64) uint32 {
 		if uint32(stack[0]) > 2 {
 			return errnoBadf
@@ -277,6 +295,7 @@ func logLine(ctx context.Context, w *wasiHost, mem api.Memory, stack []uint64) u
 	if !ok {
 		panic(misuse(fmt.Sprintf("it logged %d bytes at %#x, outside its memory", n, ptr)))
 	}
+	w.handled += uint64(len(text))
 	w.chargeLog(min(uint64(len(text)), maxLogLine))
 	if w.log.open() {
 		w.meter.charge(hostLine)
@@ -371,6 +390,7 @@ func fdWrite(ctx context.Context, w *wasiHost, mem api.Memory, stack []uint64) u
 			return errnoInval
 		}
 		total += uint32(len(text))
+		w.handled += uint64(len(text))
 		for len(text) > 0 {
 			n := min(len(text), hostChunk)
 			w.chargeLog(uint64(n))
@@ -443,6 +463,7 @@ func randomGet(_ context.Context, w *wasiHost, mem api.Memory, stack []uint64) u
 	if !ok {
 		return errnoFault
 	}
+	w.handled += uint64(len(b))
 	for len(b) > 0 {
 		n := min(len(b), hostChunk)
 		w.charge(16 * uint64(n))

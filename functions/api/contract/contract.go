@@ -186,6 +186,7 @@ func Run(t *testing.T, w Way) {
 	t.Run("GET", w.gets)
 	t.Run("pages", w.pages)
 	t.Run("questions", w.questions)
+	t.Run("assistant", w.assistant)
 	t.Run("forms", w.forms)
 	t.Run("headers", w.headers)
 	t.Run("list", w.list)
@@ -220,6 +221,28 @@ func (w *Way) pages(t *testing.T) {
 	var document struct{ Servers []struct{ URL string } }
 	if err := json.Unmarshal(w.do(t, "GET", "/openapi.json", "").body, &document); err != nil || len(document.Servers) != 1 || document.Servers[0].URL != cmp.Or(w.Under, "/") {
 		t.Errorf("openapi.json is about %v, %v; want %q", document, err, w.Under)
+	}
+}
+
+// An assistant lists the tools and calls one, each with a POST that is answered with JSON.
+func (w *Way) assistant(t *testing.T) {
+	for message, want := range map[string]string{
+		`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`: `"name":"states_mean"`,
+		`{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"states_mean","arguments":{"question":"` + obesity + `"}}}`: `"structuredContent":{"status":"done","data":[{"location":`,
+		`{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"states_mean","arguments":{"question":"obesity"}}}`:           `"isError":true`,
+	} {
+		g := w.do(t, "POST", "/mcp", message, "Content-Type: application/json", "Accept: application/json, text/event-stream", "Mcp-Protocol-Version: 2025-06-18")
+		if g.status != http.StatusOK || g.header.Get("Content-Type") != "application/json" || !bytes.Contains(g.body, []byte(want)) {
+			t.Errorf("%s: %d, %s, %.300s", message, g.status, g.header.Get("Content-Type"), g.body)
+		}
+	}
+	if g := w.do(t, "POST", "/mcp", `{"jsonrpc":"2.0","method":"notifications/initialized"}`, "Content-Type: application/json"); g.status != http.StatusAccepted || len(g.body) > 0 {
+		t.Errorf("a notification: %d, %.300s", g.status, g.body)
+	}
+	for _, method := range []string{"GET", "DELETE"} { // there are no streams and no sessions
+		if g := w.do(t, method, "/mcp", ""); g.status != http.StatusMethodNotAllowed {
+			t.Errorf("%s: %d, %.300s", method, g.status, g.body)
+		}
 	}
 }
 

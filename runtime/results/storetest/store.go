@@ -35,6 +35,7 @@ func runStore(t *testing.T, open Open) {
 		{"Outcomes", testOutcomes},
 		{"Filter", testFilter},
 		{"BoundedPages", testBoundedPages},
+		{"Claims", testClaims},
 		{"BigResults", testBigResults},
 		{"PendingTimes", testPendingTimes},
 		{"Sweep", testSweep},
@@ -348,6 +349,79 @@ func testBoundedPages(t *testing.T, open Open) {
 	page, err := s.List(t.Context(), question.JobFilter{Client: "ada"}, "", 10)
 	if noError(t, err); len(page.Jobs) > 0 || page.Next != "" || count.reads.Load() > 10 {
 		t.Errorf("a client without jobs: %d, next %q, after %d reads", len(page.Jobs), page.Next, count.reads.Load())
+	}
+}
+
+// testClaims: of racing claims to a key one is recorded, and all learn which. Old ones can be
+// removed, and nothing else.
+func testClaims(t *testing.T, open Open) {
+	ctx, o := t.Context(), open(t)
+	s := results.New(o)
+	if _, found, err := s.Claimed(ctx, "ada", "k"); found || err != nil {
+		t.Errorf("a key that nobody claimed: %v, %v", found, err)
+	}
+	won := make([]question.Claim, 8)
+	var group errgroup.Group
+	for i := range won {
+		group.Go(func() (err error) {
+			won[i], err = s.Claim(ctx, "ada", "k", question.Claim{Job: ID(hour0, i), Request: fmt.Sprint("sha256:", i)})
+			return err
+		})
+	}
+	noError(t, group.Wait())
+	for _, c := range won {
+		if c != won[0] {
+			t.Errorf("two claims: %+v and %+v", c, won[0])
+		}
+	}
+	if c, found, err := s.Claimed(ctx, "ada", "k"); c != won[0] || !found || err != nil {
+		t.Errorf("%+v, %v, %v; want %+v", c, found, err, won[0])
+	}
+	// Clients do not share keys, however names and keys are cut.
+	for i, other := range [][2]string{{"", "adak"}, {"adak", ""}, {"ad", "ak"}, {"bob", "k"}, {"", "k"}} {
+		mine := question.Claim{Job: ID(hour0, 100+i), Request: "sha256:"}
+		if c, err := s.Claim(ctx, other[0], other[1], mine); c != mine || err != nil {
+			t.Errorf("the key %q: %+v, %v", other, c, err)
+		}
+	}
+	noError(t, o.Put(ctx, "keys/README", []byte("foreign")))
+	noError(t, s.PutPending(ctx, Pending(ID(hour0, 1))))
+	if n, err := s.SweepClaims(ctx, time.Hour); n != 0 || err != nil {
+		t.Errorf("%d young claims were removed, %v", n, err)
+	}
+	late := results.New(at{o, time.Now().Add(24 * time.Hour)})
+	if n, err := late.SweepClaims(ctx, time.Hour); n != 6 || err != nil {
+		t.Errorf("%d old claims were removed, %v; want 6", n, err)
+	}
+	if _, found, err := s.Claimed(ctx, "ada", "k"); found || err != nil {
+		t.Errorf("a claim that was removed: %v, %v", found, err)
+	}
+	if got := string(get(t, o, "keys/README")); got != "foreign" {
+		t.Errorf("what is no claim is %q after a sweep", got)
+	}
+	same(t, s, Pending(ID(hour0, 1)))
+
+	// Damage, and a store that fails.
+	_, err := s.Claim(ctx, "ada", "k", question.Claim{Job: ID(hour0, 1)})
+	noError(t, err)
+	for _, name := range list(t, o, "keys/", "") {
+		if name != "README" {
+			noError(t, o.Put(ctx, "keys/"+name, []byte(`{"job":"../x"}`)))
+			if _, _, err := s.Claimed(ctx, "ada", "k"); question.CodeOf(err) != question.CodeInternal || !strings.Contains(err.Error(), name) {
+				t.Errorf("a damaged claim: %v", err)
+			}
+		}
+	}
+	faults := NewFaults(o, 1)
+	faults.SetRate(1)
+	s = results.New(faults)
+	_, claim := s.Claim(ctx, "ada", "k", question.Claim{Job: ID(hour0, 1)})
+	_, _, claimed := s.Claimed(ctx, "ada", "k")
+	_, swept := s.SweepClaims(ctx, time.Hour)
+	for _, err := range []error{claim, claimed, swept} {
+		if question.CodeOf(err) != question.CodeStoreUnavailable || !errors.Is(err, ErrFault) {
+			t.Errorf("while everything fails: %v", err)
+		}
 	}
 }
 

@@ -109,8 +109,8 @@ func (c *code) global(t globalType) {
 	}
 }
 
-// encoder writes a module. It adds one import after the original's, so the indices of
-// the module's own functions move up by one.
+// encoder writes a module. It adds one import after the original's, or two with
+// Config.Trace, so the indices of the module's own functions move up by that.
 type encoder struct {
 	m     *module
 	cfg   Config
@@ -118,6 +118,8 @@ type encoder struct {
 	added map[string]uint32 // types that the original may lack
 
 	yield, fuel, stack uint32 // the added import and globals
+	trace              uint32 // the second added import, with Config.Trace
+	sites              []Site
 	helpers            []helper
 	refuel             uint32 // helper functions; 0 if not needed
 	fill, copy         uint32
@@ -130,6 +132,7 @@ func newEncoder(m *module, cfg Config) *encoder {
 	e := &encoder{m: m, cfg: cfg, types: slices.Clip(m.types), added: map[string]uint32{}, loops: m.loops}
 	if !cfg.Unmetered {
 		e.yield = uint32(m.importedFuncs)
+		e.trace = e.yield + 1
 		e.fuel = uint32(len(m.globals))
 		e.stack = e.fuel + 1
 		e.addHelpers()
@@ -141,6 +144,9 @@ func newEncoder(m *module, cfg Config) *encoder {
 func (e *encoder) function(f uint32) uint32 {
 	if e.cfg.Unmetered || int(f) < e.m.importedFuncs {
 		return f
+	}
+	if e.cfg.Trace {
+		return f + 2
 	}
 	return f + 1
 }
@@ -162,9 +168,12 @@ func (e *encoder) typ(params, results []valType) uint32 {
 // module writes the sections. Code comes first: it may need types.
 func (e *encoder) module() []byte {
 	m := e.m
-	var yieldType uint32
+	var yieldType, traceType uint32
 	if !e.cfg.Unmetered {
 		yieldType = e.typ([]valType{i64, i64}, []valType{i64})
+	}
+	if e.cfg.Trace {
+		traceType = e.typ([]valType{i32}, nil)
 	}
 	bodies := e.bodies()
 	var s code
@@ -195,6 +204,10 @@ func (e *encoder) module() []byte {
 	}
 	if !e.cfg.Unmetered {
 		s.importEntry(importEntry{module: Module, name: Yield, kind: kindFunc, typ: yieldType})
+		imports++
+	}
+	if e.cfg.Trace {
+		s.importEntry(importEntry{module: Module, name: Trace, kind: kindFunc, typ: traceType})
 		imports++
 	}
 	section(2, imports)

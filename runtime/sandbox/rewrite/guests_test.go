@@ -247,6 +247,7 @@ func TestInfo(t *testing.T) {
 		HasStart:     true,
 		Globals:      []Global{{0, Reserved + ".global.0", "i64"}, {1, Reserved + ".global.1", "f32"}},
 		Unrestorable: []string{"a mutable global of type funcref", "table.set", "table.grow", "table.fill", "table.init", "elem.drop", "data.drop"},
+		Functions:    81,
 	}
 	if !reflect.DeepEqual(info, want) {
 		t.Errorf("got  %+v\nwant %+v", info, want)

@@ -22,6 +22,7 @@ type host struct {
 	limit  int64 // units in all; 0: no end
 	given  int64 // units, all slices together and what was overdrawn
 	yields int
+	trace  func(fuel int64, site int32) // called with what was spent so far; nil: no traces
 }
 
 func (h *host) yield(ctx context.Context, stack []uint64) {
@@ -47,10 +48,15 @@ func (h *host) spent(mod api.Module) int64 {
 // register makes the host's module in a runtime.
 func (h *host) register(t testing.TB, r wazero.Runtime) {
 	t.Helper()
-	_, err := r.NewHostModuleBuilder(Module).NewFunctionBuilder().
+	b := r.NewHostModuleBuilder(Module).NewFunctionBuilder().
 		WithGoFunction(api.GoFunc(h.yield), []api.ValueType{api.ValueTypeI64, api.ValueTypeI64}, []api.ValueType{api.ValueTypeI64}).
-		Export(Yield).Instantiate(context.Background())
-	if err != nil {
+		Export(Yield)
+	if h.trace != nil {
+		b = b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(_ context.Context, mod api.Module, stack []uint64) {
+			h.trace(h.spent(mod), int32(stack[0]))
+		}), []api.ValueType{api.ValueTypeI32}, nil).Export(Trace)
+	}
+	if _, err := b.Instantiate(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -69,7 +75,7 @@ func read(t testing.TB, name string) []byte {
 // it stays unmetered.
 func start(t testing.TB, wasm []byte, h *host) (api.Module, *Info) {
 	t.Helper()
-	out, info, err := Rewrite(wasm, Config{Unmetered: h == nil})
+	out, info, err := Rewrite(wasm, Config{Unmetered: h == nil, Trace: h != nil && h.trace != nil})
 	if err != nil {
 		t.Fatal(err)
 	}

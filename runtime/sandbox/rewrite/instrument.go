@@ -12,7 +12,7 @@ func (e *encoder) bodies() code {
 		if e.cfg.Unmetered {
 			e.plain(&one, &m.bodies[k])
 		} else {
-			e.metered(&one, &m.bodies[k], m.types[m.funcs[m.importedFuncs+k]].results)
+			e.metered(&one, &m.bodies[k], uint32(m.importedFuncs+k))
 		}
 		all.u32(uint32(len(one)))
 		all.bytes(one...)
@@ -49,10 +49,12 @@ func (e *encoder) plain(c *code, f *body) {
 // memory, and only writes the global. That is correct as long as nothing else touches
 // the counter, which is the definition of a tight loop.
 
-// metered writes a function with its charges. If it is charged for stack its code is
-// wrapped in a block, so that every exit, also a return, passes the code that gives the
-// stack back. The block takes the place of the function's own label, so no label changes.
-func (e *encoder) metered(c *code, f *body, results []valType) {
+// metered writes a function with its charges. If it is charged for stack, or traced, its
+// code is wrapped in a block, so that every exit, also a return, passes the code that gives
+// the stack back. The block takes the place of the function's own label, so no label changes.
+func (e *encoder) metered(c *code, f *body, index uint32) {
+	results := e.m.types[e.m.funcs[index]].results
+	wrapped := f.deep || e.cfg.Trace
 	locals := slices.Clip(f.locals)
 	fuel := uint32(f.nlocals) // locals, if needed: the counter, and the bytes to fill or copy
 	bytes := fuel
@@ -67,8 +69,9 @@ func (e *encoder) metered(c *code, f *body, results []valType) {
 	}
 	avoid := e.avoider(f, scratch)
 	c.locals(append(locals, f.scratch.locals(e.cfg.faults)...))
+	e.tell(c, Site{index, uint32(f.at), true})
 	e.enter(c, f)
-	if f.deep {
+	if wrapped {
 		c.op(opBlock)
 		switch len(results) {
 		case 0:
@@ -83,7 +86,7 @@ func (e *encoder) metered(c *code, f *body, results []valType) {
 	i := instr{op: opNop}
 	depth, tight := uint32(0), uint32(0) // open blocks; the outermost open tight loop, 0: none
 	for !r.done() {
-		previous := constant(&i)
+		previous, here := constant(&i), Site{index, uint32(r.pos), false}
 		r.instr(&i)
 		avoid.read(&i, &r)
 		switch i.op {
@@ -99,6 +102,10 @@ func (e *encoder) metered(c *code, f *body, results []valType) {
 				c.op(opLocalSet, fuel)
 			}
 			c.instr(&i)
+			if loop.weight > 0 {
+				here.Offset = uint32(r.pos) // what comes from a line is the loop's body
+				e.tell(c, here)
+			}
 			switch {
 			case loop.weight == 0:
 			case loop.tight:
@@ -113,28 +120,51 @@ func (e *encoder) metered(c *code, f *body, results []valType) {
 			}
 			depth--
 		case opReturn:
-			if f.deep {
+			if wrapped {
 				c.op(opBr, depth)
 				continue
 			}
-		case opCall, opRefFunc:
+		case opRefFunc:
 			i.x = e.function(i.x)
+		case opCall:
+			e.tell(c, here)
+			i.x = e.function(i.x)
+		case opCallIndirect, opUnreachable:
+			e.tell(c, here)
 		case opMemoryFill, opMemoryCopy:
 			if !small(previous) {
+				e.tell(c, here)
 				e.bulk(c, &i, bytes)
 				continue
 			}
 		case opMemoryGrow:
+			e.tell(c, here)
 			c.op(opCall, e.grow)
 			continue
 		case opMemoryInit, opTableInit, opTableCopy, opTableFill, opTableGrow:
+			e.tell(c, here)
 			c.op(opCall, e.sized)
 		}
 		avoid.instr(c, &i)
 	}
 	if f.deep {
 		e.move(c, e.stack, opI64Add, int64(f.frame))
+	}
+	if e.cfg.Trace {
+		c.i32Const(Leave)
+		c.op(opCall, e.trace)
+	}
+	if wrapped {
 		c.op(opEnd)
+	}
+}
+
+// tell writes the call that tells the host that the guest is at a site, with Config.Trace.
+func (e *encoder) tell(c *code, at Site) {
+	if e.cfg.Trace {
+		c.i32Const(int32(len(e.sites)))
+		c.op(opCall, e.trace)
+		e.sites = append(e.sites, at)
 	}
 }
 

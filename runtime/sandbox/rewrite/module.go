@@ -665,6 +665,22 @@ func (m *module) functionNames(each func(f uint32, name []byte)) {
 	}
 }
 
+// nameFunctions returns the names of all functions, "" where there is none.
+func (m *module) nameFunctions() []string {
+	names := make([]string, len(m.funcs))
+	for _, x := range m.exports {
+		if x.kind == kindFunc && names[x.index] == "" && printable([]byte(x.name)) {
+			names[x.index] = x.name
+		}
+	}
+	m.functionNames(func(f uint32, name []byte) {
+		if len(name) > 0 {
+			names[f] = string(name)
+		}
+	})
+	return names
+}
+
 func printable(name []byte) bool {
 	for _, c := range string(name) {
 		if !unicode.IsPrint(c) {

@@ -7,5 +7,7 @@ out=${1:-$here}
 mkdir -p "$out/hostile"
 for wat in "$here"/*.wat "$here"/hostile/*.wat; do
 	name=${wat#"$here"/}
-	wat2wasm --enable-threads --enable-memory64 --enable-multi-memory -o "$out/${name%.wat}.wasm" "$wat"
+	names=
+	[ "$name" != named.wat ] || names=--debug-names
+	wat2wasm $names --enable-threads --enable-memory64 --enable-multi-memory -o "$out/${name%.wat}.wasm" "$wat"
 done
