@@ -13,6 +13,7 @@ export GOWORK := off
 
 # Pinned versions of tools that only tests and checks need.
 GOLANGCI_LINT_VERSION := v2.15.0
+ACTIONLINT_VERSION := v1.7.12
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 K6_VERSION := v1.8.1
 SAM_VERSION := 1.170.0
@@ -280,9 +281,10 @@ load: build $(TOOLS)/k6 ## Measure submit and poll over HTTP with k6: jobs per s
 # --- checks ------------------------------------------------------------------
 
 .PHONY: lint
-lint: generate $(TOOLS)/golangci-lint
+lint: generate $(TOOLS)/golangci-lint $(TOOLS)/actionlint
 	$(TOOLS)/golangci-lint fmt --diff
 	$(TOOLS)/golangci-lint run
+	$(TOOLS)/actionlint -no-color
 
 .PHONY: template
 template: $(TOOLS)/sam/bin/sam ## Check template.yaml and what SAM makes of it: roles, permissions, alarms
@@ -311,6 +313,9 @@ fmt: $(TOOLS)/golangci-lint ## Format the Go code
 
 $(TOOLS)/golangci-lint: | go
 	GOBIN="$(CURDIR)/$(TOOLS)" go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+
+$(TOOLS)/actionlint: | go
+	GOBIN="$(CURDIR)/$(TOOLS)" go install github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT_VERSION)
 
 GOAWS_FILES := $(wildcard infra/goaws/*)
 $(TOOLS)/goaws: $(GOAWS_FILES) | go
