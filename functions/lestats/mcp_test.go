@@ -82,7 +82,10 @@ func TestMCPAnswersEveryQuestion(t *testing.T) {
 				list = []any{v}
 			}
 			for _, one := range list {
-				text, _ := json.Marshal(one)
+				text, err := json.Marshal(one)
+				if err != nil {
+					t.Fatal(err)
+				}
 				args = append(args, name+"="+strings.Trim(string(text), `"`))
 			}
 		}
