@@ -16,6 +16,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 K6_VERSION := v1.8.1
 SAM_VERSION := 1.170.0
+SPDX_TOOLS_VERSION := 0.8.3
 # Hypothesis makes Schemathesis' requests from the seed.
 SCHEMATHESIS := schemathesis==4.32.5 hypothesis==6.170.17
 
@@ -180,6 +181,21 @@ mutants: go ## Break runtime/jobs in many ways, one after the other: its model t
 test-digest: go ## Check that a clone, an archive and a changed tree build the same plugin digest
 	.ci/digest
 
+.PHONY: dist
+dist: generate ## Build a release into dist/: archives for Linux and macOS, their bills of materials (SPDX), SHA256SUMS
+	VERSION='$(VERSION)' infra/dist dist
+
+.PHONY: test-dist
+test-dist: generate $(TOOLS)/spdx/bin/pyspdxtools ## Build a release and check it: archives, bills of materials, a second build to the byte, go install (4 minutes)
+	VERSION='$(VERSION)' SPDX='$(CURDIR)/$(TOOLS)/spdx/bin/pyspdxtools' .ci/dist
+
+.PHONY: test-arm64
+test-arm64: generate ## Run the program and the sandbox's proofs for arm64 under qemu, and compare with amd64; installs qemu and proot if missing (4 minutes)
+	@missing=(); for need in qemu-user-static:qemu-aarch64-static proot:proot; do \
+	  command -v "$${need#*:}" >/dev/null || missing+=("$${need%:*}"); done; \
+	[ $${#missing[@]} = 0 ] || infra/install "$${missing[@]}"
+	.ci/arm64
+
 .PHONY: test-bare
 test-bare: $(TOOLS)/minio $(TOOLS)/goaws ## Run `make run` and `make test` in a bare Debian as a normal user; must be started as root on Debian (10 minutes)
 	.ci/bare
@@ -221,6 +237,12 @@ test-mcp: generate $(TOOLS)/mcp/bin/client-is-there ## Ask every question as an 
 test-browser: build $(TOOLS)/axe/node_modules $(TOOLS)/snippets/bin/all-is-there ## Test the pages in Chromium: every place, light, dark, phone, print, keyboard, without scripts; screenshots are in infra/browser/screenshots (4 minutes)
 	@infra/browser/needs
 	cd infra/browser && $(BROWSER) go test -count 1 -v -timeout 10m ./...
+
+PROMETHEUS := $(TOOLS)/prometheus/usr/bin
+.PHONY: test-prometheus
+test-prometheus: generate $(PROMETHEUS)/prometheus ## Load the alert rules into a real Prometheus and cause the fault of each alert; check the dashboard's queries (2 minutes)
+	cd infra/prometheus && "$(CURDIR)/$(PROMETHEUS)/promtool" check config prometheus.yaml && "$(CURDIR)/$(PROMETHEUS)/promtool" test rules rules_test.yaml
+	LESTATS_TEST_PROMETHEUS="$(CURDIR)/$(PROMETHEUS)" go test -count 1 -v -run '^TestAlerts$$' -timeout 5m ./functions/lestats
 
 .PHONY: fuzz
 fuzz: generate ## Run every fuzz target for FUZZTIME (20s each)
@@ -293,6 +315,14 @@ $(TOOLS)/goaws: $(GOAWS_FILES) | go
 $(TOOLS)/minio: | go
 	GOBIN="$(CURDIR)/$(TOOLS)" CGO_ENABLED=0 go install github.com/minio/minio@$(MINIO_VERSION)
 
+# Unpacked and not installed: Debian's package starts a service. infra/install updates apt's
+# lists.
+$(PROMETHEUS)/prometheus:
+	mkdir -p $(TOOLS)/prometheus
+	cd $(TOOLS)/prometheus && { apt-get download prometheus || { "$(CURDIR)/infra/install" ca-certificates && apt-get download prometheus; }; }
+	cd $(TOOLS)/prometheus && dpkg -x prometheus_*.deb . && rm prometheus_*.deb
+	touch $@
+
 $(TOOLS)/k6: | go
 	GOBIN="$(CURDIR)/$(TOOLS)" go install go.k6.io/k6@$(K6_VERSION)
 
@@ -319,6 +349,10 @@ $(TOOLS)/sam/bin/sam:
 	python3 -m venv $(TOOLS)/sam || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
 	$(TOOLS)/sam/bin/python3 -m pip install -q aws-sam-cli==$(SAM_VERSION)
 
+$(TOOLS)/spdx/bin/pyspdxtools:
+	python3 -m venv $(TOOLS)/spdx || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
+	$(TOOLS)/spdx/bin/python3 -m pip install -q spdx-tools==$(SPDX_TOOLS_VERSION)
+
 $(TOOLS)/schemathesis/bin/schemathesis:
 	python3 -m venv $(TOOLS)/schemathesis || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
 	$(TOOLS)/schemathesis/bin/python3 -m pip install -q $(SCHEMATHESIS)
@@ -339,4 +373,4 @@ $(TOOLS)/axe/node_modules: infra/browser/package-lock.json
 
 .PHONY: clean
 clean: ## Remove build results, except the tools in .tools
-	rm -rf bin plugins/built/*.wasm data/built/*.arrow data/sample.go
+	rm -rf bin dist plugins/built/*.wasm data/built/*.arrow data/sample.go

@@ -21,11 +21,10 @@ var sample []byte
 
 // Sample returns the generated sample: one Arrow IPC file for dataset.ReadArrow, about
 // 8 MB. All calls return the same bytes, which must not be modified. Its figures are
-// synthetic. If the program was built without the sample, the error says how to generate
-// it.
+// synthetic. An error means that the program was built without it.
 func Sample() ([]byte, error) {
 	if sample == nil {
-		return nil, errors.New("this program was built without its sample: run `make generate`, then build it again")
+		return nil, errors.New("this program was built without its sample")
 	}
 	return sample, nil
 }

@@ -88,6 +88,19 @@ func (c *Config) complete() error {
 	return nil
 }
 
+// Check fills in the defaults and refuses values that cannot work, as Open does. It starts
+// nothing. That the base path is not one of a page is left to Open.
+func (c *Config) Check() error {
+	if err := c.complete(); err != nil {
+		return err
+	}
+	_, err := httpapi.New(httpapi.Config{
+		Catalog: struct{ httpapi.Catalog }{}, Jobs: struct{ httpapi.Jobs }{}, Formats: wire.Formats, // of which nothing is called
+		ClientKey: c.ClientKey, BasePath: c.BasePath, Hosts: c.AllowedHosts, Origins: c.CORSOrigins,
+	})
+	return err
+}
+
 // Main is a server: Open, then Run until its context ends, then Close.
 type Main struct {
 	cfg      Config
@@ -218,6 +231,11 @@ func (m *Main) handler() (http.Handler, error) {
 	if m.keys != nil {
 		cfg.Keys, cfg.Jobs = m.keys, ownJobs{cfg.Jobs}
 	}
+	assistants, err := m.assistants(cfg.Jobs.Answer)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Mounts = append(cfg.Mounts, assistants)
 	if m.base.Metrics != nil {
 		cfg.Mounts = append(cfg.Mounts, httpapi.Mount{
 			ID: "metrics", Method: http.MethodGet, Path: "/metrics", MediaType: metrics.MediaType, Admin: true,
@@ -226,11 +244,6 @@ func (m *Main) handler() (http.Handler, error) {
 			Serve:       m.base.Metrics.Serve,
 		})
 	}
-	assistants, err := m.assistants(cfg.Jobs.Answer)
-	if err != nil {
-		return nil, err
-	}
-	cfg.Mounts = append(cfg.Mounts, assistants)
 	site, err := m.site(cfg.Jobs)
 	if err != nil {
 		return nil, err

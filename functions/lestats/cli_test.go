@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/le-stats-sportifs/lestats/functions/api"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
 	"github.com/le-stats-sportifs/lestats/runtime/testtool"
 )
@@ -365,7 +364,7 @@ func TestAddress(t *testing.T) {
 		{"", "tcp://10.0.0.1:80", "", `takes a number from 0 to 65535`},
 	} {
 		t.Setenv("PORT", test.port)
-		got, err := (&serveCmd{Config: api.Config{Listen: test.listen}}).address()
+		got, err := listenAddress(test.listen)
 		if got != test.want || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 			t.Errorf("--listen %q, PORT=%q: %q, %v; want %q, %s", test.listen, test.port, got, err, test.want, test.err)
 		}

@@ -79,6 +79,7 @@ type cli struct {
 	Verify  verifyCmd  `cmd:"" help:"Ask the question of a saved answer again, and compare."`
 	Cite    citeCmd    `cmd:"" help:"Print a citation of an answer: as text, BibTeX or CSL-JSON."`
 	Jobs    jobsCmd    `cmd:"" help:"List the jobs in a store, or show one."`
+	Doctor  doctorCmd  `cmd:"" help:"Check where a server or a worker would run, and say what to do."`
 	Data    dataCmd    `cmd:"" help:"Inspect, convert and download datasets."`
 	Plugin  pluginCmd  `cmd:"" help:"Create, check and inspect plugins."`
 	Key     keyCmd     `cmd:"" help:"Make, list and revoke the keys of a server's clients."`
@@ -220,6 +221,9 @@ func (c versionCmd) Run(ctx context.Context, s *streams) error {
 	v := versions{Version: version, Go: "unknown", Plugins: map[string]string{}}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		v.Go = info.GoVersion
+		if v.Version == "unknown" && info.Main.Version != "" && info.Main.Version != "(devel)" {
+			v.Version = info.Main.Version // `go install` knows it
+		}
 	}
 	for name, wasm := range plugins.Modules() {
 		v.Plugins[name] = fmt.Sprintf("sha256:%x", sha256.Sum256(wasm))

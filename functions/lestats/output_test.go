@@ -180,6 +180,7 @@ func TestOneJSON(t *testing.T) {
 		code string // of the error
 	}{
 		{[]string{"version"}, exitOK, "sample", ""},
+		{[]string{"doctor", "--base-path", "x"}, exitFailed, "findings", ""},
 		{[]string{"data", "info"}, exitOK, "columns", ""},
 		{[]string{"data", "info", "marks.csv"}, exitOK, "columns", ""},
 		{[]string{"data", "info", "nowhere.csv"}, exitFailed, "code", "command_failed"},

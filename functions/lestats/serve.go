@@ -75,7 +75,7 @@ func (c *serveCmd) Run(ctx context.Context, s *streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	if c.Listen, err = c.address(); err != nil {
+	if c.Listen, err = listenAddress(c.Listen); err != nil {
 		return err
 	}
 	c.Log, c.Version, c.Function = log.Logger, version, wire.InFunction()
@@ -94,12 +94,12 @@ func (c *serveCmd) Run(ctx context.Context, s *streams) (err error) {
 	return errors.Join(server.Run(ctx), server.Close())
 }
 
-// address returns the address to listen on, "" for the default. Without --listen, the
+// listenAddress returns the address to listen on, "" for the default. If none is given, the
 // variable PORT is used, as container platforms (Cloud Run, Heroku) set it.
-func (c *serveCmd) address() (string, error) {
+func listenAddress(given string) (string, error) {
 	port := os.Getenv("PORT")
-	if c.Listen != "" || port == "" || wire.InFunction() {
-		return c.Listen, nil
+	if given != "" || port == "" || wire.InFunction() {
+		return given, nil
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return "", fmt.Errorf("the variable PORT is %q; it takes a number from 0 to 65535, or use --listen HOST:PORT instead", port)

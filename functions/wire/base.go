@@ -40,8 +40,6 @@ func OpenBase(ctx context.Context, cfg Config, pool jobs.Config) (_ *Base, err e
 	case cfg.Data == "": // reading a file may take any amount of memory
 		defer collectLater(startMemory, serverGC)()
 	}
-	cfg.s3 = s3.Config{Endpoint: cfg.S3Endpoint, Region: cfg.S3Region}
-	cfg.slots, cfg.live = cfg.Workers, !cfg.Function
 	b := &Base{cfg: cfg}
 	defer func() {
 		if err != nil {
@@ -57,16 +55,12 @@ func OpenBase(ctx context.Context, cfg Config, pool jobs.Config) (_ *Base, err e
 		objects = observeObjects(objects, b.Observer)
 	}
 	b.Store = results.New(objects)
-	if cfg.PollPlugins >= 0 {
-		if bucket := Plugins(objects, cfg.Location); bucket != nil {
-			bucket.Poll = cfg.PollPlugins
-			cfg.bucket = bucket
-			if cfg.Function {
-				b.looked.Store(time.Now().UnixNano())
-			}
-		}
+	questions := cfg.questions(objects)
+	questions.live = !cfg.Function
+	if cfg.Function && questions.bucket != nil {
+		b.looked.Store(time.Now().UnixNano())
 	}
-	if b.Questions, err = OpenQuestions(ctx, cfg.QuestionsConfig); err != nil {
+	if b.Questions, err = OpenQuestions(ctx, questions); err != nil {
 		return nil, err
 	}
 	pool.Workers, pool.TimeLimit, pool.Log = cfg.Workers, cfg.TimeLimit, cfg.Log
@@ -87,6 +81,27 @@ func OpenBase(ctx context.Context, cfg Config, pool jobs.Config) (_ *Base, err e
 		}
 	}
 	return b, nil
+}
+
+// questions returns the dataset and the plugins of a process. objects are its store, which
+// may hold plugins; nil: plugins are not looked for there.
+func (c *Config) questions(objects results.Objects) QuestionsConfig {
+	q := c.QuestionsConfig
+	q.s3, q.slots = s3.Config{Endpoint: c.S3Endpoint, Region: c.S3Region}, c.Workers
+	if objects == nil || c.PollPlugins < 0 {
+		return q
+	}
+	if q.bucket = Plugins(objects, c.Location); q.bucket != nil {
+		q.bucket.Poll = c.PollPlugins
+	}
+	return q
+}
+
+// InspectQuestions loads the dataset and the plugins of a process as OpenBase does, once:
+// it does not watch for changes. cfg must be complete. objects are the process's store; nil:
+// plugins are not looked for there. The caller closes the questions before the objects.
+func InspectQuestions(ctx context.Context, cfg Config, objects results.Objects) (*Questions, error) {
+	return OpenQuestions(ctx, cfg.questions(objects))
 }
 
 // observe makes the Observer of a process and tells it to those who call it.

@@ -11,28 +11,34 @@ import (
 )
 
 // cacheFolder returns the folder for compiled plugins from the flag --cache, "" for none.
-// A folder in which others can write is not used: it holds machine code, which runs with
-// all the rights of this process.
 func cacheFolder(name string, log *slog.Logger) string {
+	folder, unsafe := CacheFolder(name)
+	if unsafe == "" {
+		return folder
+	}
+	cmp.Or(log, slog.Default()).Warn("the folder for compiled plugins is not used, because others can put machine code there: chmod o-w it, or name a new folder with --cache (LESTATS_CACHE)", "folder", folder, "reason", unsafe)
+	return ""
+}
+
+// CacheFolder returns the folder for compiled plugins that the flag --cache stands for, ""
+// for none, and why it must not be used, "" if it may. A folder in which others can write
+// is not used: it holds machine code, which runs with all the rights of this process.
+func CacheFolder(name string) (folder, unsafe string) {
 	switch name {
 	case "off":
-		return ""
+		return "", ""
 	case "":
 		base, err := os.UserCacheDir()
 		if err != nil {
-			return "" // no home folder: compile at every start
+			return "", "" // no home folder: compile at every start
 		}
 		name = filepath.Join(base, "lestats")
 	}
 	info, err := os.Stat(name)
 	if err != nil || !info.IsDir() { // it is created for this user alone, or cannot be used
-		return name
+		return name, ""
 	}
-	if why := writableByOthers(info); why != "" {
-		cmp.Or(log, slog.Default()).Warn("the folder for compiled plugins is not used, because others can put machine code there: chmod o-w it, or name a new folder with --cache (LESTATS_CACHE)", "folder", name, "reason", why)
-		return ""
-	}
-	return name
+	return name, writableByOthers(info)
 }
 
 // writableByOthers says why users other than this one and root can write to a folder; ""

@@ -5,9 +5,12 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -128,7 +131,7 @@ func open(ctx context.Context, cfg EngineConfig) (*dataset.Dataset, error) {
 	case cfg.Data == "":
 		sample, err := data.Sample()
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w: %s", err, asReleased)
 		}
 		return dataset.ReadArrow(sample)
 	case isObject(cfg.Data):
@@ -182,6 +185,9 @@ func OpenDescriptor(path string) (*dataset.Descriptor, error) {
 	return d, nil
 }
 
+// asReleased is what to do with a program that was built without what it embeds.
+const asReleased = "`go install` and `go build` cannot make it, and git does not hold it. Download a release, or clone the repository and run `make build`."
+
 func sources(cfg QuestionsConfig) ([]catalog.Source, error) {
 	if cfg.File != "" {
 		wasm, err := ReadPlugin(cfg.File)
@@ -193,6 +199,9 @@ func sources(cfg QuestionsConfig) ([]catalog.Source, error) {
 	}
 	var out []catalog.Source
 	if !cfg.NoBuiltIn {
+		if built, _ := fs.Glob(plugins.BuiltIn(), "*.wasm"); len(built) == 0 { // the pattern is valid
+			cmp.Or(cfg.Log, slog.Default()).Warn("this program was built without its plugin: " + asReleased)
+		}
 		out = append(out, catalog.Source{Name: catalog.BuiltIn, FS: plugins.BuiltIn()})
 	}
 	if cfg.Plugins == "" {

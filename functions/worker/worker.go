@@ -45,8 +45,8 @@ func (c *Config) complete() error {
 		return errors.New("no queue is given: a worker takes its jobs from one; set --queue-url or LESTATS_QUEUE_URL")
 	case c.DeadURL != "" && queue.Name(c.DeadURL) == queue.Name(c.QueueURL):
 		return fmt.Errorf("the queue and the dead-letter queue are both %s: the second takes the messages that the first delivered too often", queue.Name(c.QueueURL))
-	case c.visibility() > queue.MaxVisibility:
-		return fmt.Errorf("time limit %s: a worker may have to keep a message for %s then, and SQS allows %s", c.TimeLimit, c.visibility(), queue.MaxVisibility)
+	case c.Visibility() > queue.MaxVisibility:
+		return fmt.Errorf("time limit %s: a worker may have to keep a message for %s then, and SQS allows %s", c.TimeLimit, c.Visibility(), queue.MaxVisibility)
 	}
 	if c.Function {
 		_, err := wire.BatchFor(c.TimeLimit)
@@ -54,6 +54,10 @@ func (c *Config) complete() error {
 	}
 	return nil
 }
+
+// Check fills in the defaults and refuses values that cannot work, as Open does. It starts
+// nothing.
+func (c *Config) Check() error { return c.complete() }
 
 // Main is a worker: Open, then Run until its context ends, then Close.
 type Main struct {
@@ -89,7 +93,7 @@ func Open(ctx context.Context, cfg Config) (_ *Main, err error) {
 	m.cfg = cfg
 	pool := jobs.Config{OnDemand: cfg.Function, Receive: !cfg.Function}
 	if cfg.QueueURL != "" {
-		if pool.Queue, err = m.openQueue(ctx, cfg.QueueURL, cfg.visibility()); err != nil {
+		if pool.Queue, err = m.openQueue(ctx, cfg.QueueURL, cfg.Visibility()); err != nil {
 			return nil, err
 		}
 	}
@@ -117,9 +121,9 @@ func (m *Main) openQueue(ctx context.Context, url string, visibility time.Durati
 	return q, q.Ping(ctx)
 }
 
-// visibility returns the visibility timeout: how long a job may take from when it is
-// received to its end.
-func (c *Config) visibility() time.Duration { return jobs.MaxTurns*c.TimeLimit + handling }
+// Visibility returns the visibility timeout that a worker sets: how long a job may take
+// from when it is received to its end.
+func (c *Config) Visibility() time.Duration { return jobs.MaxTurns*c.TimeLimit + handling }
 
 // Run takes jobs until ctx ends. It goes on with those that it has for 30 s; the rest goes
 // back to the queue.

@@ -151,8 +151,11 @@ type Config struct {
 	MaxBody    int64         // bytes of a request body; the default is 64 KiB
 	MaxWait    time.Duration // the longest granted ?wait=, and for an answer without a job, less than the server's WriteTimeout; the default is 30 s
 	MaxKept    int64         // bytes of rendered answers that are kept for the next client; 0 keeps none
-	MaxStreams int           // clients that follow events at the same time; the default is 1,000
+	MaxStreams int           // clients that follow events at the same time; the default is DefaultMaxStreams
 }
+
+// DefaultMaxStreams is the default of Config.MaxStreams.
+const DefaultMaxStreams = 1000
 
 func (c *Config) validate() error {
 	if c.Version == "" {
@@ -171,7 +174,7 @@ func (c *Config) validate() error {
 		c.MaxBody = 64 << 10
 	}
 	if c.MaxStreams == 0 {
-		c.MaxStreams = 1000
+		c.MaxStreams = DefaultMaxStreams
 	}
 	if c.MaxWait == 0 {
 		c.MaxWait = 30 * time.Second

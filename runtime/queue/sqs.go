@@ -276,6 +276,44 @@ func (q *SQS) Ping(ctx context.Context) error {
 	return q.explain("query", err)
 }
 
+// Attributes is how a queue is set up.
+type Attributes struct {
+	Visibility  time.Duration // visibility timeout of messages whose receiver sets none
+	Dead        string        // name of the dead-letter queue; "" if there is none
+	MaxReceives int           // deliveries after which a message moves there
+	Waiting     int           // messages that nobody has received, about
+}
+
+// Attributes asks for the attributes of the queue.
+func (q *SQS) Attributes(ctx context.Context) (a Attributes, err error) {
+	ctx, cancel := q.within(ctx, 0)
+	defer cancel()
+	out, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &q.cfg.URL, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
+	if err != nil {
+		return a, q.explain("query", err)
+	}
+	number := func(name types.QueueAttributeName) int {
+		n, _ := strconv.Atoi(out.Attributes[string(name)]) // 0 where the service does not say it
+		return n
+	}
+	a.Visibility = time.Duration(number(types.QueueAttributeNameVisibilityTimeout)) * time.Second
+	a.Waiting = number(types.QueueAttributeNameApproximateNumberOfMessages)
+	policy := out.Attributes[string(types.QueueAttributeNameRedrivePolicy)]
+	if policy == "" {
+		return a, nil
+	}
+	var redrive struct {
+		Target   string      `json:"deadLetterTargetArn"`
+		Receives json.Number `json:"maxReceiveCount"` // a number, or one in quotes
+	}
+	if err := json.Unmarshal([]byte(policy), &redrive); err != nil {
+		return a, q.explain("query", fmt.Errorf("its redrive policy %.200q: %w", policy, err))
+	}
+	a.Dead = Name(redrive.Target)
+	a.MaxReceives, _ = strconv.Atoi(redrive.Receives.String())
+	return a, nil
+}
+
 func (q *SQS) within(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, wait+attempts*q.cfg.Timeout)
 }
