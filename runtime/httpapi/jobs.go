@@ -338,6 +338,9 @@ func (a *api) list(w *response, r *http.Request, q url.Values) error {
 	}
 	next := ""
 	if page.Next != "" {
+		if q == nil { // the request has no query
+			q = url.Values{}
+		}
 		q.Set("before", page.Next)
 		q.Set("limit", strconv.Itoa(limit))
 		next = "/api/jobs?" + q.Encode()
