@@ -38,6 +38,9 @@ func checkCache(flag string) []Finding {
 		return []Finding{good(check, "off: plugins are compiled at every start")}
 	}
 	if err := canWrite(folder); err != nil {
+		if entries, _ := os.ReadDir(folder); len(entries) > 0 { // as in our image
+			return []Finding{good(check, "%s can be read, and not written by this user: a plugin that it lacks is compiled at every start", folder)}
+		}
 		return []Finding{{Check: check, Seen: err.Error(), Do: "name a folder that this user can write with --cache (LESTATS_CACHE), or say off: plugins are compiled at every start now"}}
 	}
 	return []Finding{good(check, "%s can be written, and not by others", folder)}

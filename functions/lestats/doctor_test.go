@@ -211,7 +211,17 @@ func TestDoctorReadOnlyFolder(t *testing.T) {
 	if err := os.Chmod(filepath.Dir(filepath.Dir(store)), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	code, d := examine(t, []string{"HOME=/tmp"}, true, "--store", store, "--cache", "off")
+	cache := t.TempDir() // as in the image: made by root, for others to read
+	if err := errors.Join(os.WriteFile(filepath.Join(cache, "compiled"), nil, 0o644), os.Chmod(cache, 0o555)); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.Chmod(cache, 0o755) }()
+	code, d := examine(t, []string{"HOME=/tmp"}, true, "--store", store, "--cache", cache)
+	for _, f := range d.Findings {
+		if f.Check == "cache" && !strings.Contains(f.Seen, "can be read, and not written by this user") {
+			t.Errorf("%+v", f)
+		}
+	}
 	if code != exitFailed {
 		t.Errorf("exit code %d", code)
 	}
