@@ -13,6 +13,7 @@ export GOWORK := off
 
 # Pinned versions of tools that only tests and checks need.
 GOLANGCI_LINT_VERSION := v2.15.0
+ACTIONLINT_VERSION := v1.7.12
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 K6_VERSION := v1.8.1
 SAM_VERSION := 1.170.0
@@ -238,6 +239,10 @@ test-browser: build $(TOOLS)/axe/node_modules $(TOOLS)/snippets/bin/all-is-there
 	@infra/browser/needs
 	cd infra/browser && $(BROWSER) go test -count 1 -v -timeout 10m ./...
 
+.PHONY: test-typescript
+test-typescript: build $(TOOLS)/typescript/node_modules ## Make types from /openapi.json, and check a TypeScript client with them and run it (installs both tools into .tools; 1 minute)
+	infra/typescript/test
+
 PROMETHEUS := $(TOOLS)/prometheus/usr/bin
 .PHONY: test-prometheus
 test-prometheus: generate $(PROMETHEUS)/prometheus ## Load the alert rules into a real Prometheus and cause the fault of each alert; check the dashboard's queries (2 minutes)
@@ -276,9 +281,10 @@ load: build $(TOOLS)/k6 ## Measure submit and poll over HTTP with k6: jobs per s
 # --- checks ------------------------------------------------------------------
 
 .PHONY: lint
-lint: generate $(TOOLS)/golangci-lint
+lint: generate $(TOOLS)/golangci-lint $(TOOLS)/actionlint
 	$(TOOLS)/golangci-lint fmt --diff
 	$(TOOLS)/golangci-lint run
+	$(TOOLS)/actionlint -no-color
 
 .PHONY: template
 template: $(TOOLS)/sam/bin/sam ## Check template.yaml and what SAM makes of it: roles, permissions, alarms
@@ -307,6 +313,9 @@ fmt: $(TOOLS)/golangci-lint ## Format the Go code
 
 $(TOOLS)/golangci-lint: | go
 	GOBIN="$(CURDIR)/$(TOOLS)" go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+
+$(TOOLS)/actionlint: | go
+	GOBIN="$(CURDIR)/$(TOOLS)" go install github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT_VERSION)
 
 GOAWS_FILES := $(wildcard infra/goaws/*)
 $(TOOLS)/goaws: $(GOAWS_FILES) | go
@@ -369,6 +378,13 @@ $(TOOLS)/axe/node_modules: infra/browser/package-lock.json
 	mkdir -p $(TOOLS)/axe
 	cp infra/browser/package.json infra/browser/package-lock.json $(TOOLS)/axe
 	cd $(TOOLS)/axe && npm ci --silent
+	touch $@
+
+$(TOOLS)/typescript/node_modules: infra/typescript/package-lock.json
+	@command -v npm >/dev/null || infra/install nodejs npm
+	mkdir -p $(TOOLS)/typescript
+	cp infra/typescript/package.json infra/typescript/package-lock.json $(TOOLS)/typescript
+	cd $(TOOLS)/typescript && npm ci --silent
 	touch $@
 
 .PHONY: clean

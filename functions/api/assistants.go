@@ -18,7 +18,7 @@ func (m *Main) assistants(answer func(context.Context, question.Request) (*quest
 	if err != nil {
 		return httpapi.Mount{}, err
 	}
-	text, message := map[string]any{"type": "string"}, map[string]any{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+	message := map[string]any{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 	return httpapi.Mount{
 		ID: "mcp", Method: http.MethodPost, Path: "/mcp", Summary: "The questions as tools of an assistant (Model Context Protocol)",
 		Description: "Streamable HTTP without sessions: one JSON-RPC message in, one out. Each question is a tool, with the parameters and the answers of GET; errors of a question are results with isError. `lestats mcp` offers the same without a server.",
@@ -26,8 +26,11 @@ func (m *Main) assistants(answer func(context.Context, question.Request) (*quest
 		Body: map[string]any{
 			"type": "object", "required": []string{"jsonrpc", "method"},
 			"properties": map[string]any{
-				"jsonrpc": map[string]any{"const": "2.0"}, "id": map[string]any{"type": []string{"string", "integer"}},
-				"method": text, "params": map[string]any{"type": "object"},
+				"jsonrpc": map[string]any{"const": "2.0"},
+				"id": map[string]any{"anyOf": []map[string]any{
+					{"type": "string"}, {"type": "integer", "exclusiveMinimum": -question.MaxExact, "exclusiveMaximum": question.MaxExact},
+				}},
+				"method": map[string]any{"type": "string", "minLength": 1}, "params": map[string]any{"type": []string{"object", "null"}},
 			},
 		},
 		Example: message,

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,9 +88,7 @@ func TestAssistantGetsWhatGETAnswers(t *testing.T) {
 func callAll(t *testing.T, session *sdk.ClientSession, req question.Request) (all map[string]any) {
 	t.Helper()
 	arguments := map[string]any{"_limit": 1000}
-	for name, v := range req.Params {
-		arguments[name] = v
-	}
+	maps.Copy(arguments, req.Params)
 	if len(req.Where) > 0 {
 		arguments["where"] = req.Where
 	}
@@ -133,7 +132,7 @@ func TestAssistantIsToldWhatIsWrong(t *testing.T) {
 		t.Errorf("%v", body)
 	}
 	dataset, err := session.ReadResource(t.Context(), &sdk.ReadResourceParams{URI: "lestats://dataset"})
-	if err != nil || len(dataset.Contents) != 1 || !bytes.Contains([]byte(dataset.Contents[0].Text), []byte(`"digest":"sha256:`)) {
+	if err != nil || len(dataset.Contents) != 1 || !strings.Contains(dataset.Contents[0].Text, `"digest":"sha256:`) {
 		t.Errorf("%v %+v", err, dataset)
 	}
 	r := httptest.NewRequest(http.MethodPost, "/mcp", bytes.NewReader(bytes.Repeat([]byte(" "), 70_000)))

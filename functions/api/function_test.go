@@ -40,7 +40,7 @@ var quiet = slog.New(slog.DiscardHandler)
 func open(t *testing.T, change func(*Config)) *Main {
 	t.Helper()
 	cfg := Config{Listen: "127.0.0.1:0"}
-	cfg.Location, cfg.Log = filepath.Join(t.TempDir(), "store"), quiet
+	cfg.Location, cfg.Log, cfg.MetricsLog = filepath.Join(t.TempDir(), "store"), quiet, io.Discard
 	change(&cfg)
 	m, err := Open(t.Context(), cfg)
 	if err != nil {

@@ -195,7 +195,7 @@ func (b *pprofBuilder) begin(file, digest string, size int) {
 		PeriodType:        &profile.ValueType{Type: "fuel", Unit: "units"},
 		Period:            1,
 		Mapping: []*profile.Mapping{{
-			ID: 1, Limit: uint64(size), File: file, BuildID: strings.TrimPrefix(digest, "sha256:"), //nolint:gosec // not negative
+			ID: 1, Limit: uint64(size), File: file, BuildID: strings.TrimPrefix(digest, "sha256:"),
 			HasFunctions: true, HasFilenames: lines, HasLineNumbers: lines, HasInlineFrames: lines,
 		}},
 	}

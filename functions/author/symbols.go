@@ -97,7 +97,7 @@ func customSections(wasm []byte) (named map[string][]byte, code uint64) {
 	for at := 8; at < len(wasm); {
 		id := wasm[at]
 		size, begin := number(at + 1)
-		end := begin + int(min(size, uint64(len(wasm)))) //nolint:gosec // it is bounded
+		end := begin + int(min(size, uint64(len(wasm))))
 		if end > len(wasm) {
 			break
 		}
@@ -105,11 +105,11 @@ func customSections(wasm []byte) (named map[string][]byte, code uint64) {
 		case 0:
 			n, name := number(begin)
 			if uint64(end-name) >= n {
-				text := name + int(n) //nolint:gosec // it is bounded
+				text := name + int(n)
 				named[string(wasm[name:text])] = wasm[text:end]
 			}
 		case 10:
-			code = uint64(begin) //nolint:gosec // it is not negative
+			code = uint64(begin)
 		}
 		at = end
 	}
@@ -302,7 +302,7 @@ func (s *symbols) at(p *sandbox.Place) []source {
 	chain := []source{own}
 	if sub != nil {
 		for i := range sub.inlined {
-			if call := &sub.inlined[i]; call.has(pc) && call.source.Name != "" {
+			if call := &sub.inlined[i]; call.has(pc) && call.Name != "" {
 				chain[0].setLine(call.call)
 				chain = slices.Insert(chain, 0, call.source)
 			}

@@ -175,7 +175,7 @@ func (t *Table) rewrite(dataset string, now map[int]expectation) ([]byte, error)
 		eol = "\r\n"
 	}
 	r := rewriter{lines: strings.Split(strings.ReplaceAll(string(t.text), "\r\n", "\n"), "\n")}
-	for i := len(t.Cases) - 1; i >= 0; i-- { // from the end, so that lines above keep their numbers
+	for i := range slices.Backward(t.Cases) { // so that lines above keep their numbers
 		want, ok := now[i]
 		if !ok {
 			continue

@@ -22,9 +22,12 @@ type jobsCmd struct {
 type jobsListCmd struct {
 	wire.StoreConfig `group:"Store:"`
 
-	Limit  int    `short:"n" help:"The most jobs to list." default:"20"`
-	Before string `help:"List only jobs older than this one, for the next page." placeholder:"ID"`
-	JSON   bool   `name:"json" help:"Print JSON, as GET /api/jobs?detail=1 returns it; next is the value of --before for the next page."`
+	Limit    int    `short:"n" help:"The most jobs to list." default:"20"`
+	Before   string `help:"List only jobs older than this one, for the next page." placeholder:"ID"`
+	Status   string `help:"List only jobs with this status: queued, running, done, failed or cancelled." placeholder:"STATUS"`
+	Question string `help:"List only jobs that ask this question." placeholder:"NAME"`
+	Since    string `help:"List only jobs accepted at this time or later, such as 2026-11-29T13:00:00Z." placeholder:"TIME"`
+	JSON     bool   `name:"json" help:"Print JSON, as GET /api/jobs?detail=1 returns it; next is the value of --before for the next page."`
 }
 
 // Help is what `lestats jobs list --help` adds.
@@ -33,7 +36,8 @@ func (jobsListCmd) Help() string {
 
 Example:
 
-  lestats jobs list --store ./results -n 5`
+  lestats jobs list --store ./results -n 5
+  lestats jobs list --store ./results --status failed --since 2026-11-29T00:00:00Z`
 }
 
 // Run lists the jobs, whether they have ended or not.
@@ -41,8 +45,12 @@ func (c *jobsListCmd) Run(ctx context.Context, s *streams) error {
 	if c.Limit < 1 || c.Limit > 1000 {
 		return fmt.Errorf("--limit %d: it takes 1 to 1000", c.Limit)
 	}
+	f, err := httpapi.ParseJobFilter(c.Status, c.Question, c.Since)
+	if err != nil {
+		return err
+	}
 	return withStore(ctx, c.StoreConfig, s, func(store *results.Store) error {
-		page, err := store.List(ctx, question.JobFilter{}, c.Before, c.Limit)
+		page, err := store.List(ctx, f, c.Before, c.Limit)
 		if err != nil {
 			return err
 		}
@@ -51,10 +59,15 @@ func (c *jobsListCmd) Run(ctx context.Context, s *streams) error {
 			return err
 		}
 		if len(page.Jobs) == 0 {
-			fmt.Fprintf(s.err, "%s holds no jobs.\n", c.Location)
+			if f == (question.JobFilter{}) {
+				fmt.Fprintf(s.err, "%s holds no jobs.\n", c.Location)
+			} else {
+				fmt.Fprintf(s.err, "no such jobs were found in %s.\n", c.Location)
+			}
+			c.further(s, page.Next)
 			return nil
 		}
-		return aligned(s.out, func(w io.Writer) {
+		err = aligned(s.out, func(w io.Writer) {
 			fmt.Fprintln(w, "ID\tSTATUS\tQUESTION\tCREATED (UTC)\tTOOK")
 			for _, j := range page.Jobs {
 				took := "-"
@@ -64,7 +77,18 @@ func (c *jobsListCmd) Run(ctx context.Context, s *streams) error {
 				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", j.ID, j.Status, j.Request.Question, j.Created.UTC().Format(time.DateTime), took)
 			}
 		})
+		if len(page.Jobs) < c.Limit {
+			c.further(s, page.Next)
+		}
+		return err
 	})
+}
+
+// further says how to go on after a page that is short although there may be more jobs.
+func (c *jobsListCmd) further(s *streams, next string) {
+	if next != "" {
+		fmt.Fprintf(s.err, "older jobs were not looked at; go on with --before %s\n", next)
+	}
 }
 
 type jobsShowCmd struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/le-stats-sportifs/lestats/runtime/keys"
@@ -105,7 +106,7 @@ func (c *keyListCmd) Run(s *streams) error {
 			k := &all[i]
 			burst, admin, questions := "-", "no", "all"
 			if k.Burst > 0 {
-				burst = fmt.Sprint(k.Burst)
+				burst = strconv.Itoa(k.Burst)
 			}
 			if k.Admin {
 				admin = "yes"

@@ -211,6 +211,10 @@ func TestOneJSON(t *testing.T) {
 		{[]string{"plugin", "lock", "-o", "-"}, exitFailed, "code", "command_failed"},
 		{[]string{"plugin", "compile", "--cache", "cache"}, exitOK, "", ""},
 		{[]string{"plugin", "check", "marks.csv"}, exitFailed, "", ""},
+		{[]string{"key", "new", "alice", "--keys", "keys.yaml", "--rate", "5/s"}, exitOK, "key", ""},
+		{[]string{"key", "new", "alice", "--keys", "keys.yaml"}, exitFailed, "code", "command_failed"},
+		{[]string{"key", "list", "--keys", "keys.yaml"}, exitOK, "", ""},
+		{[]string{"key", "list", "--keys", "marks.csv"}, exitFailed, "code", "command_failed"},
 	} {
 		code, out, errs := lestats(t, append(slices.Clone(tt.args), "--json")...)
 		v := oneJSON(t, strings.Join(tt.args, " "), out)

@@ -287,7 +287,7 @@ func (a *api) cacheControl(r *http.Request, want *wanted) string {
 	if want.pins[0] != "" && want.pins[1] != "" {
 		out = "max-age=" + pinnedAge
 	}
-	if !hasFormat || a.keyed() {
+	if !hasFormat {
 		out = "private, " + out
 	}
 	return out

@@ -53,12 +53,11 @@ func (a *api) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case a.csrf.Check(r) != nil:
 		w.fail(question.Errorf(question.CodeForbidden, "a page of another site may not send %s requests here", r.Method))
 	default:
-		client, err := a.client(w, r)
-		if err != nil {
+		var err error
+		if origin.Client, err = a.client(w, r); err != nil {
 			w.fail(err)
 			return
 		}
-		origin.Client = client
 		a.route(w, r)
 	}
 }
@@ -206,6 +205,9 @@ func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (w *response) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
+		if c := w.Header().Get("Cache-Control"); w.api != nil && w.api.keyed() && c != "no-store" && !strings.HasPrefix(c, "private") {
+			w.Header().Set("Cache-Control", "private, "+c) // no cache has the clients' keys
+		}
 		if w.body != nil && !w.waits {
 			if _, err := io.Copy(io.Discard, w.body); errors.As(err, new(*http.MaxBytesError)) {
 				w.Header().Set("Connection", "close") // net/http knows only if it gets its own writer

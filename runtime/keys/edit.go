@@ -38,7 +38,7 @@ func Add(ctx context.Context, path string, k Key) error {
 // Revoke removes a key: its line, and nothing else. The error has CodeUnknownValue if there
 // is no such key.
 func Revoke(ctx context.Context, path, name string) error {
-	return edit(ctx, path, false, func(text []byte, all []Key) ([]byte, error) {
+	return edit(ctx, path, false, func(text []byte, _ []Key) ([]byte, error) {
 		var rest []byte
 		var names []string
 		for line := range bytes.Lines(text) {
@@ -65,8 +65,8 @@ func Revoke(ctx context.Context, path, name string) error {
 // folder is locked meanwhile, because a lock on the file would go with it. A file that cannot
 // be used is not changed, nor one that could not be used then.
 func edit(ctx context.Context, path string, create bool, change func(text []byte, all []Key) ([]byte, error)) (err error) {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real // a link stays one
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // a link stays one
 	}
 	folder := filepath.Dir(path)
 	lock := flock.New(folder, flock.SetFlag(os.O_RDONLY))
@@ -77,7 +77,7 @@ func edit(ctx context.Context, path string, create bool, change func(text []byte
 	}
 	defer func() { err = errors.Join(err, lock.Unlock()) }()
 	text, _, err := readText(path, false)
-	if err != nil && !(create && errors.Is(err, fs.ErrNotExist)) {
+	if missing := create && errors.Is(err, fs.ErrNotExist); err != nil && !missing {
 		return err
 	}
 	all, err := Parse(text)

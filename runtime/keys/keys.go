@@ -192,9 +192,8 @@ func parseLine(line []byte) (*Key, error) {
 	}
 	var e entry
 	if _, err := boundedyaml.Decode(mapping, &e); err != nil {
-		var at *boundedyaml.KeyError
-		if errors.As(err, &at) {
-			return nil, (&boundedyaml.KeyError{Key: at.Key, Reason: at.Reason})
+		if at, ok := errors.AsType[*boundedyaml.KeyError](err); ok {
+			return nil, &boundedyaml.KeyError{Key: at.Key, Reason: at.Reason} // whose line is that of the file
 		}
 		return nil, errors.New(strings.TrimPrefix(err.Error(), "line 1: "))
 	}

@@ -197,6 +197,16 @@ func call(t *testing.T, s *Server, client question.Client, name, arguments strin
 	return response.Result
 }
 
+// encode returns a value as JSON.
+func encode(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
 func TestAnswerIsPagedAndSaysHowSureItIs(t *testing.T) {
 	s, _ := newServer(t)
 	var all []any
@@ -214,8 +224,7 @@ func TestAnswerIsPagedAndSaysHowSureItIs(t *testing.T) {
 		if want.offset == 100 && !strings.Contains(text, "\n100\t50\ta\n101\t50.5\tb\n102\t-\ta\n") {
 			t.Error(text)
 		}
-		page, _ := json.Marshal(got.StructuredContent["page"])
-		if string(page) != fmt.Sprintf(`{"offset":%d,"rows":%d,"total":250}`, want.offset, want.rows) || got.IsError {
+		if page := encode(t, got.StructuredContent["page"]); page != fmt.Sprintf(`{"offset":%d,"rows":%d,"total":250}`, want.offset, want.rows) || got.IsError {
 			t.Errorf("%s", page)
 		}
 		all = append(all, got.StructuredContent["data"].([]any)...)
@@ -341,7 +350,7 @@ func TestSchemaOfATool(t *testing.T) {
 	}
 	want["sexes"] = `{"items":{"enum":["f","m"],"type":"string"},"maxItems":` + fmt.Sprint(schema.Properties["sexes"]["maxItems"]) + `,"minItems":1,"title":"Sexes","type":"array"}`
 	for name, text := range want {
-		if b, _ := json.Marshal(schema.Properties[name]); string(b) != text {
+		if b := encode(t, schema.Properties[name]); b != text {
 			t.Errorf("%s: %s, want %s", name, b, text)
 		}
 	}
@@ -361,7 +370,7 @@ func TestListValues(t *testing.T) {
 		{`{"column":"value"}`, `[]`, "value: numbers from -1.5 to 3"},
 	} {
 		got := call(t, s, question.Client{}, "list-values", tt.arguments)
-		if b, _ := json.Marshal(got.StructuredContent["values"]); got.IsError || string(b) != tt.values || !strings.Contains(got.Content[0].Text, tt.text) {
+		if b := encode(t, got.StructuredContent["values"]); got.IsError || b != tt.values || !strings.Contains(got.Content[0].Text, tt.text) {
 			t.Errorf("%s: %s %s", tt.arguments, b, got.Content[0].Text)
 		}
 	}
@@ -439,6 +448,7 @@ func TestRefusals(t *testing.T) {
 		{ping, header("Accept", "text/html"), 200, `"result":{}`},
 		{ping, header("Last-Event-Id", "1"), 200, `"result":{}`},
 		{`{"jsonrpc":"2.0","method":"notifications/initialized"}`, nil, 202, ""},
+		{`{"jsonrpc":"2.0","method":"notifications/of/tomorrow"}`, nil, 202, ""},
 		{ping, header("Content-Type", "text/plain"), 415, `the Content-Type is "text/plain"`},
 		{ping, header("Content-Type", ""), 415, "unsupported_media_type"},
 		{ping, header("Mcp-Protocol-Version", "1999-01-01"), 400, "bad_request: Unsupported protocol version"},
@@ -450,7 +460,12 @@ func TestRefusals(t *testing.T) {
 		{strings.Repeat(`{"a":`, 5000), nil, 400, "malformed_json: the body has more than 16 levels"},
 		{`{"id":1,"id":2}`, nil, 400, "malformed_json"},
 		{`{}`, nil, 400, "bad_request: this is not a message of JSON-RPC 2.0"},
-		{`{"jsonrpc":"2.0","id":1}`, nil, 202, ""}, // a response, to nothing
+		{`{"jsonrpc":"2.0","id":1,"result":{}}`, nil, 400, `"method" is missing`},
+		{`{"jsonrpc":"2.0","id":1,"method":""}`, nil, 400, `"method" is ""`},
+		{`{"jsonrpc":"2.0","id":1,"method":7}`, nil, 400, `"method" is "7"`},
+		{`{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}`, nil, 400, `"params" is "[]"; it takes an object`},
+		{`{"jsonrpc":"2.0","id":1,"method":"ping","params":null}`, nil, 200, `"result":{}`},
+		{`{"jsonrpc":"2.0","id":null,"method":"ping"}`, nil, 400, "an integer of at most 53 bits"},
 		{`{"jsonrpc":"1.0","id":1,"method":"ping"}`, nil, 400, "bad_request: this is not a message"},
 		{`{"jsonrpc":"2.0","id":9007199254740993,"method":"ping"}`, nil, 400, "an integer of at most 53 bits"},
 		{`{"jsonrpc":"2.0","id":1.5,"method":"ping"}`, nil, 400, "an integer of at most 53 bits"},

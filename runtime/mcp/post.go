@@ -58,7 +58,9 @@ func message(r *http.Request) (body []byte, c envelope, err error) {
 	if bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")) {
 		return nil, c, question.Errorf(question.CodeMalformedJSON, "the body is a batch of messages; send each in a POST of its own")
 	}
-	c, err = checkMessage(body)
+	if c, err = checkMessage(body); err == nil && c.method == "" {
+		err = question.Errorf(question.CodeBadRequest, `"method" is missing: nothing is asked here, so a response has nowhere to go`).WithParam("method")
+	}
 	return body, c, err
 }
 
@@ -79,10 +81,21 @@ func checkMessage(body []byte) (c envelope, err error) {
 	if version := m.Params["jsonrpc"]; version != "2.0" {
 		return c, question.Errorf(question.CodeBadRequest, `this is not a message of JSON-RPC 2.0: "jsonrpc" is not "2.0"`).WithParam("jsonrpc", "2.0")
 	}
-	c.method, _ = m.Params["method"].(string)
-	switch id := m.Params["id"].(type) {
-	case nil:
+	if given, ok := m.Params["method"]; ok {
+		if c.method, _ = given.(string); c.method == "" {
+			return c, question.Errorf(question.CodeBadRequest, `"method" is %.40q; it takes the name of a method`, fmt.Sprint(given)).WithParam("method")
+		}
+	}
+	switch params := m.Params["params"].(type) {
+	case nil, map[string]any:
+	default:
+		return c, question.Errorf(question.CodeBadRequest, `"params" is %.40q; it takes an object`, fmt.Sprint(params)).WithParam("params")
+	}
+	given, ok := m.Params["id"]
+	if !ok {
 		return c, nil
+	}
+	switch id := given.(type) {
 	case string:
 		c.id = id
 		return c, nil
@@ -92,7 +105,7 @@ func checkMessage(body []byte) (c envelope, err error) {
 			return c, nil
 		}
 	}
-	return c, question.Errorf(question.CodeBadRequest, "the id is %.40q; it takes a text, or an integer of at most 53 bits", fmt.Sprint(m.Params["id"])).WithParam("id")
+	return c, question.Errorf(question.CodeBadRequest, "the id is %.40q; it takes a text, or an integer of at most 53 bits", fmt.Sprint(given)).WithParam("id")
 }
 
 // buffer holds the SDK's response: it is JSON and bounded, except to a client that asks for a
@@ -135,8 +148,11 @@ func (b *buffer) send(w http.ResponseWriter, c envelope) error {
 		switch {
 		case strings.Contains(reason, "protocol version"):
 			return question.Errorf(question.CodeBadRequest, "%.300s", reason).WithParam("Mcp-Protocol-Version", sdk.SupportedProtocolVersions()...)
-		case status != http.StatusBadRequest || err != nil || !id.IsValid() || c.method == "":
+		case status != http.StatusBadRequest || err != nil:
 			return question.Errorf(question.CodeBadRequest, "%.300s", reason)
+		case !id.IsValid(): // JSON-RPC wants no response to a notification, whatever it is
+			w.WriteHeader(http.StatusAccepted)
+			return nil
 		}
 		failure := &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: reason}
 		if strings.HasPrefix(reason, "JSON RPC not handled") {

@@ -412,7 +412,7 @@ func (s *Server) failed(ctx context.Context, err error) *sdk.CallToolResult {
 	request := question.OriginOf(ctx).Request
 	e := s.cfg.Visible(err, request)
 	if e.Code.Info().Concealed {
-		s.cfg.Log.LogAttrs(ctx, slog.LevelError, "a tool failed", slog.String("id", request), slog.String("error", err.Error()))
+		s.cfg.Log.LogAttrs(ctx, slog.LevelError, "a tool failed", slog.String("request", request), slog.String("error", err.Error()))
 	}
 	text := e.Error()
 	if e.Param != "" {

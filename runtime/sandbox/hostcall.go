@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/tetratelabs/wazero/api"
@@ -24,7 +25,7 @@ type HostCall struct {
 func (h HostCall) String() string {
 	args := make([]string, len(h.Args))
 	for i, v := range h.Args {
-		args[i] = fmt.Sprint(v)
+		args[i] = strconv.FormatUint(v, 10)
 		if v >= 1<<12 { // most are addresses
 			args[i] = fmt.Sprintf("%#x", v)
 		}

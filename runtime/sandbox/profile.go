@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"math"
+	"slices"
 
 	"github.com/tetratelabs/wazero/api"
 
@@ -127,8 +128,8 @@ func (t *tracer) end() {
 // returned is called when the host's call of the guest has ended, in whatever way.
 func (t *tracer) returned() {
 	t.spend()
-	for i := len(t.stack) - 1; i >= 0; i-- {
-		t.stopped = append(t.stopped, t.paths[t.stack[i].here].place)
+	for _, call := range slices.Backward(t.stack) {
+		t.stopped = append(t.stopped, t.paths[call.here].place)
 	}
 	t.stack, t.beyond = t.stack[:0], 0
 }

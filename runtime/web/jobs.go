@@ -31,9 +31,17 @@ const jobsPerPage = 50
 type jobsPage struct {
 	frame
 
-	Jobs  []jobView
-	Older string // query of the next page; "" if there is none
-	Newer bool   // there is a page before this one
+	Jobs   []jobView
+	States []state
+	Query  string // of the first page
+	Older  string // query of the next page; "" if there is none
+	Newer  bool   // there is a page before this one
+}
+
+// state is a link to the jobs with a status.
+type state struct {
+	Query, Name string
+	Here        bool
 }
 
 // jobPage is the data of the template "job".
@@ -153,16 +161,28 @@ func durationText(d time.Duration) string {
 	}
 }
 
-// jobs: GET /jobs. Its query may have "before", the id of a job, as its links do.
+// jobs: GET /jobs. Its query may have "before", the id of a job, and "status", as its links do.
 func (s *Site) jobs(w http.ResponseWriter, r *http.Request, v View) error {
-	before := r.URL.Query().Get("before")
-	page, err := s.cfg.Jobs.List(r.Context(), question.JobFilter{}, before, jobsPerPage)
+	before, f := r.URL.Query().Get("before"), question.JobFilter{Status: question.Status(r.URL.Query().Get("status"))}
+	if f.Status != "" && !slices.Contains(question.Statuses, f.Status) {
+		return question.Errorf(question.CodeBadRequest, `"status" is %.60q; it is one of %v`, f.Status, question.Statuses).WithParam("status")
+	}
+	page, err := s.cfg.Jobs.List(r.Context(), f, before, jobsPerPage)
 	if err != nil {
 		return err
 	}
-	p := &jobsPage{frame: s.frame(v, "/jobs", "Jobs"), Newer: before != ""}
+	p := &jobsPage{frame: s.frame(v, "/jobs", "Jobs"), Newer: before != "", States: []state{{Name: "all", Here: f.Status == ""}}}
+	for _, status := range question.Statuses {
+		p.States = append(p.States, state{url.Values{"status": {string(status)}}.Encode(), words[status], f.Status == status})
+	}
+	query := url.Values{}
+	if f.Status != "" {
+		query.Set("status", string(f.Status))
+	}
+	p.Query = query.Encode()
 	if page.Next != "" {
-		p.Older = url.Values{"before": {page.Next}}.Encode()
+		query.Set("before", page.Next)
+		p.Older = query.Encode()
 	}
 	now := time.Now()
 	for _, job := range page.Jobs {

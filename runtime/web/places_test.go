@@ -279,6 +279,8 @@ func TestPlaces(t *testing.T) {
 		{"/jobs", 200, []string{"4 jobs", ">running<", ">no result<", "1 min 30 s", `action="/stats/jobs/` + runningID + `/cancel"`, `action="/stats/jobs/` + failedID + `/retry"`,
 			`data-events="/stats/api/jobs/` + runningID + `/events"`, `href="/stats/api/get_results/` + doneID + `"`, "2026-11-29 09:00:00 UTC"}},
 		{"/jobs?before=" + runningID, 200, []string{"There are none that are older", "Newest jobs"}},
+		{"/jobs?status=failed", 200, []string{`<a href="/stats/jobs?status=failed" aria-current="page">no result</a>`, `<a href="/stats/jobs?status=failed">Look again</a>`, `<a href="/stats/jobs">all</a>`}},
+		{"/jobs?status=ended", 400, []string{"<code>bad_request</code>"}},
 		{"/jobs?before=x", 400, []string{"<code>bad_id</code>"}},
 		{"/jobs/" + runningID, 200, []string{"running", "Cancel", "data-whole", "no plugin answers it now"}},
 		{"/jobs/" + doneID, 200, []string{"1 min 30 s", `?format=csv"`, "See it drawn", "Starts"}},
