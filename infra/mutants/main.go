@@ -54,7 +54,10 @@ var mutants = []mutant{
 	{"submit.go", "if err == nil && waits && p.cfg.Queue != nil {", "if waits && false {", "a job that waits is not sent"},
 	{"submit.go", "leaves := err != nil || waits && !p.cfg.Receive", "leaves := err != nil", "a job that others run stays in hand"},
 	{"read.go", "late := e.phase == waiting && (over || time.Since(e.looked) > watchEvery)", "late := e.phase == ending && over", "a job that waits too long is not looked for elsewhere"},
-	{"read.go", "for _, job := range pending {", "for _, job := range pending[:0] {", "jobs of other processes are not listed"},
+	{"read.go", "for _, job := range page.Jobs {", "for _, job := range page.Jobs[:0] {", "jobs of other processes are not listed"},
+	{"once.go", "if err == nil && first.Job == e.id {", "if err == nil {", "a key that another request has is not seen"},
+	{"once.go", "} else if e != nil {", "} else if e != nil && false {", "nobody takes over a job that a key claims and nobody accepted"},
+	{"once.go", "p.admit(ctx, req, retryOf, first.Job)", `p.admit(ctx, req, retryOf, "")`, "who takes over a job gives it another id"},
 }
 
 func main() {

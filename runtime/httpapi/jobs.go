@@ -338,9 +338,13 @@ func (a *api) list(w *response, r *http.Request, q url.Values) error {
 	}
 	next := ""
 	if page.Next != "" {
-		q.Set("before", page.Next)
-		q.Set("limit", strconv.Itoa(limit))
-		next = "/api/jobs?" + q.Encode()
+		older := url.Values{"before": {page.Next}, "limit": {strconv.Itoa(limit)}}
+		for _, name := range []string{"status", "question", "since", "detail"} {
+			if q.Has(name) {
+				older[name] = q[name]
+			}
+		}
+		next = "/api/jobs?" + older.Encode()
 		w.Header().Set("Link", "<"+a.link(next)+`>; rel="next"`)
 	}
 	w.sendJSON(http.StatusOK, ListBody(page.Jobs, detail, next))

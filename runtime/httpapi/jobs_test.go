@@ -452,6 +452,12 @@ func TestListFilters(t *testing.T) {
 			t.Errorf("Link %s, want %s", w.Header().Get("Link"), next)
 		}
 	}
+	for range 98 {
+		s.finished(t, done)
+	}
+	if w := s.do("GET", "/api/jobs", ""); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"next":"/api/jobs?before=`) {
+		t.Errorf("more jobs than a page has: %d %s", w.Code, w.Body)
+	}
 	for query, param := range map[string]string{
 		"status=ended": "status", "question=States": "question", "question=" + strings.Repeat("q", 100): "question", "since=yesterday": "since", "since=2026-11-29": "since",
 	} {

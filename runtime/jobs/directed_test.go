@@ -298,6 +298,26 @@ func TestModelClocks(t *testing.T) {
 	}
 }
 
+// A process that is killed after it claimed a key, and before it recorded the job, leaves the
+// key to others: whoever is asked next submits the job under its id.
+func TestModelKeyTakenOver(t *testing.T) {
+	directed(t, 2, func(t *testing.T, m *model) {
+		k := &keyedAsk{req: ask("1s", "1"), id: storetest.ID(time.Now(), 1<<16)}
+		m.n, m.keys["k"], m.acked[k.id] = 1, k, ""
+		if _, err := m.store.Claim(t.Context(), "ada", "k", question.Claim{Job: k.id, Request: k.req.Digest()}); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 4 {
+			if job := m.submitOnce(m.processes[i%2], "k", ""); job == nil || job.Replayed != (i > 0) {
+				t.Errorf("request %d: %+v", i, job)
+			}
+		}
+		if job := m.ended(t, k.id, time.Minute); job.Status != question.Done || m.runner.started("1") != 1 {
+			t.Errorf("%s after %d starts", job.Status, m.runner.started("1"))
+		}
+	})
+}
+
 // The others find, count, list and run the jobs of a process that is killed.
 func TestModelKilled(t *testing.T) {
 	directed(t, 2, func(t *testing.T, m *model) {
