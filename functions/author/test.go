@@ -202,7 +202,7 @@ func (o outcome) text() string {
 	if o.err == nil {
 		return fmt.Sprintf("an answer with %s row(s)", humanize.Comma(int64(o.table.Rows())))
 	}
-	return fmt.Sprintf("%s: %.300s", (&failure{string(o.err.Code), o.err.Param}).text(), question.Visible(o.err.Reason))
+	return fmt.Sprintf("%s: %.300s%s", (&failure{string(o.err.Code), o.err.Param}).text(), question.Visible(o.err.Reason), in(o.err))
 }
 
 // expectation is what a case expects that is to have this outcome.

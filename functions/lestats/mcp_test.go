@@ -41,7 +41,7 @@ func mcpSession(t *testing.T, args ...string) (session *sdk.ClientSession, cmd *
 		ToolListChangedHandler: func(context.Context, *sdk.ToolListChangedRequest) { changed <- struct{}{} },
 	})
 	cmd = mcpCommand(t, args...)
-	session, err := client.Connect(t.Context(), &sdk.CommandTransport{Command: cmd}, nil)
+	session, err := client.Connect(t.Context(), &sdk.CommandTransport{Command: cmd, TerminateDuration: patience}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,10 @@ func TestMCPAnswersEveryQuestion(t *testing.T) {
 				list = []any{v}
 			}
 			for _, one := range list {
-				text, _ := json.Marshal(one)
+				text, err := json.Marshal(one)
+				if err != nil {
+					t.Fatal(err)
+				}
 				args = append(args, name+"="+strings.Trim(string(text), `"`))
 			}
 		}
@@ -168,7 +171,7 @@ func TestMCPEnds(t *testing.T) {
 		go func() { ended <- session.Wait() }()
 		select {
 		case <-ended: // its standard output was closed
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("it goes on after %s", s)
 		}
 		_ = session.Close()

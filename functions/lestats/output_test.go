@@ -207,6 +207,7 @@ func TestOneJSON(t *testing.T) {
 		{[]string{"plugin", "new", "spread", "--lang", "c"}, exitOK, "folder", ""},
 		{[]string{"plugin", "new", "spread", "--lang", "c"}, exitFailed, "code", "command_failed"},
 		{[]string{"plugin", "build", "nowhere"}, exitFailed, "code", "command_failed"},
+		{[]string{"plugin", "test", "nowhere"}, exitFailed, "code", "command_failed"},
 		{[]string{"plugin", "lock"}, exitOK, "", ""},
 		{[]string{"plugin", "lock", "-o", "-"}, exitFailed, "code", "command_failed"},
 		{[]string{"plugin", "compile", "--cache", "cache"}, exitOK, "", ""},

@@ -37,6 +37,10 @@ func TestPluginNewBuildRun(t *testing.T) {
 	if info, err := os.Stat("spread/spread.wasm"); err != nil || info.Size() > 2_100_000 {
 		t.Errorf("the module: %v, %v", info, err)
 	}
+	code, out, errs = lestats(t, "plugin", "test", "spread")
+	if code != exitOK || !strings.HasSuffix(out, "spread/spread.wasm: 5 ok\n") {
+		t.Errorf("exit code %d, %s\n%s", code, out, errs)
+	}
 	code, out, errs = lestats(t, "ask", "spread", "question=obesity", "least=24", "--plugins", "spread", "-f", "csv")
 	if code != exitOK || !strings.HasPrefix(out, "location,") || strings.Count(out, "\n") < 5 {
 		t.Errorf("exit code %d, %s\n%s", code, out, errs)

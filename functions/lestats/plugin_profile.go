@@ -25,7 +25,7 @@ type pluginProfileCmd struct {
 func (pluginProfileCmd) Help() string {
 	return `It asks the question once and writes a profile of where the fuel went, by function and by call path, which "go tool pprof" and speedscope open. It prints the ten functions that took the most: flat is without, cum with the functions that they called.
 
-Fuel is counted, not sampled, so the same question always gives the same profile, and the sum is the fuel of the answer. The job takes 10 to 100 times as long as without a profile. The profile of a job that fails is written up to there.
+Fuel is counted, not sampled, so the same question always gives the same profile, and the sum is the fuel of the answer. The job takes 10 to 400 times as long as without a profile. The profile of a job that fails is written up to there.
 
 Functions have names if the module keeps them, and lines if it has DWARF: see "lestats plugin build --names".
 

@@ -130,7 +130,7 @@ func newID() (string, error) {
 
 // Store keeps jobs. results.Store is one; see there for what the methods promise.
 // Safe for concurrent use.
-type Store interface {
+type Store interface { //nolint:interfacebloat // one store has them all
 	PutPending(ctx context.Context, job *question.Job) error
 	DeletePending(ctx context.Context, id string) error
 	PutOutcome(ctx context.Context, job *question.Job) (created bool, err error)

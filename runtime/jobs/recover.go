@@ -206,7 +206,7 @@ func (p *Pool) recover(ctx context.Context, id string, l lease, now time.Time) (
 		p.mu.Unlock()
 		return false
 	}
-	p.logLife(slog.LevelInfo, "job recovered", job, slog.Int("attempts", job.Attempts))
+	p.logLife(slog.LevelInfo, "job recovered", job, slog.Int("attempts", job.Attempts)) //nolint:contextcheck // a line needs no context
 	if p.cfg.Queue == nil || p.cfg.Receive {
 		_, err = p.take(ctx, id, job)
 	} else {

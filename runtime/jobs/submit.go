@@ -135,7 +135,7 @@ func (p *Pool) accept(ctx context.Context, e *entry) (*question.Job, error) {
 	p.mu.Unlock()
 
 	job.Lease = p.lease
-	p.logLife(slog.LevelDebug, "job accepted", &job, slog.Bool("waits", waits))
+	p.logLife(slog.LevelDebug, "job accepted", &job, slog.Bool("waits", waits)) //nolint:contextcheck // a line needs no context
 	if waits {
 		job.Status, job.Started, job.Attempts, job.Lease = question.Queued, time.Time{}, 0, p.cfg.queueLease
 	}

@@ -220,10 +220,11 @@ func TestFileIsReadAgain(t *testing.T) {
 	if holder(f, "c") != "carol" {
 		t.Error("it did not wait")
 	}
+	begin := time.Now()
 	if err := os.WriteFile(path, []byte(entryOf("carol", "c", "")+entryOf("dave", "d", "")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if holder(f, "d") != "" {
+	if holder(f, "d") != "" && time.Since(begin) < settle {
 		t.Error("it did not wait")
 	}
 	time.Sleep(settle + 50*time.Millisecond)
@@ -236,9 +237,10 @@ func TestFileIsReadAgain(t *testing.T) {
 func TestFileIsLookedAtNowAndThen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.yaml")
 	write(t, path, entryOf("alice", "a", ""))
+	begin := time.Now()
 	f, _ := open(t, path)
 	write(t, path, entryOf("bob", "b", ""))
-	if c, _ := f.Client("a"); c == nil {
+	if c, _ := f.Client("a"); c == nil && time.Since(begin) < checkEvery {
 		t.Error("it looks at each request")
 	}
 	time.Sleep(checkEvery + 10*time.Millisecond)
@@ -295,7 +297,7 @@ func TestOpenRefuses(t *testing.T) {
 // The wait is true: before it no request is taken, after it one is.
 func TestWait(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.yaml")
-	write(t, path, entryOf("alice", "a", ", rate: 10/s, burst: 3")+entryOf("bob", "b", ", rate: 1/m")+entryOf("carol", "c", ""))
+	write(t, path, entryOf("alice", "a", ", rate: 1/s, burst: 3")+entryOf("bob", "b", ", rate: 1/m")+entryOf("carol", "c", ""))
 	f, _ := open(t, path)
 	for i := range 3 {
 		if c, wait := f.Client("a"); c == nil || wait != 0 {
@@ -303,14 +305,14 @@ func TestWait(t *testing.T) {
 		}
 	}
 	_, wait := f.Client("a")
-	if wait <= 0 || wait > 100*time.Millisecond {
+	if wait <= 0 || wait > time.Second {
 		t.Fatal(wait)
 	}
 	time.Sleep(wait + time.Millisecond)
 	if _, wait := f.Client("a"); wait != 0 {
 		t.Error(wait, "after the wait")
 	}
-	if _, wait := f.Client("a"); wait <= 50*time.Millisecond {
+	if _, wait := f.Client("a"); wait <= 0 {
 		t.Error(wait, "after the request that was waited for")
 	}
 	if _, wait := f.Client("b"); wait != 0 {

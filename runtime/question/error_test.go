@@ -30,7 +30,7 @@ func TestCodes(t *testing.T) {
 	var listed []string
 	for _, info := range Codes {
 		listed = append(listed, string(info.Code))
-		if info.Text == "" || info.Status < 400 || (info.Status == 503 || info.Status == 429) != (info.RetryAfter > 0) || info.Code.Info() != info {
+		if info.Text == "" || info.Status < 400 || (info.Status == 503 || info.Status == 429 || info.Code == CodeKeyInUse) != (info.RetryAfter > 0) || info.Code.Info() != info {
 			t.Errorf("%+v", info)
 		}
 	}

@@ -58,7 +58,7 @@ const (
 )
 
 // LoadTraced is Load for a plugin that Profile can follow. It needs time for each call and
-// each turn of a loop, 10 to 100 times as much as an ordinary job. Answers and fuel are
+// each turn of a loop, 10 to 400 times as much as an ordinary job. Answers and fuel are
 // the same. What it compiles is of no use for Load, so the engine should have no cache.
 func (e *Engine) LoadTraced(ctx context.Context, wasm []byte) (*Plugin, error) {
 	load := e.loading(ctx, wasm, &servedWorld)

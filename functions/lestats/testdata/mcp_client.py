@@ -62,4 +62,4 @@ async def ask_all(transport, mode):
 
 for transport in "http", "stdio":
     for mode in "auto", "legacy":
-        asyncio.run(asyncio.wait_for(ask_all(transport, mode), 60))
+        asyncio.run(asyncio.wait_for(ask_all(transport, mode), 120))

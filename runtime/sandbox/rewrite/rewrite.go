@@ -69,7 +69,7 @@ type Config struct {
 	// Stack is the initial value of the global Stack, in bytes; 0: DefaultStack.
 	Stack int64
 	// Trace has the guest tell the host where it is, through the import Trace. Results and
-	// fuel stay the same; a guest is 10 to 100 times slower.
+	// fuel stay the same; a guest is 10 to 400 times slower.
 	Trace bool
 
 	faults faults // in addition to those of the current processor
