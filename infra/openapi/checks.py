@@ -19,6 +19,8 @@ EXPLAINED = [
     ("bad_request", r" is not the id of a route that a form can try$"),
     # The manifest's hint says whether a question has a picture.
     ("not_acceptable", r"^there is no picture of this answer"),
+    # Whether a key was sent with another request is not in the request.
+    ("idempotency_key_reused", r"."),
     # A job that was accepted and has no result.
     ("no_data", r"."),
 ]

@@ -328,6 +328,11 @@ func (a *api) list(w *response, r *http.Request, q url.Values) error {
 			return err
 		}
 	}
+	for _, name := range []string{"status", "question", "since"} {
+		if q.Has(name) && q.Get(name) == "" {
+			return question.Errorf(question.CodeBadRequest, "%q is empty; leave it out for all jobs", name).WithParam(name)
+		}
+	}
 	f, err := ParseJobFilter(q.Get("status"), q.Get("question"), q.Get("since"))
 	if err != nil {
 		return err

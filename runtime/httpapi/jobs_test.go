@@ -459,7 +459,7 @@ func TestListFilters(t *testing.T) {
 		t.Errorf("more jobs than a page has: %d %s", w.Code, w.Body)
 	}
 	for query, param := range map[string]string{
-		"status=ended": "status", "question=States": "question", "question=" + strings.Repeat("q", 100): "question", "since=yesterday": "since", "since=2026-11-29": "since",
+		"status=": "status", "question=": "question", "since=": "since", "status=ended": "status", "question=States": "question", "question=" + strings.Repeat("q", 100): "question", "since=yesterday": "since", "since=2026-11-29": "since",
 	} {
 		if e := wantError(t, s.do("GET", "/api/jobs?"+query, ""), http.StatusBadRequest, question.CodeBadRequest); e.Param != param {
 			t.Errorf("%s: %v", query, e)

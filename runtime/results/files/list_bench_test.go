@@ -2,7 +2,6 @@ package files_test
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"testing"
 	"time"
@@ -23,7 +22,7 @@ func BenchmarkList(b *testing.B) {
 	if testing.Short() {
 		total = 2000
 	}
-	o, err := files.Open(files.Config{Folder: b.TempDir(), Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	o, err := files.Open(files.Config{Folder: b.TempDir(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}
