@@ -188,6 +188,7 @@ func Run(t *testing.T, w Way) {
 	t.Run("questions", w.questions)
 	t.Run("assistant", w.assistant)
 	t.Run("forms", w.forms)
+	t.Run("repeats", w.repeats)
 	t.Run("headers", w.headers)
 	t.Run("list", w.list)
 	t.Run("errors", w.errors)
@@ -280,6 +281,21 @@ func (w *Way) questions(t *testing.T) {
 			t.Errorf("%s: Content-Location %q", name, waited.header.Get("Content-Location"))
 		}
 	}
+}
+
+// repeats sends a request again with the same Idempotency-Key, and another one.
+func (w *Way) repeats(t *testing.T) {
+	key := fmt.Sprintf("Idempotency-Key: contract-%d", time.Now().UnixNano())
+	body := fmt.Sprintf(`{"question":%q}`, obesity)
+	first := w.do(t, "POST", "/api/global_mean", body, key)
+	if first.status != http.StatusAccepted || first.header.Get("Idempotency-Replayed") != "" {
+		t.Fatalf("first: %d %v %s", first.status, first.header, first.body)
+	}
+	again := w.do(t, "POST", "/api/global_mean", body, key)
+	if again.status != http.StatusAccepted || again.header.Get("Idempotency-Replayed") != "true" || again.json(t)["job_id"] != first.json(t)["job_id"] {
+		t.Errorf("again: %d %v %s, after %s", again.status, again.header, again.body, first.body)
+	}
+	wantError(t, "another request", w.do(t, "POST", "/api/states_mean", body, key), http.StatusUnprocessableEntity, question.CodeKeyReused)
 }
 
 // The forms of a result say the same, binary ones too.
