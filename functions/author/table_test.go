@@ -327,7 +327,7 @@ func TestTableSchema(t *testing.T) {
 func TestPanicIsNotExpected(t *testing.T) {
 	for reason, kept := range map[string]bool{
 		"panic: runtime error: index out of range [24] with length 0, at main.go:45": true,
-		"there are too few states to compare": false,
+		"there are too few states to compare":                                        false,
 	} {
 		o := outcome{err: question.Errorf(question.CodePluginError, "%s", reason)}
 		if got := o.unfit(); (got != "") != kept {
