@@ -25,7 +25,7 @@ TEMPLATE = pathlib.Path(__file__).resolve().parents[2] / "template.yaml"
 
 TRACE = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}  # AWS knows no resources for these
 READ = {("s3:ListBucket", "Results"), ("s3:GetObject", "Results/lestats/*")}
-WRITE = {(a, f"Results/lestats/{f}/*") for a in ("s3:PutObject", "s3:DeleteObject") for f in ("jobs", "pending")}
+WRITE = {(a, f"Results/lestats/{f}/*") for a in ("s3:PutObject", "s3:DeleteObject") for f in ("jobs", "pending", "keys")}
 SHARE = {(a, "Results/lestats/shared/*") for a in ("s3:PutObject", "s3:DeleteObject")}
 RECEIVE = {(f"sqs:{a}", q) for a in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes") for q in ("Jobs", "DeadJobs")}
 
