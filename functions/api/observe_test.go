@@ -172,6 +172,9 @@ func TestAdminAddress(t *testing.T) {
 	if status, body := fetch(t, "GET", url+"/debug/pprof/profile?seconds=1", ""); status != http.StatusOK || len(body) < 100 {
 		t.Errorf("a profile: %d, %d bytes", status, len(body))
 	}
+	if _, body := fetch(t, "GET", url+"/debug/pprof/cmdline", ""); !strings.Contains(body, "-test.timeout") || strings.Contains(body, "=") {
+		t.Errorf("the command line: %q; want it without values, which may be keys", body)
+	}
 	for _, refused := range []struct {
 		method, path, header string
 		status               int
