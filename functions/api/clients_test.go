@@ -203,6 +203,13 @@ func TestKeysForSomeQuestions(t *testing.T) {
 	if r := k.do(t, "bob", "GET", pageMean, "", "Accept: text/html"); r.status != 403 {
 		t.Errorf("%d %.300s", r.status, r.body)
 	}
+	// The first page has an example, of what the client may ask, whoever looked at it before.
+	for _, client := range []string{"alice", "bob"} {
+		r := k.do(t, client, "GET", "/", "", "Accept: text/html")
+		if want := client == "alice"; r.status != 200 || strings.Contains(r.body, "/api/estimates.csv") != want || strings.Contains(r.body, "/api/best5.csv") == want {
+			t.Errorf("%s has another example: %d", client, r.status)
+		}
+	}
 	// Jobs do the same for whoever calls them.
 	bob := question.WithOrigin(t.Context(), &question.Origin{Client: question.Client{Name: "bob", Questions: []string{"best5"}}})
 	own := ownJobs{k.base.Pool}

@@ -182,6 +182,9 @@ func TestAdminAddress(t *testing.T) {
 		{"GET", "/metrics", "Sec-Fetch-Site: same-site", http.StatusForbidden},
 		{"GET", "/metrics", "Sec-Fetch-Site: none", http.StatusOK},
 		{"POST", "/debug/pprof/symbol", "X-Nothing: 1", http.StatusMethodNotAllowed},
+		{"GET", "/debug/pprof/profile?seconds=121", "X-Nothing: 1", http.StatusBadRequest},
+		{"GET", "/debug/pprof/trace?seconds=1e300", "X-Nothing: 1", http.StatusBadRequest},
+		{"GET", "/debug/pprof/heap?seconds=100000", "X-Nothing: 1", http.StatusBadRequest},
 		{"GET", "/nowhere", "X-Nothing: 1", http.StatusNotFound},
 		{"GET", "/debug/pprof/cmdline", "X-Nothing: 1", http.StatusNotFound}, // it may have a key
 	} {

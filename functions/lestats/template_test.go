@@ -105,6 +105,22 @@ func TestTemplatePolicy(t *testing.T) {
 	e := start(keys)
 	contract.Run(t, contract.Way{Base: "https://f.example", Client: client(lambdatest.Gateway{Version: "2.0", Invoke: e.Invoke}), Function: true})
 
+	// A key of a request is remembered, which the next request with it finds.
+	seen := map[string]bool{}
+	for range 2 {
+		status, _, b, err := send(t.Context(), client(lambdatest.Gateway{Version: "2.0", Invoke: e.Invoke}), "POST", "https://f.example/api/global_mean", askObesity, "Content-Type: application/json", "Idempotency-Key: k")
+		var job struct {
+			ID string `json:"job_id"`
+		}
+		if err != nil || json.Unmarshal(b, &job) != nil || status != http.StatusAccepted {
+			t.Errorf("with a key: %d %s, %v", status, b, err)
+		}
+		seen[job.ID] = true
+	}
+	if len(seen) != 1 {
+		t.Errorf("a key makes the jobs %v", seen)
+	}
+
 	// A dataset in the bucket's folder is read with these rights.
 	sample, err := data.Sample()
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -109,10 +110,10 @@ func adminMux(version string, m *metrics.Prometheus) http.Handler {
 			}
 		})
 	}
-	mux.HandleFunc("/debug/pprof/", pprof.Index) // cmdline is left out: a key may be among the flags
-	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/", bounded(pprof.Index)) // cmdline is left out: a key may be among the flags
+	mux.HandleFunc("/debug/pprof/profile", bounded(pprof.Profile))
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("/debug/pprof/trace", bounded(pprof.Trace))
 	mux.HandleFunc("/debug/goroutines", func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
 		q.Set("debug", "2")
@@ -124,6 +125,20 @@ func adminMux(version string, m *metrics.Prometheus) http.Handler {
 		_ = json.NewEncoder(w).Encode(readBuild(version)) // the client may have left
 	})
 	return mux
+}
+
+// bounded refuses profiles and traces that take longer than profileLimit. net/http/pprof does
+// not: it puts off the server's WriteTimeout by as many seconds as were asked for.
+func bounded(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if text := r.URL.Query().Get("seconds"); text != "" {
+			if n, err := strconv.ParseFloat(text, 64); err != nil || !(n > 0 && n <= profileLimit.Seconds()) {
+				http.Error(w, fmt.Sprintf("seconds is %.40q; it takes a number up to %.0f.", text, profileLimit.Seconds()), http.StatusBadRequest)
+				return
+			}
+		}
+		next(w, r)
+	}
 }
 
 // build is what /debug/buildinfo shows.

@@ -169,6 +169,11 @@ func (a *api) mayShutDown(r *http.Request) error {
 	given := r.Header.Get("Authorization")
 	switch {
 	case question.OriginOf(r.Context()).Client.Admin:
+		// A browser that was given the key as a password sends it with a GET that a page of
+		// any site makes it send. A POST of another site has been refused by now.
+		if _, _, isPassword := r.BasicAuth(); isPassword && r.Method != http.MethodPost && r.Header.Get("X-Api-Key") == "" {
+			return forbidden("a shutdown by GET does not take the key as a password, which browsers send by themselves; use POST, or send `Authorization: Bearer KEY`")
+		}
 		return nil
 	case a.cfg.AdminKey != "" && given == "":
 		return forbidden("a shutdown needs the admin key; send `Authorization: Bearer KEY`")

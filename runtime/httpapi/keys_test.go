@@ -135,6 +135,7 @@ func TestAdminRoutes(t *testing.T) {
 		{"alice as bearer", []change{withKeys}, "Authorization: Bearer a", 403, 403},
 		{"alice here", []change{withKeys, local}, "X-Api-Key: a", 403, 200},
 		{"ops", []change{withKeys}, "X-Api-Key: o", 200, 200},
+		{"ops as a password", []change{withKeys}, "Authorization: Basic eDpv", 200, 403}, // x:o
 		{"ops as bearer", []change{withKeys, admin}, "Authorization: Bearer o", 200, 200},
 		{"admin's beside keys", []change{withKeys, admin}, "Authorization: Bearer admin", 200, 200},
 	} {
@@ -155,6 +156,13 @@ func TestAdminRoutes(t *testing.T) {
 		if w := do("/api/graceful_shutdown"); w.Code != tt.shutdown {
 			t.Errorf("%s: shutdown: %d %s", tt.name, w.Code, w.Body)
 		}
+	}
+	// No page of another site can send a POST, so that a password is enough for it.
+	const password = "Authorization: Basic eDpv"
+	s := serve(t, withKeys)
+	wantError(t, s.do("POST", "/api/graceful_shutdown", "", password, "Sec-Fetch-Site: cross-site"), 403, question.CodeForbidden)
+	if w := s.do("POST", "/api/graceful_shutdown", "", password); w.Code != 200 {
+		t.Error(w.Code, w.Body)
 	}
 	if _, err := httpapi.New(httpapi.Config{Catalog: newCatalog(), Jobs: newJobs(), Formats: render.Formats, ClientKey: "k", Keys: fakeKeys{}}); err == nil {
 		t.Error("it takes both kinds of keys")

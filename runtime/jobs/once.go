@@ -40,6 +40,7 @@ func (p *Pool) submitOnce(ctx context.Context, once question.Once, req question.
 	if p.tryClaim(e) {
 		p.end(e, nil, err, keepRecord) //nolint:contextcheck // see Pool.call
 	}
+	close(e.keyed) // after an error the claim may have been recorded, and others wait
 	if err != nil {
 		return nil, err
 	}

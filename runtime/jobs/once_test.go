@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -241,6 +242,49 @@ func TestOnceWaits(t *testing.T) {
 			t.Errorf("%s, and %s", one, two)
 		}
 		b.runner.release("1")
+	})
+}
+
+// A claim that is recorded though the store says that it is not, as after a timeout, does not
+// keep a request with the key that comes meanwhile.
+func TestOnceClaimedInVain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var first string
+		ids := bubbleIDs()
+		b := newBed(t, Config{Workers: 1, newID: func() (string, error) {
+			id, err := ids()
+			first = cmp.Or(first, id)
+			return id, err
+		}})
+		req := ask("ok", "1")
+		type reply struct {
+			job *question.Job
+			err error
+		}
+		replies := make(chan reply, 1)
+		failed := false
+		b.fail(func(op string) error {
+			if op != "Create keys" || failed {
+				return nil
+			}
+			failed = true
+			if _, err := b.store.Claim(t.Context(), "", "k", question.Claim{Job: first, Request: req.Digest()}); err != nil {
+				t.Error(err)
+			}
+			go func() {
+				job, err := submitKeyed(b.pool, "", "k", req)
+				replies <- reply{job, err}
+			}()
+			time.Sleep(time.Second)
+			return errDown
+		})
+		_, err := submitKeyed(b.pool, "", "k", req)
+		wantCode(t, err, question.CodeStoreUnavailable)
+		got := <-replies
+		if got.err != nil || got.job.ID != first {
+			t.Fatalf("%+v, %v", got.job, got.err)
+		}
+		b.wait(first)
 	})
 }
 

@@ -388,6 +388,23 @@ func TestListValues(t *testing.T) {
 	}
 }
 
+// A long text to look for costs once, not once for each value of the column.
+func TestListValuesOfALongText(t *testing.T) {
+	s, _ := newServer(t)
+	const long = 50_000
+	req := question.Request{Params: map[string]any{"column": "city", "contains": strings.Repeat("A", long), "prefix": strings.Repeat("A", long)}}
+	list := testing.Benchmark(func(b *testing.B) {
+		for b.Loop() {
+			if _, err := s.listValues(req, page{limit: maxLimit}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	if n := list.AllocedBytesPerOp(); n > 8*long {
+		t.Errorf("%d bytes for two texts of %d", n, long)
+	}
+}
+
 // A column of many integers tells its range, also if it has one value.
 func TestDistinct(t *testing.T) {
 	many := question.Column{Type: question.Integer}

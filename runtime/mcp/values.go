@@ -80,9 +80,10 @@ func (s *Server) listValues(req question.Request, p page) (*sdk.CallToolResult, 
 	case given["column"] == "":
 		return nil, question.Errorf(question.CodeMissingParameter, "name the column whose values to list").WithParam("column", s.columnNames()...)
 	}
+	contains, prefix := strings.ToLower(given["contains"]), strings.ToLower(given["prefix"]) // once: they may be long, and the values many
 	body, text, err := s.column(given["column"], p, func(v string) bool {
 		v = strings.ToLower(v)
-		return strings.Contains(v, strings.ToLower(given["contains"])) && strings.HasPrefix(v, strings.ToLower(given["prefix"]))
+		return strings.Contains(v, contains) && strings.HasPrefix(v, prefix)
 	})
 	if err != nil {
 		return nil, err

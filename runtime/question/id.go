@@ -53,6 +53,10 @@ func TagID(id, client string) string {
 	return id[:len(id)-tagLen] + clientTag(client)
 }
 
+// UntagID returns the id with zeros in place of a tag. It sorts below the id, and not below
+// earlier ones.
+func UntagID(id string) string { return id[:len(id)-tagLen] + "0000" }
+
 // clientTag returns the tag of a client: the same for one of 65,536 others.
 func clientTag(client string) string {
 	sum := sha256.Sum256([]byte(client))

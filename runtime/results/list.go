@@ -218,6 +218,9 @@ func (l *listing) read(ctx context.Context, ids []string) error {
 		}
 		if l.filter.Reads() && l.limit > 0 && (l.reads >= mostReads || l.seen >= mostNames || time.Now().After(l.end)) {
 			l.full, l.page.Next = true, last
+			if l.filter.Client != "" { // it may be another client's
+				l.page.Next = question.UntagID(last)
+			}
 			return nil
 		}
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -115,4 +117,54 @@ func TestThisHour(t *testing.T) {
 			t.Errorf("%d: %s, want %s", i, job.ID, want[i])
 		}
 	}
+}
+
+// Where a page ends that cost too much, the cursor does not tell whose the next job is: the
+// list is one client's.
+func TestCursorTellsNobodysTag(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		faults := storetest.NewFaults(new(storetest.Memory), 1)
+		s := results.New(faults)
+		hour := time.Now().Truncate(time.Hour)
+		id := func(seconds int, client string) string {
+			return question.TagID(storetest.ID(hour.Add(time.Duration(seconds)*time.Second), seconds<<16), client)
+		}
+		bobs := []string{id(3, "bob"), id(1, "bob")}
+		for _, job := range []*question.Job{storetest.Done(bobs[0], 1), storetest.Done(id(2, "alice"), 1), storetest.Done(bobs[1], 1), storetest.Done(id(0, "alice"), 1)} {
+			job.Client = "alice"
+			if slices.Contains(bobs, job.ID) {
+				job.Client = "bob"
+			}
+			if _, err := s.PutOutcome(t.Context(), job); err != nil {
+				t.Fatal(err)
+			}
+		}
+		faults.SetHook(func(op, _ string) error {
+			if op == "Get" {
+				time.Sleep(3 * time.Second)
+			}
+			return nil
+		})
+		alices := id(0, "alice")[32:]
+		var got []string
+		f, before := question.JobFilter{Client: "bob"}, ""
+		for range 10 {
+			page, err := s.List(t.Context(), f, before, 5)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, job := range page.Jobs {
+				got = append(got, job.ID)
+			}
+			if before = page.Next; before == "" {
+				break
+			}
+			if strings.HasSuffix(before, alices) {
+				t.Errorf("the cursor %s has alice's tag", before)
+			}
+		}
+		if before != "" || !slices.Equal(got, bobs) {
+			t.Errorf("%v, then from %q; want %v", got, before, bobs)
+		}
+	})
 }

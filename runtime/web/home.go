@@ -30,8 +30,8 @@ type listed struct {
 // besides.
 const homeWait = 2 * time.Second
 
-// worked is the name of the question whose example is at /, if it is served: places with
-// intervals on a map.
+// worked is the name of the question whose example is at /, if it is served and the client
+// may ask it: places with intervals on a map.
 const worked = "estimates"
 
 // home: GET / of a browser.
@@ -45,11 +45,12 @@ func (s *Site) home(w http.ResponseWriter, r *http.Request, v View) error {
 func (s *Site) homePage(ctx context.Context, v View) *homePage {
 	p := &homePage{frame: s.frame(v, "/", "")}
 	var first question.ServedQuestion
+	client := &question.OriginOf(ctx).Client
 	for _, o := range s.cfg.Catalog.Served() {
 		q := o.Question
 		example := q.Canonical(o.Example, s.cfg.Schema)
 		p.Questions = append(p.Questions, listed{label(q.Title, q.Name), q.Name, v.Under + askPath(example, ""), question.Visible(q.Description), o.Plugin, sure(q)})
-		if first.Question == nil || q.Name == worked {
+		if client.May(q.Name) == nil && (first.Question == nil || q.Name == worked) {
 			first = o
 		}
 	}

@@ -258,5 +258,8 @@ func (s *Site) keyOf(r *http.Request, v View) string {
 			key.WriteString("\n" + plugins[i].Digest)
 		}
 	}
+	if may := question.OriginOf(r.Context()).Client.Questions; may != nil {
+		key.WriteString("\nfor " + strings.Join(may, ","))
+	}
 	return key.String()
 }
