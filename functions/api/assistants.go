@@ -22,7 +22,7 @@ func (m *Main) assistants(answer func(context.Context, question.Request) (*quest
 	return httpapi.Mount{
 		ID: "mcp", Method: http.MethodPost, Path: "/mcp", Summary: "The questions as tools of an assistant (Model Context Protocol)",
 		Description: "Streamable HTTP without sessions: one JSON-RPC message in, one out. Each question is a tool, with the parameters and the answers of GET; errors of a question are results with isError. `lestats mcp` offers the same without a server.",
-		MediaType:   "application/json", Accepted: "The message wants no response.",
+		MediaType:   "application/json", Accepted: "The message needs no response.",
 		Body: map[string]any{
 			"type": "object", "required": []string{"jsonrpc", "method"},
 			"properties": map[string]any{

@@ -322,3 +322,16 @@ func TestTableSchema(t *testing.T) {
 		}
 	}
 }
+
+// A panic in Go comes as an error of the plugin, which a plugin may also mean.
+func TestPanicIsNotExpected(t *testing.T) {
+	for reason, kept := range map[string]bool{
+		"panic: runtime error: index out of range [24] with length 0, at main.go:45": true,
+		"there are too few states to compare":                                        false,
+	} {
+		o := outcome{err: question.Errorf(question.CodePluginError, "%s", reason)}
+		if got := o.unfit(); (got != "") != kept {
+			t.Errorf("%s: %q", reason, got)
+		}
+	}
+}

@@ -216,12 +216,18 @@ func (o outcome) expectation() expectation {
 // unfit says why the outcome is not written as an expected one; "" if it is. Nobody wants
 // these errors, and what depends on the machine would be another one the next time.
 func (o outcome) unfit() string {
-	if o.err == nil || !slices.Contains([]question.Code{
+	if o.err == nil || !panicked(o.err) && !slices.Contains([]question.Code{
 		question.CodePluginTrap, question.CodeBadResult, question.CodeTimeLimit, question.CodeCancelled, question.CodeInternal,
 	}, o.err.Code) {
 		return ""
 	}
 	return fmt.Sprintf("not updated: the error %s is a fault of the plugin; if it is what you mean, write it yourself", o.err.Code)
+}
+
+// panicked reports whether the error is a panic, which the SDK for Go reports as an error of
+// the plugin.
+func panicked(err *question.Error) bool {
+	return err.Code == question.CodePluginError && strings.HasPrefix(err.Reason, "panic: ")
 }
 
 // Write writes a line per case, where it differs, and a summary.

@@ -5,13 +5,16 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/le-stats-sportifs/lestats/functions/api"
 	"github.com/le-stats-sportifs/lestats/functions/wire"
@@ -52,6 +55,7 @@ const (
 func Run(ctx context.Context, cfg Config) []Finding {
 	findings := []Finding{checkConfig(&cfg)}
 	if !findings[0].Good { // the rest depends on it
+		findings[0].Do += "; then run this again: nothing else was checked"
 		return findings
 	}
 	opened := make(chan results.Objects, 1) // for the check of the plugins: nil if the store cannot be opened
@@ -113,9 +117,15 @@ func good(check, format string, args ...any) Finding {
 	return Finding{Check: check, Good: true, Seen: fmt.Sprintf(format, args...)}
 }
 
-// failed is a finding whose error says what to do.
+// failed is a finding whose error says what to do. That of the operating system, about a file
+// that does not exist, does not.
 func failed(check string, err error) Finding {
-	return Finding{Check: check, Do: wire.Explain(err)}
+	do := wire.Explain(err)
+	var explained *question.Error
+	if errors.Is(err, fs.ErrNotExist) && !errors.As(err, &explained) {
+		do += ": correct the name, or make it"
+	}
+	return Finding{Check: check, Do: do}
 }
 
 func checkConfig(cfg *Config) Finding {
@@ -194,9 +204,9 @@ func plugin(p question.PluginInfo) Finding {
 	}
 	switch {
 	case p.Serving && len(p.Unfit) > 0:
-		return good("plugin", "%s serves %d questions; %d do not fit the dataset", name, len(p.Questions), len(p.Unfit))
+		return good("plugin", "%s serves %s; %d more do not fit the dataset", name, questions(len(p.Questions)), len(p.Unfit))
 	case p.Serving:
-		return good("plugin", "%s serves %d questions", name, len(p.Questions))
+		return good("plugin", "%s serves %s", name, questions(len(p.Questions)))
 	case p.Lacks == nil:
 		return Finding{Check: "plugin", Seen: name + " is REFUSED: " + p.Error.Reason, Do: "correct it as lestats plugin check says, or remove it"}
 	case p.Source == catalog.BuiltIn: // it cannot be left out
@@ -206,16 +216,21 @@ func plugin(p question.PluginInfo) Finding {
 	}
 }
 
+func questions(n int) string { return english.Plural(n, "question", "") }
+
 func checkKeys(file string) []Finding {
 	if file == "" {
 		return nil
 	}
 	all, err := keys.ReadFile(file)
-	if err != nil {
+	makeOne := "make a key: lestats key new NAME --keys " + file
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return []Finding{{Check: "keys", Seen: file + " does not exist", Do: makeOne}}
+	case err != nil:
 		return []Finding{failed("keys", err)}
-	}
-	if len(all) == 0 {
-		return []Finding{{Check: "keys", Seen: file + " has no key, so nobody may ask", Do: "make one: lestats key new NAME --keys " + file}}
+	case len(all) == 0:
+		return []Finding{{Check: "keys", Seen: file + " has no key, so nobody may ask", Do: makeOne}}
 	}
 	return []Finding{good("keys", "%s has %d", file, len(all))}
 }

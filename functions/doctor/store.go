@@ -37,10 +37,10 @@ func checkStore(ctx context.Context, cfg wire.StoreConfig, opened chan<- results
 	const check = "store"
 	location := cmp.Or(cfg.Location, wire.DefaultStore)
 	cfg.S3MakeBucket = false // nothing is made
-	where := location
+	where, scratch := location, ""
 	if folder, ok := folderOf(location); ok {
-		scratch, missing := scratchFolder(cfg, folder)
-		if scratch != "" {
+		var missing bool
+		if scratch, missing = scratchFolder(cfg, folder); scratch != "" {
 			cfg.Location = scratch
 			defer func() { _ = os.RemoveAll(scratch) }() // if it is there
 		}
@@ -51,7 +51,11 @@ func checkStore(ctx context.Context, cfg wire.StoreConfig, opened chan<- results
 	objects, err := wire.OpenObjects(ctx, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		opened <- nil
-		return []Finding{failed(check, err)}
+		f := failed(check, err)
+		if scratch != "" { // nobody knows that name
+			f.Do = strings.ReplaceAll(f.Do, scratch, location)
+		}
+		return []Finding{f}
 	}
 	opened <- objects
 	defer func() {

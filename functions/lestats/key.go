@@ -73,7 +73,7 @@ func (c *keyNewCmd) Run(ctx context.Context, s *streams) error {
 	if c.JSON {
 		return writeJSON(s.out, newKey{k, secret})
 	}
-	fmt.Fprintf(s.err, "The key of %s, which is shown only now:\n", k.Name)
+	fmt.Fprintf(s.err, "The key of %s, which is not shown again:\n", k.Name)
 	_, err := fmt.Fprintln(s.out, secret)
 	return err
 }
@@ -139,6 +139,6 @@ func (c *keyRevokeCmd) Run(ctx context.Context, s *streams) error {
 	if err := keys.Revoke(ctx, c.Keys, c.Name); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(s.err, "%s has no key any more.\n", c.Name)
+	_, err := fmt.Fprintf(s.err, "The key of %s is revoked.\n", c.Name)
 	return err
 }

@@ -98,7 +98,7 @@ Try:
 
 Flags of serve can also be set by environment variables; "lestats serve --help" names them.
 
-Output for programs: --json, or -f csv or arrow. An error then is a JSON object with its code, where JSON was asked for. The name - stands for standard input or output. No output is coloured. Only serve, worker, data init, build and pull, plugin new, build, lock, compile and profile, key new and revoke, and --output write files; compiled plugins are kept in a cache (--cache).
+Output for programs: --json, or -f csv or arrow. An error then is a JSON object with its code, where JSON was asked for. The name - stands for standard input or output. No output is coloured. Only serve, worker, data init, build and pull, plugin new, build, test --update, lock, compile and profile, key new and revoke, and --output write files; compiled plugins are kept in a cache (--cache).
 
 Exit codes:
 

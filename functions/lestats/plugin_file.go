@@ -218,7 +218,7 @@ Use --data to check a plugin with the dataset it is written for. The default is 
 Example:
 
   lestats plugin check spread/spread.wasm
-  lestats plugin check spread/spread.wasm --fuel-budget 1e6`
+  lestats plugin check spread/spread.wasm --fuel-budget 5e7`
 }
 
 // Run checks each file. It fails if a file has an error.

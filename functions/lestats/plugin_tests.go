@@ -17,7 +17,7 @@ type pluginTestCmd struct {
 	Plugin string `arg:"" optional:"" help:"Folder with the plugin's source, which holds NAME.wasm and tests.yaml; or a plugin file (*.wasm). Default: the current folder." default:"." placeholder:"FILE|FOLDER"`
 	Table  string `help:"Table of requests and expected answers. Default: tests.yaml beside the plugin file." placeholder:"FILE"`
 	Only   string `name:"run" help:"Run only the cases whose name this regular expression matches." placeholder:"PATTERN"`
-	Update bool   `help:"Write the outcomes that differ into the table as the expected ones, and the digest of the dataset. Everything else in the file remains."`
+	Update bool   `help:"Write the outcomes that differ into the table as the expected ones, except a trap, a panic or a bad result, and the digest of the dataset. Everything else in the file remains."`
 
 	wire.EngineConfig `group:"Questions:"`
 

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/le-stats-sportifs/lestats/functions/api"
 	"github.com/le-stats-sportifs/lestats/functions/wire"
 	"github.com/le-stats-sportifs/lestats/runtime/httpapi"
@@ -118,7 +120,7 @@ func (c *serveCmd) banner(w io.Writer, server *api.Main) error {
 	for _, p := range server.Questions().Plugins() {
 		switch {
 		case p.Serving:
-			fmt.Fprintf(w, "  plugin    %s %s, %d questions (%s)\n", p.Name, p.Version, len(p.Questions), p.Source)
+			fmt.Fprintf(w, "  plugin    %s %s, %s (%s)\n", p.Name, p.Version, english.Plural(len(p.Questions), "question", ""), p.Source)
 		case p.Lacks != nil:
 			fmt.Fprintf(w, "  plugin    UNFIT: %s: %s\n", p.Source, p.Error.Reason)
 		default:

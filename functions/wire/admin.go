@@ -40,7 +40,7 @@ var adminPages = []struct{ path, text string }{
 func openAdmin(ctx context.Context, address, version string, m *metrics.Prometheus, log *slog.Logger) (*admin, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen on the admin address %s: %w; choose another one, such as --admin-listen 127.0.0.1:9090", address, err)
+		return nil, fmt.Errorf("cannot listen on the admin address %s: %w; choose another one, such as --admin-listen 127.0.0.1:9091", address, err)
 	}
 	at, ok := l.Addr().(*net.TCPAddr)
 	loopback := ok && at.IP.IsLoopback()

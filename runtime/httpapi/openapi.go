@@ -70,7 +70,7 @@ func (a *api) document(under string) object {
 		"summary": "Ask a question of a dataset; a sandboxed plugin answers it.",
 		"license": object{"name": "Apache 2.0", "identifier": "Apache-2.0"},
 		"description": "Every GET route also takes HEAD, and every route OPTIONS. An error is always JSON with a code of a closed set: programs act on the code, people read the reason. " +
-			"With Accept: application/problem+json, errors are in the form of RFC 9457. " +
+			"With Accept: application/json, application/problem+json, errors are in the form of RFC 9457. " +
 			"The questions, their parameters and values are the current ones of this server.\n\nDataset: " + a.cfg.Dataset.Title + ".",
 	}
 	if a.cfg.Dataset.Synthetic {

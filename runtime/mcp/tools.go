@@ -78,6 +78,9 @@ func describe(served *question.ServedQuestion) string {
 		example[question.WhereParam] = served.Example.Where
 	}
 	if b, err := json.Marshal(example); err == nil && len(example) > 0 {
+		if text != "" && !strings.ContainsAny(text[len(text)-1:], ".!?") {
+			text += "."
+		}
 		text += " Example: " + string(b)
 	}
 	return strings.TrimSpace(text)

@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -327,5 +329,26 @@ func (q *SQS) explain(action string, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
-	return question.Errorf(question.CodeQueueUnavailable, "cannot %s the queue %s: %w", action, Name(q.cfg.URL), err)
+	return question.Errorf(question.CodeQueueUnavailable, "cannot %s the queue %s: %s%w", action, Name(q.cfg.URL), advice(err), err)
+}
+
+// advice says what an operator can do about the usual errors, with a colon and a space at the
+// end; "" about others.
+func advice(err error) string {
+	var dns *net.DNSError
+	var missing *types.QueueDoesNotExist
+	var api smithy.APIError
+	switch {
+	case errors.Is(err, awskeys.ErrNone):
+		return "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or have ~/.aws/credentials, or run with an IAM role: "
+	case errors.As(err, &dns):
+		return "the name " + dns.Name + " is not known: check the queue's URL: "
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nothing listens there: start the service, or check the queue's URL: "
+	case errors.As(err, &missing):
+		return "it does not exist: create it, or check the queue's URL: "
+	case errors.As(err, &api) && strings.Contains(api.ErrorCode(), "AccessDenied"):
+		return "these credentials may not do it: allow it in their policy: "
+	}
+	return ""
 }
