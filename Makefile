@@ -172,7 +172,7 @@ generate: $(PLUGIN) data/sample.go ## Build the embedded plugin and sample
 
 .PHONY: test-race
 test-race: generate $(TOOLS)/minio $(TOOLS)/goaws ## Run the tests of runtime and functions under the race detector
-	go test -race -timeout 30m $$(go list ./runtime/... ./functions/... | grep -v /sandbox/rewrite) # pure functions
+	go test -race -timeout 40m $$(go list ./runtime/... ./functions/... | grep -v /sandbox/rewrite) # pure functions
 
 .PHONY: mutants
 mutants: go ## Break runtime/jobs in many ways, one after the other: its model test has to notice each (3 minutes)
