@@ -115,7 +115,8 @@ func TestWatch(t *testing.T) {
 
 // TestWatchElsewhere watches jobs that another process runs.
 func TestWatchElsewhere(t *testing.T) {
-	b := newBed(t, Config{Workers: 2, Grace: time.Millisecond})
+	// Long enough for a worker to start a job before its record is written, which then says so.
+	b := newBed(t, Config{Workers: 2, Grace: 200 * time.Millisecond})
 	other := b.another(Config{Workers: 1})
 	if err := other.Start(t.Context()); err != nil {
 		t.Fatal(err)
