@@ -71,10 +71,8 @@ func Profile(ctx context.Context, cfg wire.EngineConfig, file string, choose Cho
 	defer func() { err = errors.Join(err, p.Close(context.WithoutCancel(ctx))) }()
 	m := p.Manifest()
 	req, err := choose(m, w.Dataset, func(name string) (question.Request, error) {
-		for i := range m.Questions {
-			if m.Questions[i].Name == name {
-				return overrides(nil).example(m, &m.Questions[i], w.Dataset)
-			}
+		if q, _, ok := m.Find(name); ok {
+			return overrides(nil).example(m, q, w.Dataset)
 		}
 		return question.Request{Question: name}, nil
 	})

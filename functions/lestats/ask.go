@@ -78,11 +78,7 @@ func (c *asking) ask(ctx context.Context, cfg wire.QuestionsConfig, s *streams, 
 		if err != nil {
 			return err
 		}
-		job := &question.Job{
-			Request: req, Result: answer.Table, Provenance: answer.Provenance,
-			Coverage: answer.Coverage, Caveats: answer.Caveats, Receipt: answer.Receipt,
-		}
-		return c.write(s, job, captionOf(questions, req, answer))
+		return c.write(s, answer.Job(req), captionOf(questions, req, answer))
 	})
 }
 

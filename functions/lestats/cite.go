@@ -116,10 +116,8 @@ func (c *citeCmd) ask(ctx context.Context, s *streams) (out *question.Citation, 
 
 // served returns the question with this name, nil if there is none.
 func served(questions *wire.Questions, name string) *question.Question {
-	for _, o := range questions.Served() {
-		if o.Question.Name == name {
-			return o.Question
-		}
+	if o := question.FindServed(questions.Served(), name); o != nil {
+		return o.Question
 	}
 	return nil
 }

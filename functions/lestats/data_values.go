@@ -107,14 +107,10 @@ func (c *dataValuesCmd) Run(ctx context.Context, s *streams) (err error) {
 
 // unknownColumn is the error of a name that no column has.
 func unknownColumn(ds *dataset.Dataset, name string) error {
-	all := ds.Columns()
-	names := make([]string, len(all))
-	for i := range all {
-		names[i] = all[i].Name
-	}
+	names := question.ColumnNames(ds.Columns())
 	near := question.Nearest(name, names)
 	if most := 20; len(names) > most {
-		names = append(names[:most:most], fmt.Sprintf("... (%d in all)", len(all)))
+		names = append(names[:most:most], fmt.Sprintf("... (%d in all)", len(names)))
 	}
 	return question.Errorf(question.CodeUnknownParameter, "the dataset has no column %.100q; its columns are %s", name, strings.Join(names, ", ")).Suggest("column", near)
 }

@@ -47,22 +47,27 @@ func (c *pluginRunCmd) Run(ctx context.Context, s *streams) error {
 	}
 	return c.ask(ctx, wire.QuestionsConfig{EngineConfig: c.EngineConfig, File: c.File}, s, func(questions *wire.Questions) (question.Request, error) {
 		served := questions.Served()
-		if c.Question == "" && len(served) == 1 {
-			c.Question = served[0].Question.Name
+		name, err := questionNamed(c.File, c.Question, question.ServedNames(served))
+		if err != nil {
+			return question.Request{}, err
 		}
-		var names []string
-		for _, o := range served {
-			names = append(names, o.Question.Name)
-			if o.Question.Name == c.Question && len(c.Params)+len(c.Where) == 0 {
-				fmt.Fprintf(s.err, "asked: %s\n", author.Typed(o.Example))
-				return o.Example, nil
-			}
+		if o := question.FindServed(served, name); o != nil && len(c.Params)+len(c.Where) == 0 {
+			fmt.Fprintf(s.err, "asked: %s\n", author.Typed(o.Example))
+			return o.Example, nil
 		}
-		if c.Question == "" {
-			return question.Request{}, fmt.Errorf("%s answers several questions; name one of %s", c.File, strings.Join(names, ", "))
-		}
-		return c.request(questions, c.Question, s.err)
+		return c.request(questions, name, s.err)
 	})
+}
+
+// questionNamed returns the question that a command line names, or the plugin's only one.
+func questionNamed(file, name string, all []string) (string, error) {
+	switch {
+	case name != "":
+		return name, nil
+	case len(all) == 1:
+		return all[0], nil
+	}
+	return "", fmt.Errorf("%s answers several questions; name one of %s", file, strings.Join(all, ", "))
 }
 
 // given holds flags with values that replace those of the examples.

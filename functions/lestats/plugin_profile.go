@@ -79,18 +79,13 @@ func (c *pluginProfileCmd) Run(ctx context.Context, s *streams) error {
 
 // question returns the question that is named, or the only one.
 func (c *pluginProfileCmd) question(m *question.Manifest) (*question.Question, error) {
-	if c.Question == "" && len(m.Questions) == 1 {
-		return &m.Questions[0], nil
+	names := m.Names()
+	name, err := questionNamed(c.File, c.Question, names)
+	if err != nil {
+		return nil, err
 	}
-	var names []string
-	for i := range m.Questions {
-		if m.Questions[i].Name == c.Question {
-			return &m.Questions[i], nil
-		}
-		names = append(names, m.Questions[i].Name)
-	}
-	if c.Question == "" {
-		return nil, fmt.Errorf("%s answers several questions; name one of %s", c.File, strings.Join(names, ", "))
+	if q, _, ok := m.Find(name); ok {
+		return q, nil
 	}
 	return nil, question.Errorf(question.CodeUnknownQuestion, "%s does not answer the question %q; it answers %s", c.File, c.Question, strings.Join(names, ", ")).
 		WithParam("question", question.Nearest(c.Question, names)...)

@@ -128,10 +128,8 @@ func compare(saved *savedAnswer, answer *question.Answer) (*verdict, error) {
 	// Another build may count, word, write or meter otherwise.
 	build := sources && was.Build == now.Build && was.Build != question.UnknownBuild
 
-	job := &question.Job{
-		ID: saved.JobID, Request: *saved.Request, Result: answer.Table, Provenance: answer.Provenance,
-		Coverage: answer.Coverage, Caveats: answer.Caveats, Receipt: answer.Receipt,
-	}
+	job := answer.Job(*saved.Request)
+	job.ID = saved.JobID
 	var fewest []difference
 	for i := range wire.Formats { // the file has one of the layouts of JSON
 		if wire.Formats[i].Value == nil {

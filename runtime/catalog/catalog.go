@@ -314,14 +314,10 @@ func (c *Catalog) lookUp(s *snapshot, req question.Request) (*holder, error) {
 	}
 	h, ok := s.served[req.Question]
 	if !ok {
-		names := make([]string, len(s.questions))
-		for i := range names {
-			names[i] = s.questions[i].Question.Name
-		}
 		if unfit := question.FindUnfit(s.infos, req.Question); unfit != nil {
 			return nil, unfit.Error()
 		}
-		return nil, question.UnknownQuestion(req.Question, names)
+		return nil, question.UnknownQuestion(req.Question, question.ServedNames(s.questions))
 	}
 	return h, nil
 }

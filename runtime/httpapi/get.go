@@ -140,18 +140,16 @@ func (a *api) get(w *response, r *http.Request, _ url.Values) error {
 
 // served returns a question and the digest of the plugin that serves it; nil if there is none.
 func (a *api) served(name string) (served *question.ServedQuestion, plugin string) {
-	all := a.cfg.Catalog.Served()
-	i := slices.IndexFunc(all, func(s question.ServedQuestion) bool { return s.Question.Name == name })
-	if i < 0 {
+	if served = question.FindServed(a.cfg.Catalog.Served(), name); served == nil {
 		return nil, ""
 	}
 	plugins := a.cfg.Catalog.Plugins()
 	for j := range plugins {
-		if p := &plugins[j]; p.Serving && p.Name == all[i].Plugin {
+		if p := &plugins[j]; p.Serving && p.Name == served.Plugin {
 			plugin = p.Digest
 		}
 	}
-	return &all[i], plugin
+	return served, plugin
 }
 
 // want reads a request for an answer.
@@ -347,11 +345,7 @@ func (a *api) compute(ctx context.Context, want *wanted, at string) (out *render
 	if err := checkPins(pins, dataset, plugin); err != nil {
 		return nil, "", err
 	}
-	f := want.format
-	job := &question.Job{
-		Status: question.Done, Request: want.req, Result: answer.Table, Provenance: answer.Provenance,
-		Coverage: answer.Coverage, Caveats: answer.Caveats, Receipt: answer.Receipt,
-	}
+	f, job := want.format, answer.Job(want.req)
 	out = &rendered{headers: [][2]string{{"Content-Type", f.MediaType}}}
 	if f.Value != nil {
 		out.body, err = DoneBody(f.Value, job)

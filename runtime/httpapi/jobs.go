@@ -223,14 +223,18 @@ func (a *api) encode(f *question.Format, job *question.Job, note question.Note) 
 
 // caption returns what a picture says about a job's answer.
 func (a *api) caption(job *question.Job) *question.Caption {
-	var q *question.Question
-	req := job.Request
-	for _, s := range a.cfg.Catalog.Served() {
-		if s.Question.Name == req.Question {
-			q, req = s.Question, s.Question.Canonical(req, a.cfg.Schema)
-		}
-	}
+	q, req := a.canonical(job.Request)
 	return job.Answer().Caption(q, req, a.cfg.Dataset)
+}
+
+// canonical returns the question that a request asks and the request's canonical form; nil and
+// the request as it is if the question is not served.
+func (a *api) canonical(req question.Request) (*question.Question, question.Request) {
+	served := question.FindServed(a.cfg.Catalog.Served(), req.Question)
+	if served == nil {
+		return nil, req
+	}
+	return served.Question, served.Question.Canonical(req, a.cfg.Schema)
 }
 
 // unwritable is the error of a result that a format cannot represent. The format's

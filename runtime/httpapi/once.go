@@ -59,10 +59,6 @@ func submission(r *http.Request, asked func() string) (context.Context, error) {
 
 // requestDigest returns the digest of what a request asks.
 func (a *api) requestDigest(req question.Request) string {
-	for _, served := range a.cfg.Catalog.Served() {
-		if served.Question.Name == req.Question {
-			req = served.Question.Canonical(req, a.cfg.Schema)
-		}
-	}
+	_, req = a.canonical(req)
 	return req.Digest()
 }

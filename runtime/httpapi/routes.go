@@ -437,12 +437,7 @@ func (a *api) unknownRoute(u *url.URL) error {
 
 // names returns the names of the questions that are served.
 func (a *api) names() []string {
-	served := a.cfg.Catalog.Served()
-	names := make([]string, len(served))
-	for i := range served {
-		names[i] = served[i].Question.Name
-	}
-	return names
+	return question.ServedNames(a.cfg.Catalog.Served())
 }
 
 // serves reports whether a question is served.

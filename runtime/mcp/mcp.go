@@ -13,7 +13,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -139,7 +138,7 @@ func (s *Server) server() *built {
 	}
 	var gone []string
 	for i := range s.served {
-		if find(now, s.served[i].Question.Name) == nil {
+		if question.FindServed(now, s.served[i].Question.Name) == nil {
 			gone = append(gone, s.served[i].Question.Name)
 		}
 	}
@@ -147,21 +146,12 @@ func (s *Server) server() *built {
 		b.server.RemoveTools(gone...)
 	}
 	for i := range now {
-		if before := find(s.served, now[i].Question.Name); before == nil || before.Question != now[i].Question {
+		if before := question.FindServed(s.served, now[i].Question.Name); before == nil || before.Question != now[i].Question {
 			b.server.AddTool(s.questionTool(&now[i]), s.callQuestion)
 		}
 	}
 	s.served = now
 	return b
-}
-
-// find returns the question of this name, nil if it is not served.
-func find(served []question.ServedQuestion, name string) *question.ServedQuestion {
-	i := slices.IndexFunc(served, func(q question.ServedQuestion) bool { return q.Question.Name == name })
-	if i < 0 {
-		return nil
-	}
-	return &served[i]
 }
 
 // receive wraps the handling of every message: tools are those that are served now and that
@@ -193,7 +183,7 @@ func (s *Server) receive(next sdk.MethodHandler) sdk.MethodHandler {
 
 // has reports whether there is a tool of this name.
 func (s *Server) has(name string) bool {
-	return name == valuesName || find(s.cfg.Catalog.Served(), name) != nil
+	return name == valuesName || question.FindServed(s.cfg.Catalog.Served(), name) != nil
 }
 
 // allowed returns the tools that the client may use.
@@ -214,12 +204,7 @@ func (s *Server) unknownTool(name string) error {
 	if unfit := question.FindUnfit(s.cfg.Catalog.Plugins(), name); unfit != nil {
 		return unfit.Error()
 	}
-	served := s.cfg.Catalog.Served()
-	names := make([]string, len(served))
-	for i := range names {
-		names[i] = served[i].Question.Name
-	}
-	return gone(question.UnknownQuestion(name, names))
+	return gone(question.UnknownQuestion(name, question.ServedNames(s.cfg.Catalog.Served())))
 }
 
 // gone adds to the error of a question that nothing answers what an assistant can do.

@@ -343,7 +343,7 @@ func TestPanic(t *testing.T) {
 
 func TestSchemaOfATool(t *testing.T) {
 	s, _ := newServer(t)
-	tool := s.questionTool(find(s.cfg.Catalog.Served(), "mean"))
+	tool := s.questionTool(question.FindServed(s.cfg.Catalog.Served(), "mean"))
 	got, err := json.MarshalIndent(tool.InputSchema, "", " ")
 	if err != nil {
 		t.Fatal(err)

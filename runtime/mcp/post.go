@@ -35,7 +35,7 @@ func (s *Server) Post(w http.ResponseWriter, r *http.Request) error {
 	given.Header.Set("Accept", "application/json, text/event-stream")
 	given.Header.Del("Last-Event-ID")
 	out := &buffer{header: http.Header{}}
-	s.server().http.ServeHTTP(out, given)
+	s.made().http.ServeHTTP(out, given)
 	return out.send(w, c)
 }
 

@@ -133,15 +133,10 @@ func (s *Server) valueSchema(name string) object {
 	for _, v := range c.Dict {
 		size += len(v)
 	}
-	if values := selectable(c.Dict); len(values) > 0 && len(values) <= enumValues && size <= enumBytes {
+	if values := c.Selectable(); len(values) > 0 && len(values) <= enumValues && size <= enumBytes {
 		out["enum"] = values
 	}
 	return out
-}
-
-// selectable returns the values of a dictionary that a request can have.
-func selectable(dict []string) []string {
-	return slices.DeleteFunc(slices.Clone(dict), func(v string) bool { return v == "" })
 }
 
 // whereSchema describes the conditions, which are the same for all questions.
@@ -239,7 +234,7 @@ func (s *Server) ask(ctx context.Context, name string, raw json.RawMessage) (*sd
 	if err := question.OriginOf(ctx).Client.May(name); err != nil {
 		return nil, err
 	}
-	served := find(s.cfg.Catalog.Served(), name)
+	served := question.FindServed(s.cfg.Catalog.Served(), name)
 	if served == nil {
 		return nil, s.unknownTool(name)
 	}
@@ -259,10 +254,7 @@ func (s *Server) ask(ctx context.Context, name string, raw json.RawMessage) (*sd
 		}
 		return nil, err
 	}
-	job := &question.Job{
-		Status: question.Done, Request: req, Result: answer.Table, Provenance: answer.Provenance,
-		Coverage: answer.Coverage, Caveats: answer.Caveats, Receipt: answer.Receipt,
-	}
+	job := answer.Job(req)
 	from, to := p.of(answer.Table.Rows())
 	part := rows(answer.Table, from, to)
 	body, err := s.cfg.Body(func(b []byte, _ *question.Table) ([]byte, error) { return s.cfg.Rows(b, part) }, job)

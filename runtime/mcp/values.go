@@ -78,7 +78,7 @@ func (s *Server) listValues(req question.Request, p page) (*sdk.CallToolResult, 
 	case req.Where != nil:
 		return nil, question.Errorf(question.CodeUnknownParameter, "%s takes no where: it lists all values of the column", valuesName).WithParam(question.WhereParam)
 	case given["column"] == "":
-		return nil, question.Errorf(question.CodeMissingParameter, "name the column whose values to list").WithParam("column", s.columnNames()...)
+		return nil, question.Errorf(question.CodeMissingParameter, "name the column whose values to list").WithParam("column", question.ColumnNames(s.cfg.Schema.Columns())...)
 	}
 	contains, prefix := strings.ToLower(given["contains"]), strings.ToLower(given["prefix"]) // once: they may be long, and the values many
 	body, text, err := s.column(given["column"], p, func(v string) bool {
@@ -111,7 +111,7 @@ func (s *Server) column(name string, p page, matches func(string) bool) (*column
 	c, ok := s.cfg.Schema.Column(name)
 	if !ok {
 		const most = 20
-		names := s.columnNames()
+		names := question.ColumnNames(s.cfg.Schema.Columns())
 		e := question.Errorf(question.CodeUnknownValue, "the dataset has no column %.100q; the resource %s lists them", name, datasetURI)
 		if near := question.Nearest(name, names); len(near) > 0 {
 			return nil, "", e.Suggest("column", near)
@@ -148,20 +148,10 @@ func (s *Server) column(name string, p page, matches func(string) bool) (*column
 	return out, b.String(), nil
 }
 
-// columnNames returns the names of the dataset's columns.
-func (s *Server) columnNames() []string {
-	columns := s.cfg.Schema.Columns()
-	names := make([]string, len(columns))
-	for i := range columns {
-		names[i] = columns[i].Name
-	}
-	return names
-}
-
 // valuesOf returns the values of a column. They are found once: the dataset does not change.
 func (s *Server) valuesOf(c *question.Column) *values {
 	if c.Type == question.String {
-		return &values{list: selectable(c.Dict)}
+		return &values{list: c.Selectable()}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -173,7 +163,15 @@ func (s *Server) valuesOf(c *question.Column) *values {
 
 // distinct returns the values of a column of numbers.
 func distinct(c *question.Column) *values {
-	seen := map[int64]bool{}
+	if c.Type == question.Integer {
+		if list, few := c.DistinctIntegers(maxDistinct); few {
+			out := &values{integers: true, list: make([]string, len(list))}
+			for i, n := range list {
+				out.list[i] = strconv.FormatInt(n, 10)
+			}
+			return out
+		}
+	}
 	least, top := -1, -1
 	above := func(a, b int) bool { // whether row a has a greater value than row b
 		if c.Type == question.Integer {
@@ -191,21 +189,6 @@ func distinct(c *question.Column) *values {
 		if top < 0 || above(row, top) {
 			top = row
 		}
-		if c.Type == question.Integer && len(seen) <= maxDistinct {
-			seen[c.Integers[row]] = true
-		}
-	}
-	if c.Type == question.Integer && len(seen) <= maxDistinct {
-		sorted := make([]int64, 0, len(seen))
-		for n := range seen {
-			sorted = append(sorted, n)
-		}
-		slices.Sort(sorted)
-		out := &values{integers: true, list: make([]string, len(sorted))}
-		for i, n := range sorted {
-			out.list[i] = strconv.FormatInt(n, 10)
-		}
-		return out
 	}
 	text := func(row int) json.Number {
 		switch {

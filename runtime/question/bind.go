@@ -152,11 +152,7 @@ func decodeValue(dec *json.Decoder, depth int) (any, error) {
 func (m *Manifest) Bind(req Request, s Schema) (*BoundRequest, error) {
 	q, index, ok := m.Find(req.Question)
 	if !ok {
-		names := make([]string, len(m.Questions))
-		for i := range m.Questions {
-			names[i] = m.Questions[i].Name
-		}
-		return nil, UnknownQuestion(req.Question, names)
+		return nil, UnknownQuestion(req.Question, m.Names())
 	}
 	if lacks := m.Lacks(q, s); lacks != nil {
 		return nil, (&UnfitQuestion{Name: q.Name, Lacks: lacks}).Error()

@@ -102,3 +102,22 @@ type ServedQuestion struct {
 	Plugin   string    `json:"plugin"`   // the plugin's name
 	Example  Request   `json:"example"`  // a request that can be answered
 }
+
+// FindServed returns the question of this name; nil if it is not served.
+func FindServed(served []ServedQuestion, name string) *ServedQuestion {
+	for i := range served {
+		if served[i].Question.Name == name {
+			return &served[i]
+		}
+	}
+	return nil
+}
+
+// ServedNames returns the names of questions.
+func ServedNames(served []ServedQuestion) []string {
+	names := make([]string, len(served))
+	for i := range served {
+		names[i] = served[i].Question.Name
+	}
+	return names
+}

@@ -64,6 +64,14 @@ func (j *Job) Answer() *Answer {
 	return &Answer{Table: j.Result, Provenance: j.Provenance, Coverage: j.Coverage, Caveats: j.Caveats, Receipt: j.Receipt}
 }
 
+// Job returns a job that is Done with this answer to a request. It has neither an id nor times.
+func (a *Answer) Job(req Request) *Job {
+	return &Job{
+		Status: Done, Request: req, Result: a.Table, Provenance: a.Provenance,
+		Coverage: a.Coverage, Caveats: a.Caveats, Receipt: a.Receipt,
+	}
+}
+
 // Message is one delivery of a job's id by a queue.
 type Message struct {
 	ID           string // the job's; not checked

@@ -144,6 +144,15 @@ func (m *Manifest) Find(name string) (*Question, int, bool) {
 	return nil, 0, false
 }
 
+// Names returns the names of the questions.
+func (m *Manifest) Names() []string {
+	names := make([]string, len(m.Questions))
+	for i := range m.Questions {
+		names[i] = m.Questions[i].Name
+	}
+	return names
+}
+
 // Lacks returns the columns that the question needs and the dataset does not have, in the
 // manifest's order; nil if the question fits the dataset. A question also needs the columns
 // whose values its required parameters take.

@@ -22,11 +22,12 @@ func (c *Client) May(name string) error {
 	return Errorf(CodeForbidden, "the key %q is not for the question %.100q", c.Name, name).WithParam("question", c.Questions...)
 }
 
-// Sees reports whether the client may see, cancel and repeat a job: one with a name sees
-// its own jobs only, unless it is an admin.
-func (c *Client) Sees(job *Job) bool {
-	return c.Name == "" || c.Admin || c.Name == job.Client
-}
+// SeesAll reports whether the client may see the jobs of all clients: one with a name may not,
+// unless it is an admin.
+func (c *Client) SeesAll() bool { return c.Name == "" || c.Admin }
+
+// Sees reports whether the client may see, cancel and repeat a job.
+func (c *Client) Sees(job *Job) bool { return c.SeesAll() || c.Name == job.Client }
 
 // Origin is where a request comes from. It travels in contexts, because everything between
 // the client and the job's record passes it on without a look.

@@ -1,6 +1,10 @@
 package question
 
-import "math/bits"
+import (
+	"maps"
+	"math/bits"
+	"slices"
+)
 
 // Role is the purpose of a column.
 type Role string
@@ -41,6 +45,39 @@ func (c *Column) Len() int {
 	default:
 		return len(c.Codes)
 	}
+}
+
+// Selectable returns the values of a dataset's column of strings that a request can have: all
+// but the empty one. They are the column's own.
+func (c *Column) Selectable() []string {
+	if len(c.Dict) > 0 && c.Dict[0] == "" {
+		return c.Dict[1:]
+	}
+	return c.Dict
+}
+
+// DistinctIntegers returns the different values of a column of integers, ascending; false if
+// there are more than most.
+func (c *Column) DistinctIntegers(most int) ([]int64, bool) {
+	seen := map[int64]bool{}
+	for i, v := range c.Integers {
+		if c.Present(i) {
+			seen[v] = true
+		}
+		if len(seen) > most {
+			return nil, false
+		}
+	}
+	return slices.Sorted(maps.Keys(seen)), true
+}
+
+// ColumnNames returns the names of columns.
+func ColumnNames(columns []Column) []string {
+	names := make([]string, len(columns))
+	for i := range columns {
+		names[i] = columns[i].Name
+	}
+	return names
 }
 
 // Present reports whether row i has a value.

@@ -388,12 +388,8 @@ func (e *Engine) lacks(need *question.ColumnNeed) *question.Error {
 	case c != nil:
 		return badPlugin("it needs the column %q to have the type %s; in the dataset it has %s", need.Name, need.Type, c.Type)
 	}
-	all := e.dataset.Columns()
-	names := make([]string, len(all))
-	for i := range all {
-		names[i] = all[i].Name
-	}
-	return badPlugin("it needs the column %q, which the dataset does not have", need.Name).Suggest("", question.Nearest(need.Name, names))
+	return badPlugin("it needs the column %q, which the dataset does not have", need.Name).
+		Suggest("", question.Nearest(need.Name, question.ColumnNames(e.dataset.Columns())))
 }
 
 // absent returns a column of the type without a value in any row, which stands for optional

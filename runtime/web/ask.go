@@ -84,21 +84,14 @@ type asked struct {
 
 // find returns the served question with this name.
 func (s *Site) find(name string) (question.ServedQuestion, error) {
-	served := s.cfg.Catalog.Served()
-	var names []string
-	for _, o := range served {
-		if o.Question.Name == name {
-			return o, nil
-		}
-		names = append(names, o.Question.Name)
+	all := s.cfg.Catalog.Served()
+	if served := question.FindServed(all, name); served != nil {
+		return *served, nil
 	}
-	for _, p := range s.cfg.Catalog.Plugins() {
-		for i := range p.Unfit {
-			if p.Unfit[i].Name == name {
-				return question.ServedQuestion{}, p.Unfit[i].Error()
-			}
-		}
+	if unfit := question.FindUnfit(s.cfg.Catalog.Plugins(), name); unfit != nil {
+		return question.ServedQuestion{}, unfit.Error()
 	}
+	names := question.ServedNames(all)
 	err := question.UnknownQuestion(name, names)
 	if len(err.Hint) == 0 {
 		err.Hint = names

@@ -249,35 +249,17 @@ func notEmpty(values []string) []string {
 func (s *Site) values(c *question.Column) []string {
 	switch c.Type {
 	case question.String:
-		if len(c.Dict) > 0 && c.Dict[0] == "" {
-			return c.Dict[1:]
-		}
-		return c.Dict
+		return c.Selectable()
 	case question.Number:
 		return nil
 	}
 	if known, ok := s.integers.Load(c.Name); ok {
 		return known.([]string)
 	}
-	different := map[int64]bool{}
-	for i, v := range c.Integers {
-		if c.Present(i) {
-			different[v] = true
-		}
-		if len(different) > maxOptions {
-			break
-		}
-	}
 	var out []string
-	if len(different) <= maxOptions {
-		var sorted []int64
-		for v := range different {
-			sorted = append(sorted, v)
-		}
-		slices.Sort(sorted)
-		for _, v := range slices.Backward(sorted) { // the latest first
-			out = append(out, strconv.FormatInt(v, 10))
-		}
+	different, _ := c.DistinctIntegers(maxOptions)
+	for _, v := range slices.Backward(different) { // the latest first
+		out = append(out, strconv.FormatInt(v, 10))
 	}
 	s.integers.Store(c.Name, out)
 	return out

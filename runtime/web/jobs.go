@@ -133,10 +133,8 @@ func (s *Site) jobView(job *question.Job, now time.Time) jobView {
 
 // question returns the question of this name, or nil.
 func (s *Site) question(name string) *question.Question {
-	for _, served := range s.cfg.Catalog.Served() {
-		if served.Question.Name == name {
-			return served.Question
-		}
+	if served := question.FindServed(s.cfg.Catalog.Served(), name); served != nil {
+		return served.Question
 	}
 	return nil
 }
