@@ -335,8 +335,11 @@ $(PROMETHEUS)/prometheus:
 $(TOOLS)/k6: | go
 	GOBIN="$(CURDIR)/$(TOOLS)" go install go.k6.io/k6@$(K6_VERSION)
 
+# $(call venv,NAME): a virtual environment of Python in $(TOOLS)/NAME.
+venv = python3 -m venv $(TOOLS)/$(1) || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
+
 $(TOOLS)/python/bin/pandas-is-there:
-	python3 -m venv $(TOOLS)/python || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
+	$(call venv,python)
 	$(TOOLS)/python/bin/python3 -m pip install --quiet 'pandas>=2,<4'
 	touch $@
 
@@ -345,47 +348,39 @@ $(TOOLS)/python/bin/writers-are-there: $(TOOLS)/python/bin/pandas-is-there
 	touch $@
 
 $(TOOLS)/snippets/bin/all-is-there: infra/browser/snippets.txt
-	python3 -m venv $(TOOLS)/snippets || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
+	$(call venv,snippets)
 	$(TOOLS)/snippets/bin/pip install --quiet -r $<
 	touch $@
 
 $(TOOLS)/mcp/bin/client-is-there:
-	python3 -m venv $(TOOLS)/mcp || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
+	$(call venv,mcp)
 	$(TOOLS)/mcp/bin/pip install --quiet mcp==2.3.0
 	touch $@
 
 $(TOOLS)/sam/bin/sam:
-	python3 -m venv $(TOOLS)/sam || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
+	$(call venv,sam)
 	$(TOOLS)/sam/bin/python3 -m pip install -q aws-sam-cli==$(SAM_VERSION)
 
 $(TOOLS)/spdx/bin/pyspdxtools:
-	python3 -m venv $(TOOLS)/spdx || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
+	$(call venv,spdx)
 	$(TOOLS)/spdx/bin/python3 -m pip install -q spdx-tools==$(SPDX_TOOLS_VERSION)
 
 $(TOOLS)/schemathesis/bin/schemathesis:
-	python3 -m venv $(TOOLS)/schemathesis || { echo 'python3 needs its venv module (Debian: python3-venv)'; exit 1; }
+	$(call venv,schemathesis)
 	$(TOOLS)/schemathesis/bin/python3 -m pip install -q $(SCHEMATHESIS)
 
-$(TOOLS)/redocly/node_modules: infra/openapi/package-lock.json
+# $(call npm,NAME,FOLDER): what FOLDER's package-lock.json lists, in $(TOOLS)/NAME.
+define npm
+$(TOOLS)/$(1)/node_modules: $(2)/package-lock.json
 	@command -v npm >/dev/null || infra/install nodejs npm
-	mkdir -p $(TOOLS)/redocly
-	cp infra/openapi/package.json infra/openapi/package-lock.json $(TOOLS)/redocly
-	cd $(TOOLS)/redocly && npm ci --silent
-	touch $@
-
-$(TOOLS)/axe/node_modules: infra/browser/package-lock.json
-	@command -v npm >/dev/null || infra/install nodejs npm
-	mkdir -p $(TOOLS)/axe
-	cp infra/browser/package.json infra/browser/package-lock.json $(TOOLS)/axe
-	cd $(TOOLS)/axe && npm ci --silent
-	touch $@
-
-$(TOOLS)/typescript/node_modules: infra/typescript/package-lock.json
-	@command -v npm >/dev/null || infra/install nodejs npm
-	mkdir -p $(TOOLS)/typescript
-	cp infra/typescript/package.json infra/typescript/package-lock.json $(TOOLS)/typescript
-	cd $(TOOLS)/typescript && npm ci --silent
-	touch $@
+	mkdir -p $(TOOLS)/$(1)
+	cp $(2)/package.json $(2)/package-lock.json $(TOOLS)/$(1)
+	cd $(TOOLS)/$(1) && npm ci --silent
+	touch $$@
+endef
+$(eval $(call npm,redocly,infra/openapi))
+$(eval $(call npm,axe,infra/browser))
+$(eval $(call npm,typescript,infra/typescript))
 
 .PHONY: clean
 clean: ## Remove build results, except the tools in .tools
