@@ -295,11 +295,7 @@ func (m *Main) URL() string {
 	if m.listener == nil {
 		return ""
 	}
-	host, port, err := net.SplitHostPort(m.listener.Addr().String())
-	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() { // every address: no client asks for that one
-		return "http://127.0.0.1:" + port
-	}
-	return "http://" + m.listener.Addr().String()
+	return wire.LocalURL(m.listener.Addr().String())
 }
 
 // Keyed reports whether clients need a key.

@@ -35,7 +35,7 @@ func (o ownJobs) find(ctx context.Context, id string) (*question.Job, error) {
 // check returns nil if the client of ctx may see the job with an id. A client that sees all
 // jobs does without the look.
 func (o ownJobs) check(ctx context.Context, id string) error {
-	if question.OriginOf(ctx).Client.Sees(&question.Job{}) {
+	if question.OriginOf(ctx).Client.SeesAll() {
 		return nil
 	}
 	_, err := o.find(ctx, id)
@@ -80,7 +80,7 @@ func (o ownJobs) Cancel(ctx context.Context, id string) (*question.Job, error) {
 // Retry implements httpapi.Jobs. The key may have been for more questions when the job was
 // submitted.
 func (o ownJobs) Retry(ctx context.Context, id string) (*question.Job, error) {
-	if client := &question.OriginOf(ctx).Client; client.Questions != nil || !client.Sees(&question.Job{}) {
+	if client := &question.OriginOf(ctx).Client; client.Questions != nil || !client.SeesAll() {
 		job, err := o.find(ctx, id)
 		if err != nil {
 			return nil, err
@@ -102,7 +102,7 @@ func (o ownJobs) Watch(ctx context.Context, id string) (<-chan *question.Job, er
 
 // List implements httpapi.Jobs.
 func (o ownJobs) List(ctx context.Context, f question.JobFilter, before string, limit int) (question.JobPage, error) {
-	if client := &question.OriginOf(ctx).Client; client.Name != "" && !client.Admin {
+	if client := &question.OriginOf(ctx).Client; !client.SeesAll() {
 		f.Client = client.Name
 	}
 	return o.Jobs.List(ctx, f, before, limit)
@@ -111,7 +111,7 @@ func (o ownJobs) List(ctx context.Context, f question.JobFilter, before string, 
 // Unfinished implements httpapi.Jobs. To count one client's jobs would take a look at those
 // of others.
 func (o ownJobs) Unfinished(ctx context.Context) (int, error) {
-	if client := &question.OriginOf(ctx).Client; client.Name != "" && !client.Admin {
+	if client := &question.OriginOf(ctx).Client; !client.SeesAll() {
 		return 0, question.Errorf(question.CodeForbidden, "the number is that of all clients' jobs, and needs an admin key; GET /api/jobs lists those of %q", client.Name)
 	}
 	return o.Jobs.Unfinished(ctx)

@@ -163,8 +163,8 @@ func (c *Compared) compare(ctx context.Context, ds catalog.Dataset, both Pair[op
 			}
 			c.Samples++
 			if differences := before.compare(after); len(differences) > 0 {
-				more := max(0, len(differences)-maxDifferences)
-				c.Different = append(c.Different, DifferentSample{s.text, differences[:len(differences)-more], more})
+				shown, more := first(differences)
+				c.Different = append(c.Different, DifferentSample{s.text, shown, more})
 			}
 		}
 	}

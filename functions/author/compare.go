@@ -47,6 +47,12 @@ type Difference struct {
 	Got      any    `json:"got"`
 }
 
+// first returns the first maxDifferences, and how many more there are.
+func first(all []Difference) (shown []Difference, more int) {
+	n := min(len(all), maxDifferences)
+	return all[:n], len(all) - n
+}
+
 // text describes d in one line. was and now say what the two sides are.
 func (d *Difference) text(was, now string) string {
 	row := fmt.Sprintf("row %d", d.Row)

@@ -151,8 +151,8 @@ func TestProfileFunctions(t *testing.T) {
 // The sections of a module are found, and those of a damaged one cause no panic.
 func TestSymbolsOfDamaged(t *testing.T) {
 	wasm := builtIn(t)
-	if _, code := customSections(wasm); code == 0 || code > uint64(len(wasm)) {
-		t.Errorf("the code begins at %d of %d", code, len(wasm))
+	if s, err := symbolsOf(wasm); err != nil || s.code == 0 || s.code > uint64(len(wasm)) {
+		t.Errorf("the code begins at %d of %d, %v", s.code, len(wasm), err)
 	}
 	debug := append([]byte("\x00asm\x01\x00\x00\x00\x00\x20"), "\x0b.debug_info\xff\xff\x00\x00\x04\x00\x00\x00\x00\x00\x04\x01\x02\x03\x04\x05\x06\x07\x08\x09"...)
 	for n := range debug {

@@ -3,13 +3,13 @@ package author
 import (
 	"cmp"
 	"debug/dwarf"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 
 	"github.com/le-stats-sportifs/lestats/runtime/sandbox"
+	"github.com/le-stats-sportifs/lestats/runtime/sandbox/rewrite"
 )
 
 // symbols finds the source of places in a module's code.
@@ -61,9 +61,10 @@ func symbolsOf(wasm []byte) (s *symbols, err error) {
 			s, err = &symbols{}, fmt.Errorf("its debug information cannot be read: %v", r)
 		}
 	}()
-	sections, code := customSections(wasm)
-	s.code = code
-	if sections[".debug_info"] == nil {
+	sections := map[string][]byte{}
+	code, bad := rewrite.Sections(wasm, func(name string, content []byte) { sections[name] = content })
+	s.code = uint64(code)
+	if bad != nil || sections[".debug_info"] == nil { // a plugin that is loaded is not malformed
 		return s, nil
 	}
 	d, err := dwarf.New(sections[".debug_abbrev"], nil, nil, sections[".debug_info"], sections[".debug_line"], nil, sections[".debug_ranges"], sections[".debug_str"])
@@ -79,41 +80,11 @@ func symbolsOf(wasm []byte) (s *symbols, err error) {
 	}
 	read := dwarfReader{d: d, s: s, known: map[dwarf.Offset]source{}}
 	if err := read.all(); err != nil {
-		return &symbols{code: code}, fmt.Errorf("its debug information cannot be read: %w", err)
+		return &symbols{code: s.code}, fmt.Errorf("its debug information cannot be read: %w", err)
 	}
 	slices.SortStableFunc(s.subs, func(a, b subprogram) int { return cmp.Compare(a.low, b.low) })
 	slices.SortStableFunc(s.lines, func(a, b lineRow) int { return cmp.Compare(a.at, b.at) })
 	return s, nil
-}
-
-// customSections returns a module's custom sections by name, and the offset of what its
-// code section contains. The module has been checked.
-func customSections(wasm []byte) (named map[string][]byte, code uint64) {
-	named = map[string][]byte{}
-	number := func(at int) (n uint64, next int) {
-		n, size := binary.Uvarint(wasm[at:])
-		return n, at + max(size, 1)
-	}
-	for at := 8; at < len(wasm); {
-		id := wasm[at]
-		size, begin := number(at + 1)
-		end := begin + int(min(size, uint64(len(wasm))))
-		if end > len(wasm) {
-			break
-		}
-		switch id {
-		case 0:
-			n, name := number(begin)
-			if uint64(end-name) >= n {
-				text := name + int(n)
-				named[string(wasm[name:text])] = wasm[text:end]
-			}
-		case 10:
-			code = uint64(begin)
-		}
-		at = end
-	}
-	return named, code
 }
 
 // dwarfReader fills symbols.

@@ -328,7 +328,7 @@ var plainText = regexp.MustCompile(`^[A-Za-z]([A-Za-z0-9 _.()%/+-]*[A-Za-z0-9_.(
 
 // yamlText writes a text as YAML, in double quotes if it needs any.
 func yamlText(s string) string {
-	if plainText.MatchString(s) && !slices.Contains([]string{"true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf"}, strings.ToLower(s)) {
+	if plainText.MatchString(s) && !boundedyaml.Keyword(s) {
 		return s
 	}
 	return jsonText(s)

@@ -155,8 +155,7 @@ func RunTests(ctx context.Context, w *wire.Workbench, file string, t *Table, pat
 				r.Outcome, r.Differences = TestUpdated, nil
 			}
 		}
-		r.More = max(0, len(r.Differences)-maxDifferences)
-		r.Differences = r.Differences[:len(r.Differences)-r.More]
+		r.Differences, r.More = first(r.Differences)
 		out.Cases = append(out.Cases, r)
 	}
 	out.OK = !slices.ContainsFunc(out.Cases, func(c TestedCase) bool { return c.Outcome != TestOK && c.Outcome != TestUpdated })

@@ -167,16 +167,9 @@ func checkAddress(ctx context.Context, check, address, other, path, text string)
 // says reports whether a server answers a path with a body whose first 64 KiB have this
 // text.
 func says(ctx context.Context, address, path, text string) bool {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+path, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, wire.LocalURL(address)+path, nil)
 	if err != nil {
 		return false
 	}

@@ -172,22 +172,13 @@ func tryCreate(ctx context.Context, objects results.Objects, key, raced string) 
 		})
 	}
 	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return failed(check, errs[firstError(errs)])
+	if err := cmp.Or(errs...); err != nil {
+		return failed(check, err)
 	}
 	if n := winners.Load(); n != 1 {
 		return Finding{Check: check, Seen: fmt.Sprintf("of %d that created one object at the same time, %d succeeded", racers, n), Do: do}
 	}
 	return good(check, "the second of two is refused, and one of %d at the same time succeeds", racers)
-}
-
-func firstError(errs []error) int {
-	for i, err := range errs {
-		if err != nil {
-			return i
-		}
-	}
-	return 0
 }
 
 // tryList checks that these names, which are sorted, are listed in this order.

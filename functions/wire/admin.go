@@ -169,9 +169,16 @@ func readBuild(version string) build {
 }
 
 // url is where clients on this machine find it.
-func (a *admin) url() string {
-	host, port, err := net.SplitHostPort(a.listener.Addr().String())
-	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+func (a *admin) url() string { return LocalURL(a.listener.Addr().String()) }
+
+// LocalURL is where clients on this machine find a server that listens on an address
+// (HOST:PORT): no client asks for every address, but for the loopback one.
+func LocalURL(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "http://" + address
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
 	return "http://" + net.JoinHostPort(host, port)

@@ -20,7 +20,6 @@ import (
 	"fmt"
 	"math"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -265,7 +264,7 @@ func (k *Key) line(made time.Time) string {
 // quoted returns a name as YAML: in quotes if another reader of YAML could take it for a
 // number, a date or a boolean.
 func quoted(name string) string {
-	if name[0] >= 'a' && !slices.Contains([]string{"true", "false", "null", "yes", "no", "on", "off", "y", "n"}, name) {
+	if name[0] >= 'a' && !boundedyaml.Keyword(name) {
 		return name
 	}
 	return strconv.Quote(name)

@@ -2,10 +2,10 @@ package guess
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"unicode"
 
+	"github.com/le-stats-sportifs/lestats/runtime/boundedyaml"
 	"github.com/le-stats-sportifs/lestats/runtime/dataset"
 	"github.com/le-stats-sportifs/lestats/runtime/dataset/internal/literal"
 	"github.com/le-stats-sportifs/lestats/runtime/question"
@@ -107,7 +107,7 @@ func (g *guesser) yaml(d *dataset.Descriptor) []byte {
 // yamlText writes a text as YAML, in quotes where YAML would read it as something else.
 func yamlText(s string) string {
 	plain := s != "" && strings.Trim(strings.ToLower(s[:1]), "abcdefghijklmnopqrstuvwxyz") == "" && strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789_ ") == "" && s[0] != ' ' && s[len(s)-1] != ' '
-	if plain && !slices.Contains([]string{"true", "false", "null", "yes", "no", "on", "off", "y", "n"}, strings.ToLower(s)) {
+	if plain && !boundedyaml.Keyword(s) {
 		return s
 	}
 	return yamlQuoted(s)

@@ -29,7 +29,7 @@ type Memory struct {
 // Decode decodes a module's header. An error is an *Error. What is good in the header may
 // still be refused by Rewrite.
 func Decode(wasm []byte) (*Header, error) {
-	m, err := decodeHeader(wasm)
+	m, err := decodeHeader(wasm, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -45,6 +45,22 @@ func Decode(wasm []byte) (*Header, error) {
 		h.Memories = append(h.Memories, Memory{uint64(l.min), l.wide, l.shared})
 	}
 	return h, nil
+}
+
+// Sections calls custom with each custom section of a module, whose content shares memory
+// with it. It returns the offset in bytes of what the code section contains; 0 if there is
+// none. An error is an *Error.
+func Sections(wasm []byte, custom func(name string, content []byte)) (code int, err error) {
+	m, bad := decodeHeader(wasm, custom)
+	if bad != nil {
+		return 0, bad
+	}
+	for _, s := range m.later {
+		if s.id == 10 {
+			code = s.r.pos
+		}
+	}
+	return code, nil
 }
 
 func (m *module) importList() []Import {

@@ -180,7 +180,7 @@ type pendingSection struct {
 
 // decode decodes the whole module and validates every index in it.
 func decode(b []byte) (*module, *Error) {
-	m, err := decodeHeader(b)
+	m, err := decodeHeader(b, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -207,8 +207,9 @@ func decode(b []byte) (*module, *Error) {
 	return m, code.err
 }
 
-// decodeHeader decodes the sections up to the exports, and finds all others.
-func decodeHeader(b []byte) (*module, *Error) {
+// decodeHeader decodes the sections up to the exports, and finds all others. custom, if not
+// nil, is called with each custom section.
+func decodeHeader(b []byte, custom func(name string, content []byte)) (*module, *Error) {
 	m := &module{src: b, start: -1, dataCount: -1, seen: map[opcode]bool{}}
 	r := &reader{b: b}
 	r.header()
@@ -225,7 +226,7 @@ func decodeHeader(b []byte) (*module, *Error) {
 		r.pos += int(size)
 		switch {
 		case id == 0:
-			m.customSection(s)
+			m.customSection(s, custom)
 			s.pos = len(s.b)
 		case int(id) >= len(rank):
 			s.refusef(at, "section %d is not part of WebAssembly 2.0", id)
@@ -634,9 +635,16 @@ func (m *module) data(r *reader) {
 
 // customSection keeps the function names. All other custom sections are dropped, since
 // the code offsets in them (.debug_*, branch hints) would be wrong.
-func (m *module) customSection(r *reader) {
-	if name := r.name(); name == "name" && !r.failed() {
+func (m *module) customSection(r *reader, custom func(name string, content []byte)) {
+	name := r.name()
+	if r.failed() {
+		return
+	}
+	if name == "name" {
 		m.names = r.b[r.pos:]
+	}
+	if custom != nil {
+		custom(name, r.b[r.pos:])
 	}
 }
 
