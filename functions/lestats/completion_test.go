@@ -61,6 +61,9 @@ func TestComplete(t *testing.T) {
 
 // The scripts work in the shells themselves.
 func TestCompletionInShells(t *testing.T) {
+	if testtool.Race {
+		t.Skip("it starts over a hundred programs, each of which completes one word")
+	}
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

@@ -30,7 +30,7 @@ func limitProcess(memory uint64, processor time.Duration) error {
 	}{
 		{"core files", unix.RLIMIT_CORE, 0},
 		{"processor time", unix.RLIMIT_CPU, max(seconds, 1)},
-		{"memory", unix.RLIMIT_DATA, dataSize() + memory},
+		{"memory", unix.RLIMIT_DATA, dataSize() + memory + shadow},
 	} {
 		if err := lower(l.which, l.value); err != nil {
 			return fmt.Errorf("limiting %s to %d: %w", l.name, l.value, err)
