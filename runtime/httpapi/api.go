@@ -26,7 +26,6 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
@@ -151,7 +150,7 @@ type Config struct {
 	MaxBody    int64         // bytes of a request body; the default is 64 KiB
 	MaxWait    time.Duration // the longest granted ?wait=, and for an answer without a job, less than the server's WriteTimeout; the default is 30 s
 	MaxKept    int64         // bytes of rendered answers that are kept for the next client; 0 keeps none
-	MaxStreams int           // clients that follow events at the same time; the default is DefaultMaxStreams
+	MaxStreams int           // clients that follow events at the same time, half of them with one named key; the default is DefaultMaxStreams
 }
 
 // DefaultMaxStreams is the default of Config.MaxStreams.
@@ -221,7 +220,7 @@ type api struct {
 	csrf    http.CrossOriginProtection
 	build   string       // of the program, in entity tags
 	kept    *kept        // *rendered by entity tag, *wanted by URL
-	streams atomic.Int64 // of events
+	streams streams
 }
 
 // New returns the handler. It has no goroutines and needs no closing.
@@ -229,7 +228,7 @@ func New(cfg Config) (http.Handler, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	a := &api{cfg: cfg, mux: http.NewServeMux(), build: buildOf(cfg.Version), kept: newKept(cfg.MaxKept)}
+	a := &api{cfg: cfg, mux: http.NewServeMux(), build: buildOf(cfg.Version), kept: newKept(cfg.MaxKept), streams: streams{of: map[string]int{}}}
 	if err := a.trustOrigins(); err != nil {
 		return nil, fmt.Errorf("httpapi: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/runtime/question"
@@ -26,17 +27,52 @@ const (
 	streamRetry = 2 * time.Second  // after which a client is to come again
 )
 
+// streams counts the streams of events that are open.
+type streams struct {
+	mu  sync.Mutex
+	all int
+	of  map[string]int // by the name of the client's key; without zeros
+}
+
+// begin counts a stream of a client, or refuses it. A client whose key has a name gets half
+// of limit at most, so that it does not take the streams of all others.
+func (s *streams) begin(client string, limit int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own := (limit + 1) / 2
+	switch {
+	case s.all >= limit:
+		return question.Errorf(question.CodeTooManyStreams, "%d clients follow events, which is the limit: try again in a moment, or ask for the result with ?wait=", s.all)
+	case client != "" && s.of[client] >= own:
+		return question.Errorf(question.CodeTooManyStreams, "the key %q follows %d jobs, which is the limit of one key: end another stream first, or ask for the result with ?wait=", client, own)
+	}
+	s.all++
+	if client != "" {
+		s.of[client]++
+	}
+	return nil
+}
+
+func (s *streams) end(client string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all--
+	if s.of[client]--; s.of[client] <= 0 { // nameless clients are not counted
+		delete(s.of, client)
+	}
+}
+
 // events: GET /api/jobs/{id}/events. It sends the job as it is, then each change, and ends
 // after the job, or when no more is learned about it here: of a draining server, and of a
 // cloud function, which sends its response whole. A client that names the last event that it
 // has, as browsers do, does not get that one again; after the end it gets 204, which tells
 // browsers to stop.
 func (a *api) events(w *response, r *http.Request, _ url.Values) error {
-	if n := a.streams.Add(1); n > int64(a.cfg.MaxStreams) {
-		a.streams.Add(-1)
-		return question.Errorf(question.CodeTooManyStreams, "%d clients follow events, which is the limit: try again in a moment, or ask for the result with ?wait=", n-1)
+	name := question.OriginOf(r.Context()).Client.Name
+	if err := a.streams.begin(name, a.cfg.MaxStreams); err != nil {
+		return err
 	}
-	defer a.streams.Add(-1)
+	defer a.streams.end(name)
 	ctx, cancel := context.WithTimeout(r.Context(), streamLife)
 	defer cancel()
 	states, err := a.cfg.Jobs.Watch(ctx, r.PathValue("id"))

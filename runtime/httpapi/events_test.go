@@ -186,6 +186,50 @@ func TestEventsAreBounded(t *testing.T) {
 	t.Error("a client that has left still takes a place")
 }
 
+// One named key does not take the streams of others.
+func TestEventsOfOneKey(t *testing.T) {
+	s := serve(t, withKeys, func(c *httpapi.Config) { c.MaxStreams = 3 })
+	server := httptest.NewServer(s)
+	defer server.Close()
+	id := s.submit(t, "X-Api-Key: a")
+	open := func(key string) *http.Response {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/api/jobs/"+id+"/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Api-Key", key)
+		resp, err := server.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = resp.Body.Close() })
+		return resp
+	}
+	for i, tt := range []struct {
+		key, says string // "": it follows
+	}{{"a", ""}, {"a", ""}, {"a", `the key \"alice\" follows 2 jobs`}, {"o", ""}, {"o", "3 clients follow events"}} {
+		resp := open(tt.key)
+		if tt.says == "" {
+			if resp.StatusCode != 200 {
+				t.Fatalf("%d: %s", i, resp.Status)
+			}
+			continue
+		}
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != 503 || !strings.Contains(string(body), tt.says) {
+			t.Fatalf("%d: %s %s (%v)", i, resp.Status, body, err)
+		}
+	}
+	s.jobs.end(id, done) // all streams
+	for range 100 {
+		if resp := open("a"); resp.StatusCode == 200 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error("streams that ended are still counted")
+}
+
 // A stream of a job that takes long says so, and ends after a while.
 func TestEventsBeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

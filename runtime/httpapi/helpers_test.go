@@ -357,9 +357,9 @@ func (s *service) do(method, target, body string, headers ...string) *httptest.R
 const ask = `{"question":"obesity"}`
 
 // submit starts a job and returns its id.
-func (s *service) submit(t testing.TB) string {
+func (s *service) submit(t testing.TB, headers ...string) string {
 	t.Helper()
-	w := s.do("POST", "/api/states_mean", ask)
+	w := s.do("POST", "/api/states_mean", ask, headers...)
 	var body struct {
 		JobID string `json:"job_id"`
 	}
