@@ -37,8 +37,9 @@ func checkStore(ctx context.Context, cfg wire.StoreConfig, opened chan<- results
 	const check = "store"
 	location := cmp.Or(cfg.Location, wire.DefaultStore)
 	cfg.S3MakeBucket = false // nothing is made
-	where, scratch := location, ""
+	where, scratch, folders := location, "", results.Folders()
 	if folder, ok := folderOf(location); ok {
+		folders = folders[:1] // the same user may write to all of them; empty ones would stay
 		var missing bool
 		if scratch, missing = scratchFolder(cfg, folder); scratch != "" {
 			cfg.Location = scratch
@@ -65,7 +66,7 @@ func checkStore(ctx context.Context, cfg wire.StoreConfig, opened chan<- results
 		}
 		_ = objects.Close() // nothing is left to be written
 	}()
-	return append([]Finding{good(check, "%s can be opened", where)}, try(ctx, objects)...)
+	return append([]Finding{good(check, "%s can be opened", where)}, try(ctx, objects, folders)...)
 }
 
 // folderOf returns the folder of a store's location, and whether it is one.
@@ -93,12 +94,19 @@ func scratchFolder(cfg wire.StoreConfig, folder string) (scratch string, missing
 	return filepath.Join(folder, ".lestats-doctor-"+rand.Text()), false
 }
 
-// try writes, reads, lists and removes objects under a name that nobody else uses, in the
-// folder of the jobs, where the same permissions hold. Those who list jobs skip it.
-func try(ctx context.Context, objects results.Objects) []Finding {
-	folder := "jobs/doctor-" + rand.Text() + "/"
-	written, created, raced := folder+"written", folder+"created", folder+"raced"
-	remove := func(ctx context.Context) error { return objects.Delete(ctx, written, created, raced) }
+// try writes, reads and removes an object in each of the folders, under a name that nobody
+// else uses, and creates and lists others in the first. Those who list jobs skip it.
+func try(ctx context.Context, objects results.Objects, folders []string) []Finding {
+	name := "doctor-" + rand.Text() + "/"
+	folder := folders[0] + name
+	created, raced := folder+"created", folder+"raced"
+	var written []string
+	for _, f := range folders {
+		written = append(written, f+name+"written")
+	}
+	remove := func(ctx context.Context) error {
+		return objects.Delete(ctx, append(slices.Clone(written), created, raced)...)
+	}
 	removed := false
 	defer func() {
 		if removed {
@@ -123,20 +131,23 @@ func try(ctx context.Context, objects results.Objects) []Finding {
 	return append(findings, deleted, tryClock(ctx, objects))
 }
 
-func tryWrite(ctx context.Context, objects results.Objects, key string) Finding {
+func tryWrite(ctx context.Context, objects results.Objects, keys []string) Finding {
 	const check = "store: write"
 	begin, data := time.Now(), []byte("written by lestats doctor: it can be removed\n")
-	if err := objects.Put(ctx, key, data); err != nil {
-		return failed(check, err)
+	for _, key := range keys {
+		if err := objects.Put(ctx, key, data); err != nil {
+			folder, _, _ := strings.Cut(key, "/")
+			return failed(check, fmt.Errorf("an object in the folder %s/ cannot be written: %w", folder, err))
+		}
+		got, err := objects.Get(ctx, key, 0)
+		switch {
+		case err != nil:
+			return failed(check, fmt.Errorf("an object that was just written cannot be read: %w", err))
+		case !bytes.Equal(got, data):
+			return Finding{Check: check, Seen: fmt.Sprintf("%d bytes were written, and %d others are read: %.40q", len(data), len(got), got), Do: "use another store, or remove the cache or proxy between this machine and it"}
+		}
 	}
-	got, err := objects.Get(ctx, key, 0)
-	switch {
-	case err != nil:
-		return failed(check, fmt.Errorf("an object that was just written cannot be read: %w", err))
-	case !bytes.Equal(got, data):
-		return Finding{Check: check, Seen: fmt.Sprintf("%d bytes were written, and %d others are read: %.40q", len(data), len(got), got), Do: "use another store, or remove the cache or proxy between this machine and it"}
-	}
-	return good(check, "an object was written and read back in %s", since(begin))
+	return good(check, "what is written is read back, in %s", since(begin))
 }
 
 // tryCreate checks that an object is created once: one after the other, and in a race.

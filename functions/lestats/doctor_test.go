@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/le-stats-sportifs/lestats/functions/doctor"
+	"github.com/le-stats-sportifs/lestats/runtime/results"
 	"github.com/le-stats-sportifs/lestats/runtime/results/s3"
 	"github.com/le-stats-sportifs/lestats/runtime/testtool"
 )
@@ -269,6 +270,14 @@ func TestDoctorInTheCloud(t *testing.T) {
 		}
 		return nil
 	})
+	partly := changed(t, c.minio.Endpoint, func(r *http.Response) error {
+		if r.Request.Method == http.MethodPut && strings.Contains(r.Request.URL.Path, "/keys/") { // as a role that was made before there were keys
+			const denied = `<Error><Code>AccessDenied</Code><Message>Access Denied.</Message></Error>`
+			r.StatusCode, r.Body, r.ContentLength = http.StatusForbidden, io.NopCloser(strings.NewReader(denied)), int64(len(denied))
+			r.Header.Del("Content-Length")
+		}
+		return nil
+	})
 	gone := strings.Replace(c.queue.Jobs, "/jobs", "/nowhere", 1)
 	plain := c.queue.New(t)
 	for name, tt := range map[string]struct {
@@ -281,6 +290,7 @@ func TestDoctorInTheCloud(t *testing.T) {
 		"access key":     {[]string{"AWS_ACCESS_KEY_ID=nobody"}, []string{address}, "store", []string{"does not know the access key nobody"}},
 		"no bucket":      {nil, []string{address, "--store", "s3://nowhere"}, "store", []string{"no such bucket"}},
 		"nobody listens": {nil, []string{"--s3-endpoint", "http://127.0.0.1:1"}, "store", []string{"nothing listens there"}},
+		"one folder":     {nil, []string{"--s3-endpoint", partly}, "store: write", []string{"the folder keys/ cannot be written", "not allowed"}},
 		"no conditions":  {nil, []string{"--s3-endpoint", lax}, "store: create-only", []string{"created a second time", "If-None-Match"}},
 		"no listing":     {nil, []string{"--s3-endpoint", hidden}, "store: list", []string{"created, raced, written"}},
 		"clock":          {nil, []string{"--s3-endpoint", later(t, c.minio.Endpoint, time.Minute)}, "store: clock", []string{"ahead", "correct the time"}},
@@ -308,8 +318,10 @@ func TestDoctorInTheCloud(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer objects.Close()
-	for entry, err := range objects.List(t.Context(), "jobs/", "") {
-		t.Errorf("%s is left in the bucket, %v", entry.Name, err)
+	for _, folder := range results.Folders() {
+		for entry, err := range objects.List(t.Context(), folder, "") {
+			t.Errorf("%s%s is left in the bucket, %v", folder, entry.Name, err)
+		}
 	}
 }
 

@@ -17,6 +17,10 @@ const (
 	hourFormat    = "2006-01-02T15" // UTC; sorts by time
 )
 
+// Folders returns the folders of a store in which objects are created, each with a slash at
+// its end. Permissions may differ between them.
+func Folders() []string { return []string{jobsFolder, pendingFolder, sharedFolder, keysFolder} }
+
 // bound returns a string that sorts below the ids made at t and above all earlier ids.
 func bound(t time.Time) string {
 	hex := fmt.Sprintf("%012x", max(t.UnixMilli(), 0))
