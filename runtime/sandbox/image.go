@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -47,12 +48,19 @@ func probe(most resetStrategy) (p platform) {
 		return p
 	}
 	defer f.close()
-	space, err := reserve(2 * size)
+	all, err := reserve(3 * size)
 	if err != nil {
 		p.missing = err
 		return p
 	}
-	defer release(space)
+	defer release(all)
+	space, shared := all[:2*size], all[2*size:]
+	if p.missing = f.mapShared(shared); p.missing != nil {
+		return p
+	}
+	if p.missing = errors.New("a shared mapping does not have the bytes of its file"); !bytes.Equal(shared[:wasmPage], content) {
+		return p
+	}
 	if p.missing = f.mapPrivate(space[:size]); p.missing != nil {
 		return p
 	}

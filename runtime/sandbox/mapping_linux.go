@@ -62,7 +62,11 @@ func newFile(name string, n uint64, hole span, contents ...buffer) (_ *file, err
 			}
 		}
 	}
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_GROW|unix.F_SEAL_SHRINK|unix.F_SEAL_SEAL); err != nil {
+	// F_SEAL_FUTURE_WRITE (Linux 5.1), not F_SEAL_WRITE: nothing maps the file yet, so it
+	// forbids the same. F_SEAL_WRITE waits for pages that the kernel uses just then, and fails
+	// with EBUSY after 0.15 s, which happens on a busy machine; and many kernels before 6.7
+	// refuse to map such a file read-only.
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_FUTURE_WRITE|unix.F_SEAL_GROW|unix.F_SEAL_SHRINK|unix.F_SEAL_SEAL); err != nil {
 		return nil, fmt.Errorf("sealing a file in memory: %w", err)
 	}
 	return f, nil
