@@ -187,11 +187,11 @@ test-digest: go ## Check that a clone, an archive and a changed tree build the s
 	.ci/digest
 
 .PHONY: dist
-dist: generate ## Build a release into dist/: archives for Linux and macOS, their bills of materials (SPDX), SHA256SUMS
-	VERSION='$(VERSION)' infra/dist dist
+dist: generate ## Build a release into dist/: archives for Linux and macOS, their bills of materials (SPDX), images, SHA256SUMS; PLATFORMS="linux/arm64 ..." chooses
+	VERSION='$(VERSION)' infra/dist dist $(PLATFORMS)
 
 .PHONY: test-dist
-test-dist: generate $(TOOLS)/spdx/bin/pyspdxtools ## Build a release and check it: archives, bills of materials, a second build to the byte, go install (4 minutes)
+test-dist: generate $(TOOLS)/spdx/bin/pyspdxtools ## Build a release and check it: archives, images, bills of materials, a second build to the byte, go install (4 minutes)
 	VERSION='$(VERSION)' SPDX='$(CURDIR)/$(TOOLS)/spdx/bin/pyspdxtools' .ci/dist
 
 .PHONY: test-arm64
@@ -268,7 +268,7 @@ test-sam: generate $(TOOLS)/sam/bin/sam $(TOOLS)/minio ## Test `sam build && sam
 	infra/docker/with-engine bash -c 'infra/sam/fresh && infra/sam/test'
 
 .PHONY: test-docker
-test-docker: go ## Test the image lestats-server: no flags, a read-only root, another user, a volume, PORT (4 minutes)
+test-docker: generate ## Test two images, infra/Dockerfile's server and a release's: no flags, a read-only root, another user, a volume, PORT (5 minutes)
 	@command -v busybox >/dev/null || infra/install busybox-static
 	infra/docker/with-engine infra/docker/test
 
