@@ -218,8 +218,8 @@ type api struct {
 	mux     *http.ServeMux
 	routes  []route
 	csrf    http.CrossOriginProtection
-	build   string       // of the program, in entity tags
-	kept    *kept        // *rendered by entity tag, *wanted by URL
+	build   string // of the program, in entity tags
+	kept    *kept  // *rendered by entity tag, *wanted by URL
 	streams streams
 }
 

@@ -3,6 +3,7 @@
 package telemetry
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -80,14 +81,30 @@ func New(cfg Config) (*Log, error) {
 		l.file = &lumberjack.Logger{Filename: cfg.File, MaxSize: cfg.MaxSize, MaxBackups: cfg.MaxBackups}
 		out = both{cfg.Output, l.file}
 	}
-	options := &slog.HandlerOptions{Level: cfg.Level, ReplaceAttr: replace}
+	options := &slog.HandlerOptions{Level: cfg.Level}
 	if cfg.Format == Text {
-		l.Logger = slog.New(slog.NewTextHandler(out, options))
+		l.Logger = slog.New(inUTC{slog.NewTextHandler(out, options)}) // it quotes what is not printable
 	} else {
-		l.Logger = slog.New(slog.NewJSONHandler(out, options))
+		options.ReplaceAttr = visible
+		l.Logger = slog.New(inUTC{slog.NewJSONHandler(out, options)})
 	}
 	return l, nil
 }
+
+// inUTC is a handler that writes the times of lines in UTC.
+type inUTC struct{ slog.Handler }
+
+// Handle implements slog.Handler.
+func (h inUTC) Handle(ctx context.Context, r slog.Record) error {
+	r.Time = r.Time.UTC()
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (h inUTC) WithAttrs(attrs []slog.Attr) slog.Handler { return inUTC{h.Handler.WithAttrs(attrs)} }
+
+// WithGroup implements slog.Handler.
+func (h inUTC) WithGroup(name string) slog.Handler { return inUTC{h.Handler.WithGroup(name)} }
 
 // Close closes the file. Logging afterwards would open it again.
 func (l *Log) Close() error {
@@ -112,12 +129,10 @@ func check(path string) error {
 	return nil
 }
 
-// replace converts the time of a line to UTC and escapes control characters in strings
-// and errors, which may come from others: names of files, values or plugins.
-func replace(groups []string, a slog.Attr) slog.Attr {
+// visible escapes control characters in strings and errors, which may come from others:
+// names of files, values or plugins. JSON leaves some of them as they are.
+func visible(_ []string, a slog.Attr) slog.Attr {
 	switch v := a.Value; {
-	case v.Kind() == slog.KindTime && len(groups) == 0 && a.Key == slog.TimeKey:
-		a.Value = slog.TimeValue(v.Time().UTC())
 	case v.Kind() == slog.KindString:
 		a.Value = slog.StringValue(question.Visible(v.String()))
 	case v.Kind() == slog.KindAny:
