@@ -179,7 +179,7 @@ test-race: generate $(TOOLS)/minio $(TOOLS)/goaws ## Run the tests of runtime an
 	go test -race $(PURE:%=-gcflags=%=-race=false) -timeout 40m $$(go list ./functions/... ./runtime/... | grep -v /sandbox/rewrite) # functions first: they take longest
 
 .PHONY: mutants
-mutants: go ## Break runtime/jobs in many ways, one after the other: its model test has to notice each (3 minutes)
+mutants: go ## Break runtime/jobs in many ways, one after the other: its model test has to notice each (1 minute)
 	go run ./infra/mutants
 
 .PHONY: test-digest
@@ -191,7 +191,7 @@ dist: generate ## Build a release into dist/: archives for Linux and macOS, thei
 	VERSION='$(VERSION)' infra/dist dist $(PLATFORMS)
 
 .PHONY: test-dist
-test-dist: generate $(TOOLS)/spdx/bin/pyspdxtools ## Build a release and check it: archives, images, bills of materials, a second build to the byte, go install (4 minutes)
+test-dist: generate $(TOOLS)/spdx/bin/pyspdxtools ## Build a release and check it: archives, images, bills of materials, a second build to the byte, go install (5 minutes)
 	VERSION='$(VERSION)' SPDX='$(CURDIR)/$(TOOLS)/spdx/bin/pyspdxtools' .ci/dist
 
 .PHONY: test-arm64
@@ -268,7 +268,7 @@ test-sam: generate $(TOOLS)/sam/bin/sam $(TOOLS)/minio ## Test `sam build && sam
 	infra/docker/with-engine bash -c 'infra/sam/fresh && infra/sam/test'
 
 .PHONY: test-docker
-test-docker: generate ## Test two images, infra/Dockerfile's server and a release's: no flags, a read-only root, another user, a volume, PORT (5 minutes)
+test-docker: generate ## Test two images, infra/Dockerfile's server and a release's: no flags, a read-only root, another user, a volume, PORT (3 minutes)
 	@command -v busybox >/dev/null || infra/install busybox-static
 	infra/docker/with-engine infra/docker/test
 
