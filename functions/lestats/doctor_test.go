@@ -146,6 +146,11 @@ func TestDoctorBesideServer(t *testing.T) {
 	server := serve(t, nil, "--store", store)
 	server.ask("global_mean", `{"question":"Percent of adults aged 18 years and older who have obesity"}`)
 	before := filesIn(t, store)
+	for begun := time.Now(); slices.ContainsFunc(before, func(path string) bool { return filepath.Dir(path) == filepath.Join(store, "tmp") }); before = filesIn(t, store) {
+		if time.Sleep(10 * time.Millisecond); time.Since(begun) > 10*time.Second {
+			t.Fatalf("the server has a temporary file: %s", before)
+		}
+	}
 	code, d := examine(t, nil, false, "--store", store, "--listen", strings.TrimPrefix(server.url, "http://"))
 	if code != exitOK || !d.Good || d.Version != version {
 		t.Errorf("exit code %d, %+v", code, d)
