@@ -104,9 +104,8 @@ func try(ctx context.Context, objects results.Objects, folders []string) []Findi
 	for _, f := range folders {
 		written = append(written, f+name+"written")
 	}
-	remove := func(ctx context.Context) error {
-		return objects.Delete(ctx, append(slices.Clone(written), created, raced)...)
-	}
+	all := slices.Concat(written, []string{created, raced})
+	remove := func(ctx context.Context) error { return objects.Delete(ctx, all...) }
 	removed := false
 	defer func() {
 		if removed {

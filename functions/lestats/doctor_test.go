@@ -42,10 +42,7 @@ func examine(t *testing.T, env []string, asNobody bool, args ...string) (int, di
 	if asNobody && os.Getuid() == 0 {
 		cmd.Path = filepath.Join(home, "lestats")
 		if err := errors.Join(os.Link(exe, cmd.Path), os.Chmod(filepath.Dir(home), 0o755), os.Chmod(cmd.Path, 0o755)); err != nil {
-			if os.Getenv("CI") != "" {
-				t.Fatal(err)
-			}
-			t.Skip(err) // another file system
+			testtool.Without(t, err.Error()) // another file system
 		}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	}

@@ -31,7 +31,7 @@ const (
 type streams struct {
 	mu  sync.Mutex
 	all int
-	of  map[string]int // by the name of the client's key; without zeros
+	of  map[string]int // by the name of the client's key, "" for all without one; no zeros
 }
 
 // begin counts a stream of a client, or refuses it. A client whose key has a name gets half
@@ -47,9 +47,7 @@ func (s *streams) begin(client string, limit int) error {
 		return question.Errorf(question.CodeTooManyStreams, "the key %q follows %d jobs, which is the limit of one key: end another stream first, or ask for the result with ?wait=", client, own)
 	}
 	s.all++
-	if client != "" {
-		s.of[client]++
-	}
+	s.of[client]++
 	return nil
 }
 
@@ -57,7 +55,7 @@ func (s *streams) end(client string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.all--
-	if s.of[client]--; s.of[client] <= 0 { // nameless clients are not counted
+	if s.of[client]--; s.of[client] == 0 {
 		delete(s.of, client)
 	}
 }

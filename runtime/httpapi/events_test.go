@@ -146,22 +146,30 @@ func TestEventsOfNothing(t *testing.T) {
 	}
 }
 
+// follow asks for the events of a job with a client's key, if it is not "". The caller closes
+// the body.
+func follow(ctx context.Context, t *testing.T, server *httptest.Server, id, key string) *http.Response {
+	t.Helper()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/api/jobs/"+id+"/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key != "" {
+		r.Header.Set("X-Api-Key", key)
+	}
+	resp, err := server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp
+}
+
 func TestEventsAreBounded(t *testing.T) {
 	s := serve(t, func(c *httpapi.Config) { c.MaxStreams = 2 })
 	server := httptest.NewServer(s)
 	defer server.Close()
 	id := s.submit(t)
-	open := func(ctx context.Context) *http.Response {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/api/jobs/"+id+"/events", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp, err := server.Client().Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return resp
-	}
+	open := func(ctx context.Context) *http.Response { return follow(ctx, t, server, id, "") }
 	first, leave := context.WithCancel(t.Context())
 	one := open(first)
 	defer func() { _ = one.Body.Close() }()
@@ -193,15 +201,7 @@ func TestEventsOfOneKey(t *testing.T) {
 	defer server.Close()
 	id := s.submit(t, "X-Api-Key: a")
 	open := func(key string) *http.Response {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/api/jobs/"+id+"/events", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("X-Api-Key", key)
-		resp, err := server.Client().Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
+		resp := follow(t.Context(), t, server, id, key)
 		t.Cleanup(func() { _ = resp.Body.Close() })
 		return resp
 	}

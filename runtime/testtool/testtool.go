@@ -20,7 +20,7 @@ func Find(t testing.TB, name, variable string) string {
 		path = filepath.Join(moduleRoot(t), ".tools", name)
 	}
 	if _, err := os.Stat(path); err != nil { //nolint:gosec // the environment of a test is trusted
-		without(t, fmt.Sprintf("no %s: set %s to its program, or run `make .tools/%s` (%v)", name, variable, name, err))
+		Without(t, fmt.Sprintf("no %s: set %s to its program, or run `make .tools/%s` (%v)", name, variable, name, err))
 	}
 	return path
 }
@@ -34,7 +34,7 @@ func Installed(t testing.TB, name, debian string) string {
 			return path
 		}
 	}
-	without(t, fmt.Sprintf("no %s: install it (Debian: %s; `make test` does)", name, debian))
+	Without(t, fmt.Sprintf("no %s: install it (Debian: %s; `make test` does)", name, debian))
 	return ""
 }
 
@@ -60,12 +60,12 @@ func Slice(t testing.TB) string {
 			break
 		}
 	}
-	without(t, "no rows of the CDC survey: shared/data does not exist beside the checkout, and LESTATS_CDC_SLICE is not set")
+	Without(t, "no rows of the CDC survey: shared/data does not exist beside the checkout, and LESTATS_CDC_SLICE is not set")
 	return ""
 }
 
-// without skips a test that lacks a tool. In CI the test fails instead.
-func without(t testing.TB, message string) {
+// Without skips a test that lacks what it needs. With CI=true the test fails instead.
+func Without(t testing.TB, message string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
 		t.Fatal(message)
